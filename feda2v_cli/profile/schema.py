@@ -1,0 +1,250 @@
+"""What a run is to do: the sections of a profile, their keys, types and defaults."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    StringConstraints,
+)
+
+Granularity = Literal["unified", "per_class", "per_group"]
+
+#: The seed's base name and directory of each granularity.
+BASE_NAMES: dict[Granularity, str] = {"unified": "vae_unified", "per_class": "vae_perclass", "per_group": "vae_group"}
+GENERATOR_DIRS: dict[Granularity, Path] = {
+    "unified": Path("checkpoints/generators"),
+    "per_class": Path("checkpoints/generators_per_class"),
+    "per_group": Path("checkpoints/generators_per_group"),
+}
+
+
+T = TypeVar("T")
+
+
+def _unique(values: tuple[T, ...]) -> tuple[T, ...]:
+    repeated = sorted({str(value) for value in values if values.count(value) > 1})
+    if repeated:
+        raise ValueError(f"named twice: {', '.join(repeated)}")
+    return values
+
+
+#: A class, or a group of classes. It becomes a part of file names.
+ClassName = Annotated[StrictStr, StringConstraints(pattern=r"^[a-z0-9]+(_[a-z0-9]+)*$", max_length=64)]
+ClassNames = Annotated[tuple[ClassName, ...], Field(min_length=1), AfterValidator(_unique)]
+BaseName = Annotated[StrictStr, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
+Fold = Annotated[StrictInt, Field(ge=1)]
+Folds = Annotated[tuple[Fold, ...], Field(min_length=1), AfterValidator(_unique)]
+PositiveInt = Annotated[StrictInt, Field(ge=1)]
+NonNegativeInt = Annotated[StrictInt, Field(ge=0)]
+PositiveFloat = Annotated[StrictFloat, Field(gt=0, allow_inf_nan=False)]
+NonNegativeFloat = Annotated[StrictFloat, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[StrictFloat, Field(ge=0, le=1)]
+PositiveShare = Annotated[StrictFloat, Field(gt=0, le=1)]
+
+
+class Section(BaseModel):
+    """A table of a profile: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class ExperimentSection(Section):
+    """Name, seed and machine."""
+
+    name: BaseName = Field("run", description="names the run directory")
+    seed: NonNegativeInt = Field(0, description="same profile, seed and machine: same bytes")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto takes a GPU when there is one")
+    memory: Annotated[StrictStr, StringConstraints(pattern=r"^(auto|[0-9]+(\.[0-9]+)?\s*[KMGT]i?B)$")] = Field(
+        "auto", description="what training may take, like 2GB; auto is most of what is free"
+    )
+    runs: Path = Field(Path("runs"), description="where run directories are made")
+
+
+class DataSection(Section):
+    """Which clips there are, and which folds train and test."""
+
+    dataset: Literal["auto", "builtin", "esc50"] = Field(
+        "auto", description="layout of data.root; auto is esc50 with a root, the built-in sounds without"
+    )
+    root: Path | None = Field(None, description="directory of the data set")
+    train_folds: Folds = Field((1, 2, 3, 4), description="folds that train")
+    test_folds: Folds = Field((5,), description="folds held out for evaluation")
+    skip_unreadable: StrictBool = Field(False, description="leave unreadable clips out, counted and listed")
+
+
+class EmbeddingSection(Section):
+    """Clip to embedding."""
+
+    encoder: StrictStr = Field("melstats", description="melstats, or the name or path of a Hugging Face audio model")
+    tokens: PositiveInt = Field(4, description="tokens of an embedding, pooled over time")
+    sample_rate: Annotated[StrictInt, Field(ge=8000, le=192000)] = Field(16000, description="Hz, clips are resampled")
+    seconds: PositiveFloat = Field(5.0, description="seconds of a clip that are used")
+    cache: Path = Field(Path("~/.cache/feda2v"), description="where embeddings are kept between runs")
+
+
+class GeneratorSection(Section):
+    """The generators of RUN 1; RUN 2 says here which it expects."""
+
+    type: Literal["vae", "gaussian"] = Field("vae", description="vae, or the closed-form baseline gaussian")
+    granularity: Literal["unified", "per_class", "per_group", "auto"] = Field(
+        "unified", description="how classes map to generators; auto (RUN 2) reads it from the checkpoints"
+    )
+    rounds: PositiveInt = Field(10, description="stretches of training between saves")
+    epochs: PositiveInt = Field(20, description="epochs a round")
+    batch_size: PositiveInt = Field(32, description="clips a step")
+    learning_rate: PositiveFloat = Field(1e-3, description="AdamW")
+    weight_decay: NonNegativeFloat = Field(1e-2, description="AdamW")
+    clip_norm: PositiveFloat = Field(5.0, description="largest norm of a model's gradient")
+    projection: Literal["pca", "none"] = Field(
+        "pca", description="pca: whitened principal axes; none: the dense model on all tokens x dim"
+    )
+    rank: PositiveInt = Field(64, description="most principal axes that are kept")
+    explained_share: PositiveShare = Field(0.99, description="share of the variance that the kept axes explain")
+    hidden: PositiveInt = Field(256, description="vae: width of the hidden layers")
+    latent: PositiveInt = Field(32, description="vae: latent units")
+    kl_warmup_share: Share = Field(0.25, description="vae: share of training over which the KL term warms up")
+    free_bits: NonNegativeFloat = Field(0.0, description="vae: nats a latent unit may use at no cost")
+    noise: NonNegativeFloat = Field(0.1, description="vae: noise added to the input, in whitened units")
+    shrinkage: Share = Field(0.5, description="gaussian: share of the pooled covariance in each class's")
+    groups: dict[ClassName, ClassNames] = Field(default_factory=dict, description="per_group: classes of each group")
+
+
+class CheckpointSection(Section):
+    """Where checkpoints lie and what they are called."""
+
+    dir: Path | None = Field(None, description="generators; unset: chosen by the granularity")
+    base_name: BaseName | None = Field(None, description="first part of file names; unset: chosen by the granularity")
+    every: NonNegativeInt = Field(5, description="rounds between saves; 0 saves the end alone")
+    adapter_dir: Path = Field(Path("checkpoints/adapters"), description="adapters of RUN 2")
+    adapter_base_name: BaseName = Field("adapter", description="first part of the adapters' file names")
+
+
+class SyntheticSection(Section):
+    """Samples that stand in for the clips of other nodes (RUN 2)."""
+
+    per_class: NonNegativeInt | Literal["auto"] = Field(
+        10, description="samples a class; auto: as many as a node has clips a class; 0: none"
+    )
+    use: Annotated[tuple[Literal["local", "server", "kd"], ...], AfterValidator(_unique)] = Field(
+        ("local",), description="local: in the nodes' training; server: after aggregation; kd: in distillation"
+    )
+    refresh: Literal["once", "round"] = Field("once", description="samples are drawn once a run, or every round")
+
+
+class AdapterSection(Section):
+    """Adapters from audio embeddings to target spaces (RUN 2)."""
+
+    spaces: Annotated[tuple[Literal["clip", "t5"], ...], Field(min_length=1), AfterValidator(_unique)] = Field(
+        ("clip", "t5"), description="target spaces"
+    )
+    targets: StrictStr = Field("codes", description="codes (built in), or the path of a dictionary file")
+    shapes: Literal["small", "flux", "sd"] = Field("small", description="shapes of the target spaces")
+    hidden: PositiveInt = Field(256, description="width of the hidden layers")
+    batch_size: PositiveInt = Field(16, description="clips and samples a step")
+    clip_learning_rate: PositiveFloat = Field(1e-3, description="AdamW, target space clip")
+    t5_learning_rate: PositiveFloat = Field(1e-3, description="AdamW, target space t5")
+    weight_decay: NonNegativeFloat = Field(1e-4, description="AdamW")
+    clip_norm: PositiveFloat = Field(1.0, description="largest norm of an adapter's gradient")
+
+
+class FederationSection(Section):
+    """Exchange between nodes and server (RUN 2)."""
+
+    engine: Literal["local"] = Field("local", description="local: all nodes in this process")
+    strategy: Literal[
+        "fedavg",
+        "fedprox",
+        "fedavgm",
+        "fedadam",
+        "fedyogi",
+        "median",
+        "trimmed_mean",
+        "per_class_average",
+        "kd",
+        "none",
+        "central",
+    ] = Field("fedavg", description="how updates become the global adapters")
+    rounds: PositiveInt = Field(50, description="exchanges between nodes and server")
+    local_epochs: PositiveInt = Field(3, description="epochs of a node in a round")
+    evaluate_every: PositiveInt = Field(5, description="rounds between evaluations")
+    fraction: PositiveShare = Field(1.0, description="share of the nodes that take part in a round")
+    dropout: Share = Field(0.0, description="share of the chosen nodes that fail in a round (simulated)")
+    quorum: PositiveInt = Field(1, description="fewest nodes that make a round count")
+    proximal: NonNegativeFloat = Field(0.01, description="fedprox: weight of the proximal term")
+    server_learning_rate: PositiveFloat = Field(1.0, description="fedavgm, fedadam, fedyogi")
+    server_momentum: Share = Field(0.9, description="fedavgm")
+    trim: Annotated[StrictFloat, Field(ge=0, lt=0.5)] = Field(0.2, description="trimmed_mean: share cut at each end")
+    server_epochs: PositiveInt = Field(3, description="kd, and synthetic.use server: epochs on the server a round")
+
+
+class NodeSection(Section):
+    """A holder of clips, and where it differs from the rest."""
+
+    id: NonNegativeInt
+    classes: ClassNames
+    train_classes: ClassNames | None = Field(None, description="generators only of these of its classes")
+    granularity: Granularity | None = None
+    group: ClassName | None = Field(None, description="per_group: all its classes form this group")
+    learning_rate: PositiveFloat | None = Field(None, description="of its generators")
+    clip_learning_rate: PositiveFloat | None = Field(None, description="of its adapter to clip")
+    t5_learning_rate: PositiveFloat | None = Field(None, description="of its adapter to t5")
+    dataset: Literal["builtin", "esc50"] | None = None
+    root: Path | None = None
+
+    @property
+    def generated_classes(self) -> tuple[str, ...]:
+        """The classes that this node's generators can make."""
+        return self.train_classes or self.classes
+
+
+class Profile(Section):
+    """All of a run.
+
+    >>> Profile(nodes=({"id": 0, "classes": ("dog",)},)).generator.rounds
+    10
+    """
+
+    experiment: ExperimentSection = ExperimentSection()
+    data: DataSection = DataSection()
+    embedding: EmbeddingSection = EmbeddingSection()
+    generator: GeneratorSection = GeneratorSection()
+    checkpoint: CheckpointSection = CheckpointSection()
+    synthetic: SyntheticSection = SyntheticSection()
+    adapter: AdapterSection = AdapterSection()
+    federation: FederationSection = FederationSection()
+    nodes: Annotated[tuple[NodeSection, ...], Field(min_length=1)]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """All classes of the federation, sorted."""
+        return tuple(sorted({name for node in self.nodes for name in node.classes}))
+
+    @property
+    def base_name(self) -> str | None:
+        """Base name of the generators' checkpoints; None when only the checkpoints can tell (granularity auto)."""
+        if self.checkpoint.base_name is None and self.generator.granularity != "auto":
+            return BASE_NAMES[self.generator.granularity]
+        return self.checkpoint.base_name
+
+    @property
+    def generator_dir(self) -> Path | None:
+        """Directory of the generators' checkpoints; None when it has to be found (granularity auto)."""
+        if self.checkpoint.dir is None and self.generator.granularity != "auto":
+            return GENERATOR_DIRS[self.generator.granularity]
+        return self.checkpoint.dir
+
+    def granularity_of(self, node: NodeSection) -> Literal["unified", "per_class", "per_group", "auto"]:
+        """The granularity of a node's generators: its own, or the profile's."""
+        return node.granularity or self.generator.granularity
+
+    def with_nodes(self, ids: tuple[int, ...]) -> Self:
+        """The same profile for some of its nodes alone."""
+        return self.model_copy(update={"nodes": tuple(node for node in self.nodes if node.id in ids)})
