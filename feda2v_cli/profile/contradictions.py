@@ -54,9 +54,7 @@ def _nodes(profile: Profile) -> Iterator[Problem]:
             yield Problem((*place, "id"), node.id, "another node has this id")
         strange = sorted(set(node.train_classes or ()) - set(node.classes))
         if strange:
-            yield Problem(
-                (*place, "train_classes"), strange[0], f"not a class of this node: {', '.join(node.classes)}"
-            )
+            yield Problem((*place, "train_classes"), strange[0], f"not a class of this node: {', '.join(node.classes)}")
         granularity = profile.granularity_of(node)
         if node.group is not None and granularity != "per_group":
             yield Problem((*place, "group"), node.group, f"a group has no meaning with granularity {granularity}")

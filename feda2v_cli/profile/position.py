@@ -40,12 +40,11 @@ def position(text: str, path: KeyPath) -> tuple[int, int]:
 
 def _holds(value: Any, path: KeyPath) -> bool:
     for part in path:
-        if isinstance(value, dict) and part in value:
-            value = value[part]
-        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
-            value = value[part]
-        else:
+        in_table = isinstance(value, dict) and part in value
+        in_array = isinstance(value, list) and isinstance(part, int) and part < len(value)
+        if not in_table and not in_array:
             return False
+        value = value[part]
     return True
 
 

@@ -65,7 +65,7 @@ def from_pydantic(error: ErrorDetails) -> Problem | None:
                 f"expected one of {', '.join(choices)}" + (f'; did you mean "{near}"?' if near else ""),
             )
         case "string_pattern_mismatch":
-            return Problem(path, error["input"], f"expected {_PATTERNS.get(path[-1], 'another form')}")
+            return Problem(path, error["input"], f"expected {_PATTERNS.get(str(path[-1]), 'another form')}")
         case "missing":
             return Problem(path[:-1] or path, None, f"the key {dotted(path)} is missing")
         case "value_error":
@@ -106,5 +106,7 @@ def _section_at(path: KeyPath) -> type[BaseModel] | None:
         return Profile
     if path[0] == "nodes":
         return NodeSection if len(path) == 2 else None
-    annotation = Profile.model_fields[str(path[0])].annotation if str(path[0]) in Profile.model_fields else None
-    return annotation if len(path) == 1 and isinstance(annotation, type) else None
+    field = Profile.model_fields.get(str(path[0]))
+    if field is None or len(path) > 1 or not isinstance(field.annotation, type):
+        return None
+    return field.annotation if issubclass(field.annotation, BaseModel) else None

@@ -21,7 +21,7 @@ def find_profile(name_or_path: str) -> Path:
         UsageError: there is no such profile.
     """
     path = Path(name_or_path)
-    if path.is_file():
+    if path.exists() and not path.is_dir():
         return path
     shipped = shipped_profiles()
     if name_or_path in shipped:
@@ -32,3 +32,8 @@ def find_profile(name_or_path: str) -> Path:
         [f"shipped: {', '.join(shipped)}"] + ([f"did you mean {near}?"] if near else []),
         hint="feda2v profiles ls",
     )
+
+
+def summary(path: Path) -> str:
+    """The first comment line of a profile: what it does."""
+    return path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")

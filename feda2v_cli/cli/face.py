@@ -1,0 +1,174 @@
+"""How every command speaks: results to stdout, the rest to stderr, one JSON envelope, exit codes."""
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+
+from feda2v_cli import __version__
+from feda2v_cli.errors import Feda2vError, RunInterrupted, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+SCHEMA_VERSION = 1
+BUG_EXIT_CODE = 5
+ISSUES_URL = "https://github.com/feda2v/feda2v/issues"
+#: Columns of a table that no terminal bounds.
+PIPED_WIDTH_COLUMNS = 160
+
+
+class Face:
+    """A command's face.
+
+    Args:
+        command: the command's words, like `checkpoints ls`.
+        as_json: whether stdout is to hold one JSON envelope and nothing else.
+        quiet: whether notes are left out.
+        verbose: whether details are printed.
+    """
+
+    def __init__(self, command: str, *, as_json: bool, quiet: bool = False, verbose: bool = False) -> None:
+        self.command = command
+        self.as_json = as_json
+        self.quiet = quiet
+        self.verbose = verbose and not quiet
+
+    @property
+    def out(self) -> "Console":
+        """Where results go."""
+        return _console(sys.stdout)
+
+    @property
+    def err(self) -> "Console":
+        """Where everything but results goes."""
+        return _console(sys.stderr)
+
+    def result(self, data: dict[str, Any], *renderables: "RenderableType") -> None:
+        """Print the result: the envelope with `data` under --json, else the renderables."""
+        if self.as_json:
+            self._envelope({"status": "ok", "data": data})
+            return
+        for renderable in renderables:
+            self.out.print(renderable, soft_wrap=isinstance(renderable, str), markup=False, highlight=False)
+
+    def note(self, text: str) -> None:
+        """Tell the user something that is good to know."""
+        if not self.quiet:
+            self.err.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def detail(self, text: str) -> None:
+        """Tell the user something under --verbose alone."""
+        if self.verbose:
+            self.note(text)
+
+    def warn(self, text: str) -> None:
+        """Tell the user something that may be wrong."""
+        self.err.print(f"warning: {text}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+    def fail(self, error: Feda2vError, data: dict[str, Any] | None = None) -> NoReturn:
+        """Print an error and exit with its code.
+
+        Args:
+            error: what went wrong.
+            data: what the envelope holds beside the error.
+        """
+        if self.as_json:
+            message = {"code": error.code, "message": str(error), "hint": error.hint}
+            self._envelope({"status": "error", "error": message, "data": data or {}})
+        else:
+            code = f" ({error.code})" if error.code.startswith("FA") else ""
+            self._say("error: ", "bold red", f"{error.title}{code}")
+            for line in error.details:
+                self.err.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+            if error.hint:
+                self._say("hint: ", "bold cyan", error.hint)
+        raise typer.Exit(error.exit_code)
+
+    def _say(self, label: str, style: str, text: str) -> None:
+        from rich.text import Text
+
+        self.err.print(Text.assemble((label, style), text), soft_wrap=True)
+
+    def _envelope(self, body: dict[str, Any]) -> None:
+        head = {"schema_version": SCHEMA_VERSION, "status": body.pop("status"), "command": self.command}
+        sys.stdout.write(json.dumps(head | body, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+
+
+@contextmanager
+def face(command: str, *, as_json: bool = False, quiet: bool = False, verbose: bool = False) -> Iterator[Face]:
+    """The face of a command, and the end of everything that goes wrong within.
+
+    Raises:
+        typer.Exit: with the exit code of what went wrong.
+    """
+    speaker = Face(command, as_json=as_json, quiet=quiet, verbose=verbose)
+    try:
+        yield speaker
+    except Feda2vError as error:
+        speaker.fail(error)
+    except KeyboardInterrupt:
+        speaker.fail(RunInterrupted("interrupted"))
+    except BrokenPipeError:
+        # The reader of stdout has gone, like `head`: nobody is left to tell. Python's last flush must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from None
+    except typer.Exit:
+        raise
+    except Exception as error:  # noqa: BLE001 - the one place where a bug of this program ends
+        traceback.print_exc()
+        speaker.fail(_bug(error))
+
+
+def _bug(error: Exception) -> Feda2vError:
+    bug = Feda2vError(
+        f"a bug in feda2v {__version__}: {type(error).__name__}: {error}",
+        ["nothing that you did should end like this"],
+        hint=f"please report it with the lines above: {ISSUES_URL}",
+    )
+    bug.exit_code = BUG_EXIT_CODE  # type: ignore[misc]
+    bug.code = "bug"
+    return bug
+
+
+@contextmanager
+def exit_on_misuse(arguments: Sequence[str]) -> Iterator[None]:
+    """End a command line that cannot be understood like every other error: on stderr, or as an envelope."""
+    # Typer's own errors share a class whose module moved between its versions.
+    misuse: Any = typer.BadParameter.__mro__[1]
+    try:
+        yield
+    except misuse as error:
+        context = error.ctx  # type: ignore[attr-defined]
+        words = context.command_path if context else "feda2v"
+        speaker = Face(words.removeprefix("feda2v").strip() or "feda2v", as_json="--json" in arguments)
+        text = error.format_message()  # type: ignore[attr-defined]
+        if type(error).__name__ == "NoArgsIsHelpError":
+            sys.stderr.write(f"{text}\n")
+            sys.exit(UsageError.exit_code)
+        try:
+            speaker.fail(UsageError(text[0].lower() + text[1:].rstrip("."), hint=f"{words} --help"))
+        except typer.Exit as end:
+            sys.exit(end.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(RunInterrupted.exit_code)
+
+
+def is_plain(stream: Any) -> bool:
+    """Whether a stream gets no colour, no animation and no control character."""
+    return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb" or not stream.isatty()
+
+
+def _console(stream: Any) -> "Console":
+    from rich.console import Console
+
+    if not is_plain(stream):
+        return Console(file=stream)
+    width = None if stream.isatty() else int(os.environ.get("COLUMNS", PIPED_WIDTH_COLUMNS))
+    return Console(file=stream, force_terminal=False, no_color=True, color_system=None, width=width)

@@ -1,0 +1,42 @@
+"""The `feda2v` command: which commands there are, and how every one of them ends."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from feda2v_cli import __version__
+from feda2v_cli.cli import profiles
+from feda2v_cli.cli.face import exit_on_misuse
+
+app = typer.Typer(
+    name="feda2v",
+    help="Federated learning between audio and images: train, verify and use generators of audio embeddings.",
+    epilog="Start with: feda2v train-generators --granularity per_group",
+    no_args_is_help=True,
+    rich_markup_mode=None,  # plain help is there in half the time
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(profiles.app, name="profiles")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"feda2v {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def run() -> None:
+    """Run the command line of this process and exit with the code that CLI.md promises."""
+    with exit_on_misuse(sys.argv[1:]):
+        sys.exit(app(standalone_mode=False))

@@ -1,0 +1,66 @@
+"""The face of `feda2v profiles`."""
+
+from typing import Annotated, Any
+
+import typer
+
+from feda2v_cli.cli.face import face
+from feda2v_cli.cli.options import AsJson, Settings
+
+app = typer.Typer(help="List, show and check profiles.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command("ls", epilog="Example: feda2v profiles ls")
+def list_profiles(as_json: AsJson = False) -> None:
+    """List the shipped profiles."""
+    with face("profiles ls", as_json=as_json) as speaker:
+        from rich.table import Table
+
+        from feda2v_cli.profile.shipped import shipped_profiles, summary
+
+        profiles = [
+            {"name": name, "path": str(path), "summary": summary(path)} for name, path in shipped_profiles().items()
+        ]
+        table = Table("name", "what it does", box=None, pad_edge=False)
+        for profile in profiles:
+            table.add_row(profile["name"], profile["summary"])
+        speaker.result({"profiles": profiles}, table)
+
+
+@app.command("show", epilog="Example: feda2v profiles show per_group --set generator.epochs=5")
+def show_profile(
+    name: Annotated[str, typer.Argument(metavar="NAME|PATH", help="A shipped profile, or a TOML file.")],
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show every value of a profile and where it comes from."""
+    with face("profiles show", as_json=as_json) as speaker:
+        from feda2v_cli.profile.load import load_profile
+        from feda2v_cli.profile.resolved import resolved_toml
+
+        loaded = load_profile(name, settings=settings or [])
+        data: dict[str, Any] = {
+            "name": loaded.name,
+            "path": str(loaded.path),
+            "profile": loaded.profile.model_dump(mode="json"),
+            "origins": dict(loaded.origins),
+        }
+        speaker.result(data, resolved_toml(loaded).rstrip())
+
+
+@app.command("check", epilog="Example: feda2v profiles check my.toml")
+def check_profile(
+    path: Annotated[str, typer.Argument(metavar="NAME|PATH", help="A TOML file, or a shipped profile.")],
+    as_json: AsJson = False,
+) -> None:
+    """Check a profile and report all of its problems at once; exit 2 when there are any."""
+    with face("profiles check", as_json=as_json) as speaker:
+        from feda2v_cli.profile.load import load_profile
+
+        loaded = load_profile(path)
+        nodes = len(loaded.profile.nodes)
+        speaker.result(
+            {"path": str(loaded.path), "nodes": nodes, "classes": list(loaded.profile.classes)},
+            f"{loaded.path} is valid: {nodes} {'node' if nodes == 1 else 'nodes'}, "
+            f"{len(loaded.profile.classes)} classes, granularity {loaded.profile.generator.granularity}",
+        )
