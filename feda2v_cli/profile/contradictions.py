@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from feda2v_cli.profile.problem import KeyPath, Problem
+from feda2v_cli.profile.key_path import KeyPath
+from feda2v_cli.profile.problem import Problem
 from feda2v_cli.profile.schema import Profile
 
 

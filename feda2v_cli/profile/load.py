@@ -1,22 +1,23 @@
 """From a file, the environment and the command line to one profile, with the origin of every value."""
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import tomli
 from pydantic import ValidationError
 
-from feda2v_cli.errors import ProfileError, UsageError, closest
+from feda2v_cli.errors import ProfileError, UsageError
 from feda2v_cli.profile.contradictions import contradictions
-from feda2v_cli.profile.position import position
-from feda2v_cli.profile.problem import KeyPath, Problem, dotted, from_pydantic
+from feda2v_cli.profile.key_path import KeyPath, dotted
+from feda2v_cli.profile.override import from_environment, from_flags, from_settings, put
+from feda2v_cli.profile.position import Position, position, positions
+from feda2v_cli.profile.problem import Problem, from_pydantic
 from feda2v_cli.profile.schema import Profile
 from feda2v_cli.profile.shipped import find_profile
-
-ENVIRONMENT_PREFIX = "FEDA2V_"
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,30 @@ class LoadedProfile:
     text: str
     origins: Mapping[str, str]
 
+    def origin(self, key: str) -> str:
+        """Where the value of a dotted key came from: its own origin, or that of the table that was set with it."""
+        while key:
+            if key in self.origins:
+                return self.origins[key]
+            key = key.rpartition(".")[0]
+        return "default"
+
 
 @dataclass(frozen=True)
-class _Setting:
-    path: KeyPath
-    value: Any
-    origin: str
+class _Source:
+    """The file of a profile: its name as the user gave it, and where everything in it stands."""
+
+    given: str
+    places: Mapping[KeyPath, Position]
+    overrides: dict[KeyPath, str] = field(default_factory=dict)
+
+    def where(self, path: KeyPath) -> str:
+        """File, line and column of a key, or the override that set it."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.overrides:
+                return f"{self.overrides[path[:length]]}:"
+        line, column = position(self.places, path)
+        return f"{self.given}:{line}:{column}"
 
 
 def load_profile(
@@ -67,114 +86,66 @@ def load_profile(
     """
     path = find_profile(name_or_path)
     text = _read(path)
-    try:
-        values = tomli.loads(text)
-    except tomli.TOMLDecodeError as error:
-        raise ProfileError(
-            f"{path}:{error.lineno}:{error.colno} is not valid TOML — {error.msg}",
-            hint="feda2v profiles show unified prints a valid profile",
-        ) from error
-
-    origins = {dotted(leaf): f"{path}:{position(text, leaf)[0]}" for leaf in _leaves(values)}
-    for setting in (
-        *_from_environment(os.environ if environment is None else environment),
-        *_from_settings(settings),
-        *(_Setting(tuple(key.split(".")), value, option) for option, (key, value) in (flags or {}).items()),
+    values = _parse(text, name_or_path)
+    source = _Source(name_or_path, positions(text))
+    origins = {dotted(leaf): f"{name_or_path}:{position(source.places, leaf)[0]}" for leaf in _leaves(values)}
+    for override in (
+        *from_environment(os.environ if environment is None else environment),
+        *from_settings(settings),
+        *from_flags(flags or {}),
     ):
-        _put(values, setting)
-        origins = {key: origin for key, origin in origins.items() if not key.startswith(f"{dotted(setting.path)}.")}
-        origins[dotted(setting.path)] = setting.origin
-
-    profile = _validate(values, path, text, origins)
-    return LoadedProfile(profile, path.stem, path, text, origins)
+        put(values, override)
+        key = dotted(override.path)
+        origins = {name: origin for name, origin in origins.items() if not name.startswith(f"{key}.")}
+        origins[key] = override.origin
+        source.overrides[override.path] = override.origin
+    return LoadedProfile(_validate(values, source), path.stem, path, text, origins)
 
 
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ProfileError(f"{path} is not UTF-8 text — byte {error.start} cannot be read") from error
+        raise ProfileError(
+            f"{path} is not UTF-8 text — byte {error.start} cannot be read", hint=f"save {path} as UTF-8"
+        ) from error
     except OSError as error:
         raise UsageError(f"{path} cannot be read — {error.strerror}") from error
 
 
-def _from_environment(environment: Mapping[str, str]) -> list[_Setting]:
-    keys = {
-        f"{ENVIRONMENT_PREFIX}{section}_{key}".upper(): (section, key)
-        for section, field in Profile.model_fields.items()
-        if hasattr(field.annotation, "model_fields")
-        for key in field.annotation.model_fields  # type: ignore[union-attr]
-    }
-    settings = []
-    for name, text in sorted(environment.items()):
-        if not name.startswith(ENVIRONMENT_PREFIX):
-            continue
-        if name not in keys:
-            near = closest(name, keys)
-            raise UsageError(
-                f"environment variable {name} names no key of a profile",
-                [f"did you mean {near}?"] if near else [],
-                hint=f"unset {name}",
-            )
-        settings.append(_Setting(keys[name], _toml_value(text), f"environment {name}"))
-    return settings
-
-
-def _from_settings(settings: Sequence[str]) -> list[_Setting]:
-    parsed = []
-    for setting in settings:
-        key, equals, text = setting.partition("=")
-        if not equals or not all(key.strip().split(".")):
-            raise UsageError(f"--set {setting} — expected key=value", hint="--set generator.epochs=5")
-        path = tuple(int(part) if part.isdigit() else part for part in key.strip().split("."))
-        parsed.append(_Setting(path, _toml_value(text), f"--set {key.strip()}"))
-    return parsed
-
-
-def _toml_value(text: str) -> Any:
+def _parse(text: str, given: str) -> dict[str, Any]:
     try:
-        return tomli.loads(f"value = {text}")["value"]
-    except tomli.TOMLDecodeError:
-        return text
+        return tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
+        raise ProfileError(
+            f"{given}:{error.lineno}:{error.colno} is not valid TOML — {error.msg}",
+            hint="feda2v profiles show unified prints a valid profile",
+        ) from error
+    except RecursionError as error:
+        raise ProfileError(f"{given} is nested too deeply — expected tables of keys") from error
 
 
-def _put(values: dict[str, Any], setting: _Setting) -> None:
-    place: Any = values
-    for depth, part in enumerate(setting.path[:-1]):
-        if isinstance(place, list) and isinstance(part, int) and part < len(place):
-            place = place[part]
-        elif isinstance(place, dict) and isinstance(part, str):
-            place = place.setdefault(part, {})
-        else:
-            raise UsageError(f"{setting.origin} — there is no {dotted(setting.path[: depth + 1])}")
-    last = setting.path[-1]
-    if not isinstance(place, dict) or not isinstance(last, str):
-        raise UsageError(f"{setting.origin} — {dotted(setting.path[:-1]) or 'the profile'} holds no keys")
-    place[last] = setting.value
-
-
-def _validate(values: dict[str, Any], path: Path, text: str, origins: Mapping[str, str]) -> Profile:
+def _validate(values: dict[str, Any], source: _Source) -> Profile:
     try:
         profile = Profile.model_validate(values)
         problems = contradictions(profile)
     except ValidationError as error:
         problems = [problem for problem in map(from_pydantic, error.errors()) if problem is not None]
     if problems:
-        lines = [f"{_place(problem, path, text, origins)} {problem}" for problem in problems]
+        lines = _lines(problems, source)
         count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
         raise ProfileError(
-            f"profile {path.stem} has {count}", lines, hint=f"feda2v profiles check {path} after mending it"
+            f"profile {source.given} has {count}",
+            lines,
+            hint=f"feda2v profiles check {shlex.quote(source.given)} after mending it",
         )
     return profile
 
 
-def _place(problem: Problem, path: Path, text: str, origins: Mapping[str, str]) -> str:
-    for length in range(len(problem.path), 0, -1):
-        origin = origins.get(dotted(problem.path[:length]))
-        if origin is not None and not origin.startswith(f"{path}:"):
-            return f"{origin}:"
-    line, column = position(text, problem.path)
-    return f"{path}:{line}:{column}"
+def _lines(problems: Sequence[Problem], source: _Source) -> list[str]:
+    in_order = sorted(problems, key=lambda problem: position(source.places, problem.path))
+    lines = (f"{source.where(problem.path)} {problem}" for problem in in_order)
+    return list(dict.fromkeys(lines))  # every alternative of a value's type complains in the same words
 
 
 def _leaves(value: Any, path: KeyPath = ()) -> list[KeyPath]:

@@ -3,15 +3,18 @@
 import json
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from feda2v_cli.errors import closest
+from feda2v_cli.profile.expectation import closest_value, expectation
+from feda2v_cli.profile.key_path import KeyPath, dotted
 from feda2v_cli.profile.schema import NodeSection, Profile
 
-KeyPath = tuple[str | int, ...]
+#: The value of a problem whose place holds none.
+NO_VALUE: Final = object()
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class Problem:
 
     Attributes:
         path: the key's place, like ("nodes", 1, "classes").
-        value: the offending value.
+        value: the offending value, or NO_VALUE.
         expected: what is wrong with it, or what was expected.
     """
 
@@ -29,12 +32,8 @@ class Problem:
     expected: str
 
     def __str__(self) -> str:
-        return f"{dotted(self.path)} = {shown(self.value)} — {self.expected}"
-
-
-def dotted(path: KeyPath) -> str:
-    """A key path as people write it: `nodes.1.classes`."""
-    return ".".join(str(part) for part in path)
+        value = "" if self.value is NO_VALUE else f" = {shown(self.value)}"
+        return f"{dotted(self.path) or 'the profile'}{value} — {self.expected}"
 
 
 def shown(value: Any, limit: int = 60) -> str:
@@ -52,39 +51,31 @@ def from_pydantic(error: ErrorDetails) -> Problem | None:
         error: an entry of `pydantic.ValidationError.errors()`.
     """
     path = tuple(part for part in error["loc"] if not _is_union_branch(part))
-    context = error.get("ctx", {})
+    value = error["input"]
     match error["type"]:
         case "extra_forbidden":
-            return Problem(path, error["input"], "unknown key" + _did_you_mean_key(path))
-        case "literal_error":
-            choices = [word.strip(" '") for word in str(context["expected"]).replace(" or ", ",").split(",")]
-            near = closest(str(error["input"]), choices)
-            return Problem(
-                path,
-                error["input"],
-                f"expected one of {', '.join(choices)}" + (f'; did you mean "{near}"?' if near else ""),
-            )
-        case "string_pattern_mismatch":
-            return Problem(path, error["input"], f"expected {_PATTERNS.get(str(path[-1]), 'another form')}")
+            return Problem(path, value, "unknown key" + _did_you_mean_key(path))
         case "missing":
-            return Problem(path[:-1] or path, None, f"the key {dotted(path)} is missing")
+            what = "[[nodes]]" if path == ("nodes",) else str(path[-1])
+            return Problem(path[:-1], NO_VALUE, f"{what} is missing, expected {expectation(path)}")
         case "value_error":
-            return Problem(path, error["input"], str(context["error"]))
-    return Problem(path, error["input"], error["msg"].replace("Input should be", "expected").replace("Value", "value"))
+            return Problem(path, value, str(error["ctx"]["error"]))
+        case "too_short" if len(value) >= error["ctx"]["min_length"]:
+            return None  # pydantic counts items without the invalid ones, which have problems of their own
+    if error["loc"][-1] == "[key]":
+        place = (*path[:-1], "name")
+        return Problem(path, NO_VALUE, f"the name {shown(value)} is not valid, {_expected((*place, 0), value)}")
+    return Problem(path, value, _expected(path, value))
 
 
-#: What a pattern of the schema stands for, by the last part of the key path.
-_PATTERNS = {
-    "memory": 'auto, or a size like "2GB"',
-    "base_name": "letters, digits, underscores and hyphens",
-    "adapter_base_name": "letters, digits, underscores and hyphens",
-    "name": "letters, digits, underscores and hyphens",
-}
+def _expected(path: KeyPath, value: Any) -> str:
+    near = closest_value(path, value)
+    return f"expected {expectation(path)}" + (f"; did you mean {shown(near)}?" if near is not None else "")
 
 
 def _is_union_branch(part: str | int) -> bool:
     """Whether pydantic, not the user, put this part into an error's path."""
-    return isinstance(part, str) and (part.endswith("]") or part in {"constrained-int", "[key]"})
+    return isinstance(part, str) and (part in {"constrained-int", "[key]"} or part.startswith("literal["))
 
 
 def _did_you_mean_key(path: KeyPath) -> str:

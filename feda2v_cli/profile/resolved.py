@@ -29,7 +29,7 @@ def resolved_toml(loaded: LoadedProfile) -> str:
 def _table(place: str, keys: dict[str, Any], loaded: LoadedProfile) -> Table:
     table = tomlkit.table()
     for key, value in keys.items():
-        origin = loaded.origins.get(f"{place}.{key}", "default")
+        origin = loaded.origin(f"{place}.{key}")
         if value is None:
             table.add(tomlkit.comment(f"{key} is not set"))
         elif isinstance(value, dict):

@@ -15,6 +15,10 @@ from pydantic import (
     StringConstraints,
 )
 
+from feda2v_cli.profile.class_name import BASE_NAME_PATTERN, CLASS_NAME_PATTERN, LONGEST_NAME
+
+MEMORY_PATTERN = r"^(auto|[0-9]+(\.[0-9]+)?\s*[KMGT]i?B)$"
+
 Granularity = Literal["unified", "per_class", "per_group"]
 
 #: The seed's base name and directory of each granularity.
@@ -37,9 +41,9 @@ def _unique(values: tuple[T, ...]) -> tuple[T, ...]:
 
 
 #: A class, or a group of classes. It becomes a part of file names.
-ClassName = Annotated[StrictStr, StringConstraints(pattern=r"^[a-z0-9]+(_[a-z0-9]+)*$", max_length=64)]
+ClassName = Annotated[StrictStr, StringConstraints(pattern=CLASS_NAME_PATTERN, max_length=LONGEST_NAME)]
 ClassNames = Annotated[tuple[ClassName, ...], Field(min_length=1), AfterValidator(_unique)]
-BaseName = Annotated[StrictStr, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
+BaseName = Annotated[StrictStr, StringConstraints(pattern=BASE_NAME_PATTERN, max_length=LONGEST_NAME)]
 Fold = Annotated[StrictInt, Field(ge=1)]
 Folds = Annotated[tuple[Fold, ...], Field(min_length=1), AfterValidator(_unique)]
 PositiveInt = Annotated[StrictInt, Field(ge=1)]
@@ -62,7 +66,7 @@ class ExperimentSection(Section):
     name: BaseName = Field("run", description="names the run directory")
     seed: NonNegativeInt = Field(0, description="same profile, seed and machine: same bytes")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto takes a GPU when there is one")
-    memory: Annotated[StrictStr, StringConstraints(pattern=r"^(auto|[0-9]+(\.[0-9]+)?\s*[KMGT]i?B)$")] = Field(
+    memory: Annotated[StrictStr, StringConstraints(pattern=MEMORY_PATTERN)] = Field(
         "auto", description="what training may take, like 2GB; auto is most of what is free"
     )
     runs: Path = Field(Path("runs"), description="where run directories are made")
