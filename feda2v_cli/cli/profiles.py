@@ -61,6 +61,6 @@ def check_profile(
         nodes = len(loaded.profile.nodes)
         speaker.result(
             {"path": str(loaded.path), "nodes": nodes, "classes": list(loaded.profile.classes)},
-            f"{loaded.path} is valid: {nodes} {'node' if nodes == 1 else 'nodes'}, "
+            f"{path} is valid: {nodes} {'node' if nodes == 1 else 'nodes'}, "
             f"{len(loaded.profile.classes)} classes, granularity {loaded.profile.generator.granularity}",
         )
