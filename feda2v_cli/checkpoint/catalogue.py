@@ -1,0 +1,106 @@
+"""Which checkpoints there are: whole trees, in an order that people expect."""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from feda2v_cli.checkpoint.archive import read_archive
+from feda2v_cli.checkpoint.content import is_checkpoint, read_header
+from feda2v_cli.checkpoint.defect import Defect
+from feda2v_cli.checkpoint.metadata import GeneratorMetadata
+from feda2v_cli.checkpoint.name import SUFFIX, GeneratorName, parse_name
+from feda2v_cli.checkpoint.opening import opened
+from feda2v_cli.checkpoint.writing import is_leftover
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file that looks like a checkpoint.
+
+    Attributes:
+        path: the file.
+        name: what its name says; None when it is not the name of a generator's checkpoint.
+        metadata: what it says of itself; None when that cannot be read.
+        problem: why it cannot.
+        bytes: size of the file.
+    """
+
+    path: Path
+    name: GeneratorName | None
+    metadata: GeneratorMetadata | None
+    problem: str | None
+    bytes: int
+
+
+def catalogue(paths: Iterable[Path]) -> list[Entry]:
+    """Every checkpoint under some files and directories; tensors are neither read nor checked.
+
+    Returns:
+        Sorted by directory, base name, node, key and round as a number; the final checkpoint last.
+    """
+    return [_entry(path) for path in checkpoint_files(paths)]
+
+
+def checkpoint_files(paths: Iterable[Path]) -> list[Path]:
+    """The files that look like checkpoints, each once, sorted like `catalogue`."""
+    found = {file: None for path in paths for file in files_under(path) if file == path or file.suffix == SUFFIX}
+    return sorted(found, key=_order)
+
+
+def generator_sets(root: Path) -> list[Path]:
+    """Directories at or under `root` that hold checkpoints, sorted."""
+    return sorted({file.parent for file in files_under(root) if file.suffix == SUFFIX or is_leftover(file.name)})
+
+
+def files_under(path: Path) -> Iterator[Path]:
+    """Everything under a path that is no directory, and directories that are named like a checkpoint.
+
+    Links to directories are followed, each directory is entered once; a path that is no directory is itself.
+    """
+    if os.path.isdir(path):
+        yield from _files_in(path, set())
+    else:
+        yield path
+
+
+def _files_in(directory: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
+    try:
+        status = os.stat(directory)
+        if (status.st_dev, status.st_ino) in seen:
+            return
+        seen.add((status.st_dev, status.st_ino))
+        with os.scandir(directory) as scan:
+            entries = sorted(scan, key=lambda entry: entry.name)
+    except OSError:
+        return
+    for entry in entries:
+        path = directory / entry.name
+        is_directory = os.path.isdir(path)
+        if not is_directory or path.suffix == SUFFIX:
+            yield path
+        if is_directory:
+            yield from _files_in(path, seen)
+
+
+def _entry(path: Path) -> Entry:
+    metadata, problem, size = None, None, 0
+    try:
+        with opened(path) as file:
+            size = file.size
+            archive = read_archive(file)
+            if is_checkpoint(archive):
+                metadata, _ = read_header(archive)
+            else:
+                problem = "no checkpoint of feda2v"
+    except Defect as defect:
+        problem = defect.message
+    return Entry(path, parse_name(path.name), metadata, problem, size)
+
+
+def _order(path: Path) -> tuple[object, ...]:
+    name = parse_name(path.name)
+    if name is None:
+        return str(path.parent), path.name, -1, "", 0, path.name
+    end = float("inf") if name.round is None else name.round
+    return str(path.parent), name.base_name, name.node, name.key or "", end, path.name

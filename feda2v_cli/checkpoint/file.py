@@ -1,0 +1,156 @@
+"""Writing, reading and loading the checkpoint of one generator.
+
+archive/data.pkl                the dict `metadata`, `generator_state_dict`, as `torch.save` writes it
+archive/data/0, 1, …            elements of the tensors
+archive/feda2v/metadata.json    the same metadata, and the SHA-256 of every record: readable without PyTorch
+comment of the archive          SHA-256 of every byte before it: the seal
+"""
+
+import errno
+import hashlib
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from feda2v_cli.checkpoint.archive import Archive, read_archive
+from feda2v_cli.checkpoint.content import METADATA_RECORD, header_text, read_content, read_header
+from feda2v_cli.checkpoint.defect import Defect
+from feda2v_cli.checkpoint.finding import Finding, FindingsError
+from feda2v_cli.checkpoint.metadata import GeneratorMetadata
+from feda2v_cli.checkpoint.opening import OpenFile, opened
+from feda2v_cli.checkpoint.seal import SEAL_BYTES, seal
+from feda2v_cli.checkpoint.writing import replacing
+from feda2v_cli.errors import FailedError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def write_checkpoint(path: Path, metadata: GeneratorMetadata, state: Mapping[str, "Tensor"]) -> int:
+    """Write a generator's checkpoint; a reader sees the old file or the new one, never a part.
+
+    Tensors go from memory to the file one after the other. One that is a part of a larger tensor, like a model of a
+    stack, is copied first, so that the file holds its part alone.
+
+    Args:
+        path: the file; its name must be the one that the metadata demand.
+        metadata: what the file says of itself.
+        state: tensors by name, on any device.
+
+    Returns:
+        Bytes of the file.
+
+    Raises:
+        FailedError: the file cannot be written: no space, no permission. An older file is still there.
+        ValueError: the file's name and the metadata disagree.
+    """
+    import torch
+
+    path = Path(path)
+    if path.name != metadata.name.filename:
+        raise ValueError(f"the file is to be called {path.name}, its metadata demand {metadata.name.filename}")
+    tensors = {name: _own(tensor) for name, tensor in state.items()}
+    content = {"metadata": metadata.to_dict(), "generator_state_dict": tensors}
+    try:
+        with replacing(path) as file:
+            torch.save(content, file)
+            _append_metadata(file, metadata)
+            return _seal(file)
+    except (OSError, RuntimeError) as error:
+        cause = _operating_system_error(error)
+        if cause is None:
+            raise
+        needed = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+        raise FailedError(
+            f"{path} cannot be written — {cause.strerror}",
+            [f"it needs {needed} bytes; what was there before is as it was"],
+            hint=f"df -h {path.parent}" if cause.errno in (errno.ENOSPC, errno.EDQUOT) else f"ls -ld {path.parent}",
+        ) from error
+
+
+def read_metadata(path: Path) -> GeneratorMetadata:
+    """What a checkpoint says of itself; its tensors are neither read nor checked, and PyTorch is not needed.
+
+    Raises:
+        FindingsError: there is no such checkpoint, or its metadata cannot be read.
+    """
+    try:
+        with opened(path) as file:
+            return read_header(read_archive(file))[0]
+    except Defect as defect:
+        raise FindingsError([_finding(path, defect)]) from defect
+
+
+def load_checkpoint(path: Path) -> tuple[GeneratorMetadata, dict[str, "Tensor"]]:
+    """Load a checkpoint after checking every byte of it.
+
+    Returns:
+        What it says of itself, and its tensors by name on the CPU.
+
+    Raises:
+        FindingsError: it is damaged, unsafe or not what its name says; nothing was loaded.
+    """
+    import torch
+
+    path = Path(path)
+    try:
+        with opened(path) as file:
+            metadata = read_content(file).metadata
+            # The same descriptor, so that nobody can swap the file between check and load.
+            with open(os.dup(file.descriptor), "rb") as stream:
+                stream.seek(0)
+                content = torch.load(stream, map_location="cpu", weights_only=True)
+    except Defect as defect:
+        raise FindingsError([_finding(path, defect)]) from defect
+    return metadata, content["generator_state_dict"]
+
+
+def _own(tensor: "Tensor") -> "Tensor":
+    """The tensor on the CPU, with storage of its own and no other element in it."""
+    plain = tensor.detach().cpu().contiguous()
+    return plain if plain.untyped_storage().nbytes() == plain.numel() * plain.element_size() else plain.clone()
+
+
+def _append_metadata(file: BinaryIO, metadata: GeneratorMetadata) -> None:
+    file.flush()
+    archive = _archive_in(file)
+    digests = {}
+    for record in archive.records.values():
+        running = hashlib.sha256()
+        for piece in archive.file.chunks(archive.content_offset(record), record.size):
+            running.update(piece)
+        digests[record.name] = running.hexdigest()
+    with zipfile.ZipFile(file, "a", zipfile.ZIP_STORED) as appended:
+        # A fixed date: the same content is the same bytes.
+        member = zipfile.ZipInfo(f"{archive.root}/{METADATA_RECORD}", (1980, 1, 1, 0, 0, 0))
+        appended.writestr(member, header_text(metadata, digests))
+        appended.comment = seal("")
+
+
+def _seal(file: BinaryIO) -> int:
+    file.flush()
+    size = file.seek(0, os.SEEK_END)
+    running = hashlib.sha256()
+    for piece in OpenFile(file.fileno(), size).chunks(0, size - SEAL_BYTES):
+        running.update(piece)
+    file.seek(size - SEAL_BYTES)
+    file.write(seal(running.hexdigest()))
+    return size
+
+
+def _archive_in(file: BinaryIO) -> Archive:
+    return read_archive(OpenFile(file.fileno(), file.seek(0, os.SEEK_END)))
+
+
+def _operating_system_error(error: BaseException) -> OSError | None:
+    """The error of the operating system behind one of PyTorch's writer."""
+    link: BaseException | None = error
+    while link is not None and not isinstance(link, OSError):
+        link = link.__cause__ or link.__context__
+    return link
+
+
+def _finding(path: Path, defect: Defect) -> Finding:
+    return Finding(defect.code, str(path), defect.message, defect.tensor)

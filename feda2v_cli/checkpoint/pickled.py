@@ -1,0 +1,336 @@
+"""Reads a pickle without unpickling it: an allow-list of instructions, tensors as references, nothing executed.
+
+`torch.save` pickles dicts whose tensors are a handful of well-known calls. This machine follows those calls by name and
+builds plain values; whatever else a pickle asks for is refused with its name, before it could happen.
+"""
+
+import pickletools
+import struct
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from feda2v_cli.checkpoint.defect import Corrupt, Unsafe
+
+#: Instructions that a pickle may have. The largest server file of the earlier system needs about 120,000.
+MOST_INSTRUCTIONS = 500_000
+#: Bytes of the largest integer: tensors and metadata need 8.
+_LARGEST_INTEGER_BYTES = 16
+
+#: Bytes of an element, by the name that PyTorch's storages and dtypes have in a pickle.
+ELEMENT_BYTES = {
+    "float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "complex128": 16, "complex64": 8,
+    "int64": 8, "int32": 4, "int16": 2, "int8": 1, "uint8": 1, "bool": 1,
+}  # fmt: skip
+_STORAGES = {
+    "DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16", "BFloat16Storage": "bfloat16",
+    "ComplexDoubleStorage": "complex128", "ComplexFloatStorage": "complex64", "LongStorage": "int64",
+    "IntStorage": "int32", "ShortStorage": "int16", "CharStorage": "int8", "ByteStorage": "uint8",
+    "BoolStorage": "bool",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class StorageReference:
+    """The memory of a tensor, which lies in a record of its own.
+
+    Attributes:
+        key: what the record is called.
+        dtype: type of its elements.
+        elements: how many there are.
+    """
+
+    key: str
+    dtype: str
+    elements: int
+
+
+@dataclass(frozen=True, slots=True)
+class TensorReference:
+    """A tensor that a pickle speaks of.
+
+    Attributes:
+        storage: where its elements lie.
+        offset: its first element there.
+        shape: its size along each axis.
+        stride: elements between neighbours along each axis.
+    """
+
+    storage: StorageReference
+    offset: int
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        reach = sum((size - 1) * step for size, step in zip(self.shape, self.stride, strict=True))
+        fits = min(self.shape, default=1) == 0 or self.offset + reach < self.storage.elements
+        if min((*self.shape, *self.stride, self.offset), default=0) < 0 or not fits:
+            raise Corrupt(f"a tensor of shape {list(self.shape)} reaches beyond its record data/{self.storage.key}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Global:
+    module: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.name}"
+
+
+def read_pickle(stream: BinaryIO) -> Any:
+    """The plain values of the pickle that begins where the stream stands; the stream is left behind its end.
+
+    Returns:
+        Dicts, lists, tuples, text, numbers, booleans and None, with a `TensorReference` for each tensor.
+
+    Raises:
+        Unsafe: it asks for anything else; the message names it.
+        Corrupt: it is no pickle, or a damaged one.
+    """
+    machine = _Machine()
+    try:
+        for count, (instruction, argument, _) in enumerate(pickletools.genops(stream)):
+            if count == MOST_INSTRUCTIONS:
+                raise Corrupt(f"the pickle has more than {MOST_INSTRUCTIONS} instructions")
+            step = _STEPS.get(instruction.name)
+            if step is None:
+                asked = str(argument).replace(" ", ".") if instruction.name == "INST" else instruction.name
+                raise Unsafe(f"the pickle asks for {_short(asked)}, which is no tensor and no plain value")
+            step(machine, argument)
+        (value,) = machine.stack
+    except (ValueError, TypeError, KeyError, IndexError, OverflowError, EOFError, struct.error) as error:
+        raise Corrupt(f"the pickle is damaged: {_short(str(error))}") from error
+    return value
+
+
+class _Machine:
+    """The stack machine of a pickle, for the instructions that tensors and plain values need."""
+
+    def __init__(self) -> None:
+        self.stack: list[Any] = []
+        self.marks: list[list[Any]] = []
+        self.memo: dict[int, Any] = {}
+
+    def pop_mark(self) -> list[Any]:
+        items = self.stack
+        self.stack = self.marks.pop()
+        return items
+
+
+def _push(machine: _Machine, argument: Any) -> None:
+    machine.stack.append(argument)
+
+
+def _push_integer(machine: _Machine, argument: int) -> None:
+    if argument.bit_length() > 8 * _LARGEST_INTEGER_BYTES:
+        raise Corrupt("the pickle holds a huge integer")
+    machine.stack.append(argument)
+
+
+def _mark(machine: _Machine, _: Any) -> None:
+    machine.marks.append(machine.stack)
+    machine.stack = []
+
+
+def _pop(machine: _Machine, _: Any) -> None:
+    machine.stack.pop()
+
+
+def _put(machine: _Machine, argument: Any) -> None:
+    machine.memo[int(argument)] = machine.stack[-1]
+
+
+def _memoize(machine: _Machine, _: Any) -> None:
+    machine.memo[len(machine.memo)] = machine.stack[-1]
+
+
+def _get(machine: _Machine, argument: Any) -> None:
+    machine.stack.append(machine.memo[int(argument)])
+
+
+def _tuple_of(count: int) -> "_Step":
+    def step(machine: _Machine, _: Any) -> None:
+        items = tuple(machine.stack[len(machine.stack) - count :])
+        if len(items) != count:
+            raise Corrupt("the pickle is damaged: its stack is empty")
+        del machine.stack[len(machine.stack) - count :]
+        machine.stack.append(items)
+
+    return step
+
+
+def _tuple(machine: _Machine, _: Any) -> None:
+    items = machine.pop_mark()
+    machine.stack.append(tuple(items))
+
+
+def _list(machine: _Machine, _: Any) -> None:
+    items = machine.pop_mark()
+    machine.stack.append(items)
+
+
+def _dict(machine: _Machine, _: Any) -> None:
+    items = machine.pop_mark()
+    machine.stack.append({})
+    _fill(machine.stack[-1], items)
+
+
+def _append(machine: _Machine, _: Any) -> None:
+    item = machine.stack.pop()
+    _extend(machine.stack[-1], [item])
+
+
+def _appends(machine: _Machine, _: Any) -> None:
+    items = machine.pop_mark()
+    _extend(machine.stack[-1], items)
+
+
+def _set_item(machine: _Machine, _: Any) -> None:
+    value, key = machine.stack.pop(), machine.stack.pop()
+    _fill(machine.stack[-1], [key, value])
+
+
+def _set_items(machine: _Machine, _: Any) -> None:
+    items = machine.pop_mark()
+    _fill(machine.stack[-1], items)
+
+
+def _extend(target: Any, items: list[Any]) -> None:
+    if type(target) is not list:
+        raise Unsafe(f"the pickle appends to a {type(target).__name__}")
+    target.extend(items)
+
+
+def _fill(target: Any, items: list[Any]) -> None:
+    if not isinstance(target, dict):
+        raise Unsafe(f"the pickle sets items of a {type(target).__name__}")
+    for key, value in zip(items[::2], items[1::2], strict=True):
+        # The hash of nested tuples can take for ever.
+        if type(key) not in (str, int, float, bool):
+            raise Unsafe(f"the pickle has a dict key that is a {type(key).__name__}")
+        target[key] = value
+
+
+def _global(machine: _Machine, argument: str) -> None:
+    module, _, name = argument.partition(" ")
+    _push_allowed(machine, module, name)
+
+
+def _stack_global(machine: _Machine, _: Any) -> None:
+    name, module = machine.stack.pop(), machine.stack.pop()
+    _push_allowed(machine, module, name)
+
+
+def _push_allowed(machine: _Machine, module: Any, name: Any) -> None:
+    if type(module) is not str or type(name) is not str:
+        raise Corrupt("the pickle is damaged: a name is no text")
+    asked = _Global(module, name)
+    if module == "torch" and name in ELEMENT_BYTES:
+        machine.stack.append(str(asked))
+    elif asked in _CALLS or (module == "torch" and name in _STORAGES):
+        machine.stack.append(asked)
+    else:
+        raise Unsafe(f"the pickle asks for {_short(str(asked))}, which is no tensor and no plain value")
+
+
+def _reduce(machine: _Machine, _: Any) -> None:
+    arguments, asked = machine.stack.pop(), machine.stack.pop()
+    if type(asked) is not _Global or asked not in _CALLS or type(arguments) is not tuple:
+        raise Unsafe(f"the pickle calls a {type(asked).__name__}")
+    machine.stack.append(_CALLS[asked](*arguments))
+
+
+def _build(machine: _Machine, _: Any) -> None:
+    machine.stack.pop()
+    # A module's state dict carries the versions of its layers as an attribute; nothing here reads it.
+    if type(machine.stack[-1]) is not OrderedDict:
+        raise Unsafe(f"the pickle sets attributes of a {type(machine.stack[-1]).__name__}")
+
+
+def _storage(machine: _Machine, _: Any) -> None:
+    reference = machine.stack.pop()
+    kind, storage, key, _location, elements = reference[:5]
+    if kind != "storage" or type(storage) is not _Global or type(key) is not str or type(elements) is not int:
+        raise Corrupt("the pickle is damaged: a storage has no name")
+    if elements < 0:
+        raise Corrupt("the pickle is damaged: a storage has a negative size")
+    # An untyped storage is bytes; the tensor says later what they are.
+    machine.stack.append(StorageReference(key, _STORAGES.get(storage.name, "uint8"), elements))
+
+
+def _tensor(storage: StorageReference, offset: int, shape: tuple[int, ...], stride: tuple[int, ...], *_: Any) -> Any:
+    if type(storage) is not StorageReference or any(type(item) is not int for item in (offset, *shape, *stride)):
+        raise Corrupt("the pickle is damaged: a tensor has no storage, shape or stride")
+    return TensorReference(storage, offset, tuple(shape), tuple(stride))
+
+
+def _parameter(tensor: TensorReference, *_: Any) -> TensorReference:
+    if type(tensor) is not TensorReference:
+        raise Corrupt("the pickle is damaged: a parameter is no tensor")
+    return tensor
+
+
+def _ordered_dict(*arguments: Any) -> dict[Any, Any]:
+    if arguments:
+        raise Unsafe("the pickle builds an OrderedDict from something")
+    return OrderedDict()
+
+
+def _size(shape: Any) -> tuple[int, ...]:
+    return tuple(shape)
+
+
+def _device(*words: Any) -> str:
+    return ":".join(_short(str(word)) for word in words if type(word) in (str, int))
+
+
+def _untyped(*_: Any) -> None:
+    raise Unsafe("the pickle builds a storage of its own")
+
+
+_Step = Callable[[_Machine, Any], None]
+_CALLS: dict[_Global, Callable[..., Any]] = {
+    _Global("torch._utils", "_rebuild_tensor_v2"): _tensor,
+    _Global("torch._utils", "_rebuild_parameter"): _parameter,
+    _Global("collections", "OrderedDict"): _ordered_dict,
+    _Global("torch", "Size"): _size,
+    _Global("torch", "device"): _device,
+    _Global("torch.storage", "UntypedStorage"): _untyped,
+}
+_STEPS: dict[str, _Step] = {
+    **dict.fromkeys(("PROTO", "FRAME", "STOP"), lambda _machine, _argument: None),
+    **dict.fromkeys(("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "UNICODE", "BINFLOAT", "FLOAT"), _push),
+    **dict.fromkeys(("STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES"), _push),
+    **dict.fromkeys(("BININT", "BININT1", "BININT2", "LONG1", "LONG4", "INT", "LONG"), _push_integer),
+    "NONE": lambda machine, _: machine.stack.append(None),
+    "NEWTRUE": lambda machine, _: machine.stack.append(True),
+    "NEWFALSE": lambda machine, _: machine.stack.append(False),
+    "MARK": _mark,
+    "POP": _pop,
+    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), _put),
+    "MEMOIZE": _memoize,
+    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), _get),
+    "EMPTY_TUPLE": _tuple_of(0),
+    "TUPLE1": _tuple_of(1),
+    "TUPLE2": _tuple_of(2),
+    "TUPLE3": _tuple_of(3),
+    "TUPLE": _tuple,
+    "EMPTY_LIST": lambda machine, _: machine.stack.append([]),
+    "LIST": _list,
+    "APPEND": _append,
+    "APPENDS": _appends,
+    "EMPTY_DICT": lambda machine, _: machine.stack.append({}),
+    "DICT": _dict,
+    "SETITEM": _set_item,
+    "SETITEMS": _set_items,
+    "GLOBAL": _global,
+    "STACK_GLOBAL": _stack_global,
+    "REDUCE": _reduce,
+    "BUILD": _build,
+    "BINPERSID": _storage,
+}
+
+
+def _short(text: str, limit: int = 80) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -1,0 +1,112 @@
+"""Sound checkpoints of every granularity, with small random tensors."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from feda2v_cli.checkpoint.file import write_checkpoint
+from feda2v_cli.checkpoint.metadata import GeneratorMetadata
+
+GROUPS = {"animals": ("dog", "cow"), "nature_sounds": ("rain", "sea_waves")}
+NODES = {0: ("dog", "cow"), 1: ("rain", "sea_waves")}
+BASE_NAMES = {"unified": "vae_unified", "per_class": "vae_perclass", "per_group": "vae_group"}
+
+Make = Callable[..., GeneratorMetadata]
+
+
+def metadata_of(granularity: str, node: int = 0, key: str | None = None, **changes: Any) -> GeneratorMetadata:
+    """The metadata of one of the generators of a small run with two nodes."""
+    classes = {"unified": NODES[node], "per_class": (key,), "per_group": GROUPS.get(str(key), ())}[granularity]
+    values: dict[str, Any] = {
+        "base_name": BASE_NAMES[granularity],
+        "node_id": node,
+        "round": 10,
+        "final": True,
+        "timestamp": "2026-11-20T10:00:00+00:00",
+        "generator_type": "vae",
+        "generator_granularity": granularity,
+        "run_granularity": granularity,
+        "generator_key": key,
+        "generator_classes": classes,
+        "class_name": key if granularity == "per_class" else None,
+        "group_name": key if granularity == "per_group" else None,
+        "generator_class_groups": GROUPS,
+        "node_classes": NODES[node],
+        "expected_keys": tuple(keys_of(granularity, node)) if granularity != "unified" else (),
+        "architecture": {"type": "vae", "hidden": 4},
+        "encoder": {"name": "melstats", "sample_rate": 16000, "seconds": 5.0, "tokens": 4, "version": 1},
+        "embedding_shape": (4, 8),
+        "dataset_name": "builtin",
+        "train_folds": (1, 2, 3, 4),
+        "test_folds": (5,),
+        "samples_per_class": dict.fromkeys(classes, 32),
+        "dataset_fingerprint": "0f" * 32,
+        "seed": 0,
+        "generator_training_epochs": 200,
+        "optimiser": {"name": "adamw", "learning_rate": 0.001},
+        "final_losses": {"loss": 12.5},
+        "quality": None,
+        "package_version": "0.1.0",
+        "torch_version": "2.14.1",
+        "profile_hash": "ab" * 32,
+    }
+    return GeneratorMetadata(**(values | changes))
+
+
+def keys_of(granularity: str, node: int) -> list[str | None]:
+    """Keys of a node's generators."""
+    if granularity == "unified":
+        return [None]
+    if granularity == "per_class":
+        return list(NODES[node])
+    return [group for group, classes in GROUPS.items() if set(classes) & set(NODES[node])]
+
+
+def random_state(seed: int) -> dict[str, torch.Tensor]:
+    """A state with tensors of several types."""
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        "decoder.0.weight": torch.randn(16, 8, generator=generator),
+        "decoder.0.bias": torch.randn(16, generator=generator),
+        "projection.mean": torch.randn(4, 8, generator=generator, dtype=torch.float64),
+        "steps": torch.tensor(seed, dtype=torch.int64),
+    }
+
+
+def write_set(
+    directory: Path, granularity: str, rounds: tuple[int | None, ...] = (None,), **changes: Any
+) -> list[Path]:
+    """Write the checkpoints of a whole run, as training does."""
+    paths = []
+    for node in NODES:
+        for place, key in enumerate(keys_of(granularity, node)):
+            for end in rounds:
+                kind = {"final": end is None, "round": 10 if end is None else end}
+                metadata = metadata_of(granularity, node, key, **(kind | changes))
+                path = directory / metadata.name.filename
+                write_checkpoint(path, metadata, random_state(100 * node + 10 * place + (end or 10)))
+                paths.append(path)
+    return paths
+
+
+@pytest.fixture
+def run_directory(tmp_path: Path) -> Path:
+    """An empty directory for checkpoints."""
+    directory = tmp_path / "generators"
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture
+def write() -> Callable[..., list[Path]]:
+    """`write(directory, granularity, rounds, **changes)` writes a set."""
+    return write_set
+
+
+@pytest.fixture
+def make() -> Make:
+    """`make(granularity, node, key, **changes)` makes metadata."""
+    return metadata_of
