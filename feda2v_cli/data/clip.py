@@ -1,0 +1,172 @@
+"""A clip: one sound with one class, what it contains, and when it is of no use."""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from feda2v_cli.errors import FailedError
+
+#: One analysis window of the audio models in use (25 ms). What is shorter has no spectrum, and repeated to a clip's
+#: length it would become a tone that nobody recorded.
+SHORTEST_SECONDS = 0.025
+
+SKIP_HINT = "--skip-unreadable leaves such clips out, and lists them"
+
+
+class UnreadableClipError(FailedError):
+    """A clip that is there and cannot be used: it cannot be decoded, or holds no sound.
+
+    Args:
+        name: the clip's file.
+        reason: what is wrong with it.
+    """
+
+    code = "unreadable-clip"
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name} cannot be used — {reason}", hint=SKIP_HINT)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Waveform:
+    """A decoded sound.
+
+    Attributes:
+        samples: float32 `[channels, samples]`, finite, mostly within ±1.
+        sample_rate: Hz.
+    """
+
+    samples: npt.NDArray[np.float32]
+    sample_rate: int
+
+    @property
+    def seconds(self) -> float:
+        """Length in seconds."""
+        return int(self.samples.shape[1]) / self.sample_rate
+
+
+@dataclass(frozen=True)
+class Clip(ABC):
+    """One sound with one class.
+
+    Its label comes from metadata, its identity from `content`: bytes that determine the sound and cost little.
+    Decoding is a step of its own, so that whoever knows the embedding of these bytes never decodes them.
+
+    Attributes:
+        name: file name, like `1-100032-A-0.wav`.
+        class_name: class.
+        fold: 1 to 5.
+    """
+
+    name: str
+    class_name: str
+    fold: int
+
+    @abstractmethod
+    def content(self) -> bytes:
+        """The bytes that determine the sound.
+
+        Raises:
+            UnreadableClipError: they cannot be read.
+        """
+
+    @abstractmethod
+    def decode(self, content: bytes) -> Waveform:
+        """The sound that `content` stands for.
+
+        Raises:
+            UnreadableClipError: it cannot be decoded, is too short, not finite or silent.
+        """
+
+    def read(self) -> Waveform:
+        """The sound.
+
+        Raises:
+            UnreadableClipError: it cannot be read or decoded, is too short, not finite or silent.
+        """
+        return self.decode(self.content())
+
+    def content_hash(self) -> str:
+        """SHA-256 of `content`, in hexadecimal. Decodes nothing.
+
+        Raises:
+            UnreadableClipError: the content cannot be read.
+        """
+        return hash_of(self.content())
+
+
+@dataclass(frozen=True)
+class FileClip(Clip):
+    """A clip that is a WAV, FLAC, OGG or MP3 file.
+
+    Attributes:
+        path: the file.
+    """
+
+    path: Path = field(kw_only=True)
+
+    def content(self) -> bytes:
+        """The file's bytes."""
+        try:
+            return self.path.read_bytes()
+        except OSError as error:
+            raise UnreadableClipError(str(self.path), error.strerror or type(error).__name__) from error
+
+    def decode(self, content: bytes) -> Waveform:
+        """The sound in the file's bytes."""
+        import soundfile  # loads a native library, which listing clips does not need
+
+        try:
+            samples, sample_rate = soundfile.read(BytesIO(content), dtype="float32", always_2d=True)
+        except (soundfile.SoundFileError, ValueError, OSError) as error:
+            reason = f"{len(content)} bytes that are no audio this program can decode: {_first_line(error)}"
+            raise UnreadableClipError(str(self.path), reason if content else "the file is empty") from error
+        waveform = Waveform(np.ascontiguousarray(samples.T), sample_rate)
+        problem = problem_with(waveform)
+        if problem:
+            raise UnreadableClipError(str(self.path), problem)
+        return waveform
+
+
+def hash_of(content: bytes) -> str:
+    """SHA-256 of a clip's content, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def problem_with(waveform: Waveform) -> str | None:
+    """Why a sound is of no use, or None when it is of use.
+
+    A clip whose samples are all equal is silence. It has no embedding that says anything of its class, and scaling it
+    to full level would divide by zero, so it counts as unreadable.
+    """
+    samples = waveform.samples
+    if samples.size == 0:
+        return "it holds no samples"
+    if waveform.seconds < SHORTEST_SECONDS:
+        return f"{waveform.seconds * 1000:.1f} ms long, at least {SHORTEST_SECONDS * 1000:.0f} ms are needed"
+    if not np.isfinite(samples).all():
+        return "it holds samples that are not finite numbers"
+    if (samples == samples[:, :1]).all():
+        return "it is digital silence: all samples are equal"
+    return None
+
+
+def fingerprint(clips: Iterable[Clip]) -> str:
+    """A short hash of a list of clips: names, classes and folds, in any order. Reads no file.
+
+    >>> fingerprint([])
+    'e3b0c44298fc1c14'
+    """
+    lines = sorted(f"{clip.name}\t{clip.class_name}\t{clip.fold}\n" for clip in clips)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

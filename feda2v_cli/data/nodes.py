@@ -1,0 +1,121 @@
+"""Which node holds which clips."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+from feda2v_cli.data.clip import Clip
+from feda2v_cli.data.dataset import Dataset, open_dataset
+from feda2v_cli.errors import MissingError, closest
+from feda2v_cli.profile.schema import DataSection, NodeSection, Profile
+
+
+@dataclass(frozen=True)
+class NodeClips:
+    """The clips of a node.
+
+    Attributes:
+        node_id: the node.
+        dataset: where its clips come from.
+        train: clips of its classes in the folds that train, sorted by class, fold and name.
+        test: clips of its classes in the folds held out, sorted alike.
+    """
+
+    node_id: int
+    dataset: Dataset
+    train: tuple[Clip, ...]
+    test: tuple[Clip, ...]
+
+    def without(self, clips: Collection[Clip]) -> Self:
+        """The same node without some clips, such as those that turned out to be unreadable.
+
+        Raises:
+            MissingError: a class is left without a clip that trains.
+        """
+        gone = frozenset(clips)
+        train = tuple(clip for clip in self.train if clip not in gone)
+        test = tuple(clip for clip in self.test if clip not in gone)
+        classes = {clip.class_name for clip in self.train} - {clip.class_name for clip in train}
+        if classes:
+            raise MissingError(
+                f"node {self.node_id} has no usable clip of {', '.join(sorted(classes))} in the folds that train",
+                [f"all of them in {self.dataset.place} are unreadable"],
+            )
+        return replace(self, train=train, test=test)
+
+
+def clips_of_nodes(profile: Profile) -> tuple[NodeClips, ...]:
+    """The clips of every node, from metadata alone. Each data set is opened once.
+
+    Raises:
+        MissingError: a data set, a class that a node names, or clips of a class in the folds that train are not there;
+            all classes that are missing at once.
+        FailedError: the metadata of a data set is wrong.
+    """
+    opened: dict[tuple[str, Path | None], Dataset] = {}
+    datasets: list[Dataset] = []
+    for node in profile.nodes:
+        place = _place(profile.data, node)
+        if place not in opened:
+            opened[place] = open_dataset(*place)
+        datasets.append(opened[place])
+    held = list(zip(profile.nodes, datasets, strict=True))
+    _check_classes(held)
+    nodes = tuple(_clips_of_node(node, dataset, profile.data) for node, dataset in held)
+    _check_train_clips(profile, nodes)
+    return nodes
+
+
+def _place(data: DataSection, node: NodeSection) -> tuple[str, Path | None]:
+    """Layout and root of a node's data set: its own, if it names one, or the profile's."""
+    if node.dataset is None and node.root is None:
+        return data.dataset, data.root
+    return node.dataset or "auto", node.root
+
+
+def _clips_of_node(node: NodeSection, dataset: Dataset, data: DataSection) -> NodeClips:
+    def clips_in(folds: Iterable[int]) -> tuple[Clip, ...]:
+        return tuple(clip for clip in dataset.clips if clip.class_name in node.classes and clip.fold in folds)
+
+    return NodeClips(node.id, dataset, clips_in(data.train_folds), clips_in(data.test_folds))
+
+
+def _check_classes(held: list[tuple[NodeSection, Dataset]]) -> None:
+    problems = []
+    for node, dataset in held:
+        for name in node.classes:
+            if name not in dataset.classes:
+                near = closest(name, dataset.classes)
+                problems.append(
+                    f"node {node.id}: {dataset.place} has no class {name}" + (f"; did you mean {near}?" if near else "")
+                )
+    if problems:
+        known = {dataset.place: dataset.classes for _, dataset in held}
+        count = "1 class" if len(problems) == 1 else f"{len(problems)} classes"
+        raise MissingError(
+            f"{count} of the profile's nodes are not in the data"
+            if len(problems) > 1
+            else "1 class of the profile's nodes is not in the data",
+            problems + [f"{place} has {', '.join(classes)}" for place, classes in known.items()],
+            hint="change the classes of these nodes in the profile",
+        )
+
+
+def _check_train_clips(profile: Profile, nodes: tuple[NodeClips, ...]) -> None:
+    folds = ", ".join(map(str, profile.data.train_folds))
+    problems = []
+    for node, held in zip(profile.nodes, nodes, strict=True):
+        without = [name for name in node.classes if name not in {clip.class_name for clip in held.train}]
+        if len(without) == len(node.classes):
+            problems.append(
+                f"node {node.id}: {held.dataset.place} has clips in folds {', '.join(map(str, held.dataset.folds))}"
+            )
+        elif without:
+            problems.append(f"node {node.id}: {held.dataset.place} has none of {', '.join(without)}")
+    if problems:
+        raise MissingError(
+            f"nodes without clips that train (data.train_folds = {folds})",
+            problems,
+            hint="change data.train_folds, or the classes of these nodes",
+        )

@@ -1,0 +1,152 @@
+"""Clips to embeddings: what the cache holds is read, the rest is decoded, encoded, and kept for the next run."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from feda2v_cli.data.clip import Clip, UnreadableClipError, hash_of
+from feda2v_cli.embedding.cache import DamagedEntryError, Embedding, EmbeddingCache
+from feda2v_cli.embedding.encoder import Encoder
+from feda2v_cli.embedding.waveform import prepare
+
+#: Clips that are encoded at once, and decoded ahead of that: what bounds the memory.
+_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Embeddings of clips.
+
+    Attributes:
+        values: float32 `[clips, tokens, dim]`, on the CPU.
+        clips: the clips, in the order asked for, without those skipped.
+        skipped: unreadable clips, each with what is wrong with it.
+        computed: how many were computed.
+        cached: how many came from the cache.
+        damaged: entries of the cache that were damaged; their embeddings were computed anew.
+    """
+
+    values: Tensor
+    clips: tuple[Clip, ...]
+    skipped: tuple[tuple[Clip, str], ...]
+    computed: int
+    cached: int
+    damaged: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """What is known of a clip before encoding: its embedding, or its waveform, or why it has neither."""
+
+    content_hash: str = ""
+    embedding: Embedding | None = None
+    waveform: Tensor | None = None
+    damaged: Path | None = None
+    error: UnreadableClipError | None = None
+
+
+def embed(
+    clips: Sequence[Clip],
+    encoder: Encoder,
+    cache: Path,
+    *,
+    skip_unreadable: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Embeddings:
+    """Embeddings of clips, from the cache where it has them.
+
+    Clips are loaded in threads, a few batches ahead of the encoder. Every file is read once, and decoded only when its
+    embedding is not in the cache. What has been computed is in the cache even when a later clip fails.
+
+    Args:
+        clips: in the order of the result.
+        encoder: what makes embeddings.
+        cache: directory of the cache.
+        skip_unreadable: leave unreadable clips out instead of failing.
+        progress: called with the number of clips that are done and of all.
+
+    Raises:
+        UnreadableClipError: a clip cannot be read, and `skip_unreadable` is not set.
+        FailedError: the cache cannot be read or written.
+    """
+    kept = EmbeddingCache(cache, encoder)
+    values = torch.empty(len(clips), *encoder.shape)
+    embedded: list[Clip] = []
+    skipped: list[tuple[Clip, str]] = []
+    damaged: list[Path] = []
+    computed = done = 0
+    for batch, loaded in _load_ahead(clips, kept, encoder):
+        usable = []
+        for clip, item in zip(batch, loaded, strict=True):
+            if item.error is None:
+                usable.append(item)
+                embedded.append(clip)
+            elif skip_unreadable:
+                skipped.append((clip, item.error.reason))
+            else:
+                raise item.error
+        rows = values[len(embedded) - len(usable) : len(embedded)]
+        computed += _fill(rows, usable, encoder, kept)
+        damaged += [item.damaged for item in usable if item.damaged]
+        done += len(batch)
+        if progress:
+            progress(done, len(clips))
+    return Embeddings(
+        values[: len(embedded)], tuple(embedded), tuple(skipped), computed, len(embedded) - computed, tuple(damaged)
+    )
+
+
+def _fill(rows: Tensor, loaded: list[_Loaded], encoder: Encoder, cache: EmbeddingCache) -> int:
+    """Put embeddings into `rows`, `[clips, tokens, dim]`; how many had to be computed."""
+    waveforms = [item.waveform for item in loaded if item.waveform is not None]
+    made = iter(encoder.encode(torch.stack(waveforms)) if waveforms else ())
+    for row, item in zip(rows.numpy(), loaded, strict=True):
+        if item.embedding is not None:
+            row[:] = item.embedding
+        else:
+            row[:] = next(made).numpy()
+            cache.write(item.content_hash, row)
+    return len(waveforms)
+
+
+def _load_ahead(
+    clips: Sequence[Clip], cache: EmbeddingCache, encoder: Encoder
+) -> Iterator[tuple[Sequence[Clip], list[_Loaded]]]:
+    """Batches of clips, loaded in threads while the batch before is encoded."""
+    pool = ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="load-clips")
+    waiting: deque[tuple[Sequence[Clip], list[Future[_Loaded]]]] = deque()
+    try:
+        for start in range(0, len(clips), _BATCH):
+            batch = clips[start : start + _BATCH]
+            waiting.append((batch, [pool.submit(_load, clip, cache, encoder) for clip in batch]))
+            if len(waiting) > 1:
+                ready, futures = waiting.popleft()
+                yield ready, [future.result() for future in futures]
+        while waiting:
+            ready, futures = waiting.popleft()
+            yield ready, [future.result() for future in futures]
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _load(clip: Clip, cache: EmbeddingCache, encoder: Encoder) -> _Loaded:
+    damaged = None
+    try:
+        content = clip.content()
+        content_hash = hash_of(content)
+        try:
+            embedding = cache.read(content_hash)
+        except DamagedEntryError:
+            embedding, damaged = None, cache.path_of(content_hash)
+        if embedding is not None:
+            return _Loaded(content_hash, embedding=embedding)
+        waveform = prepare(clip.decode(content), encoder.sample_rate, encoder.seconds)
+    except UnreadableClipError as error:
+        return _Loaded(error=error)
+    return _Loaded(content_hash, waveform=waveform, damaged=damaged)
