@@ -48,7 +48,7 @@ def _rooster(random: Random) -> Samples:
     slope = random.uniform(0.5, 1.3)
 
     def crow() -> Samples:
-        syllables = []
+        syllables: list[Samples] = []
         for length, height in ((0.16, 0.8), (0.14, 1.0), (0.25, 1.25), (0.8, 1.1)):
             samples = int(tempo * length * random.uniform(0.8, 1.2) * SAMPLE_RATE)
             top = pitch * height * random.uniform(0.95, 1.05)
@@ -114,7 +114,7 @@ def _rain(random: Random) -> Samples:
     """Rain: steady noise, and drops on it."""
     body = noise(random, _SAMPLES, random.uniform(100, 900), random.uniform(3500, 7800), random.uniform(-0.5, 0.2))
     drops = filtered(impulses(random, SECONDS, random.uniform(15, 400), 2.5), random.uniform(500, 2000), 7000)
-    gusts = 1 + random.uniform(0.02, 0.3) * wander(random, _SAMPLES, random.uniform(0.3, 1.5))
+    gusts: Samples = 1 + random.uniform(0.02, 0.3) * wander(random, _SAMPLES, random.uniform(0.3, 1.5))
     return body * gusts + random.uniform(0.1, 1.0) * drops
 
 
@@ -122,7 +122,9 @@ def _sea_waves(random: Random) -> Samples:
     """Waves: noise that swells and ebbs, brighter as it breaks."""
     time = times(SECONDS)
     phase = random.uniform(0, 2 * np.pi)
-    swell = (0.5 + 0.5 * np.sin(2 * np.pi * time * random.uniform(0.12, 0.5) + phase)) ** random.uniform(0.7, 3)
+    swell: Samples = (0.5 + 0.5 * np.sin(2 * np.pi * time * random.uniform(0.12, 0.5) + phase)) ** random.uniform(
+        0.7, 3
+    )
     deep = noise(random, _SAMPLES, 40, random.uniform(500, 2000), random.uniform(-0.7, -0.2))
     surf = noise(random, _SAMPLES, random.uniform(400, 1500), random.uniform(3000, 7500), -0.2)
     depth = random.uniform(0.35, 0.97)
@@ -177,7 +179,7 @@ def _helicopter(random: Random) -> Samples:
     thump = noise(random, _SAMPLES, 30, random.uniform(150, 700), -0.4) * beat
     wash = noise(random, _SAMPLES, 100, random.uniform(1500, 6000), random.uniform(-0.6, -0.1)) * (0.4 + 0.6 * beat)
     whine = tone(random.uniform(400, 2500) * (1 + 0.01 * wander(random, _SAMPLES, 1)), (1, 0.4))
-    passing = 1 + 0.6 * wander(random, _SAMPLES, 0.4)
+    passing: Samples = 1 + 0.6 * wander(random, _SAMPLES, 0.4)
     return (level(thump) + random.uniform(0.2, 1) * wash + random.uniform(0, 0.2) * whine) * passing
 
 
@@ -197,13 +199,14 @@ def _siren(random: Random) -> Samples:
     """Siren: a loud tone that goes slowly up and down."""
     time = times(SECONDS)
     low, ratio, rate = random.uniform(350, 900), random.uniform(1.25, 2.4), random.uniform(0.15, 3)
-    sweep = np.sin(2 * np.pi * rate * time + random.uniform(0, 6.3))
+    sweep: Samples = np.sin(2 * np.pi * rate * time + random.uniform(0, 6.3))
     if random.random() < 0.35:
         sweep = np.tanh(6 * sweep)  # two tones in turn
-    pitch = low * ratio ** (0.5 + 0.5 * sweep)
-    voice = level(tone(pitch.astype(np.float32), falling_harmonics(8, random.uniform(0.7, 1.8))))
+    pitch: Samples = low * ratio ** (0.5 + 0.5 * sweep)
+    voice = level(tone(pitch, falling_harmonics(8, random.uniform(0.7, 1.8))))
     street = noise(random, _SAMPLES, 50, random.uniform(800, 4000), -0.5)
-    return voice * (1 + 0.5 * wander(random, _SAMPLES, 0.4)) + random.uniform(0.02, 0.7) * street
+    passing: Samples = 1 + 0.5 * wander(random, _SAMPLES, 0.4)
+    return voice * passing + random.uniform(0.02, 0.7) * street
 
 
 def _car_horn(random: Random) -> Samples:

@@ -69,7 +69,7 @@ def make_encoder(section: EmbeddingSection, device: torch.device) -> Encoder:
 
         return MelStats(section.tokens, section.sample_rate, section.seconds, device)
     path = Path(section.encoder).expanduser()
-    if path.is_dir() or _HUB_NAME.fullmatch(section.encoder) or path.is_absolute():
+    if path.is_dir() or path.is_absolute() or _HUB_NAME.fullmatch(section.encoder):
         from feda2v_cli.embedding.huggingface import load_huggingface
 
         return load_huggingface(section.encoder, section.tokens, section.seconds, device)
