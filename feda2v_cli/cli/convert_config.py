@@ -1,0 +1,156 @@
+"""The face of `feda2v convert-config`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from feda2v_cli.cli.face import Face, face
+from feda2v_cli.cli.options import AsJson, Force, Quiet, Verbose
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from feda2v_cli.errors import Feda2vError
+    from feda2v_cli.profile.legacy.files import Job
+
+EPILOG = """\
+Example: feda2v convert-config old.json -o new.toml
+
+A directory of them: feda2v convert-config configs -o converted
+"""
+
+
+def convert_config(
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="SRC…", help="JSON files of the earlier system, or directories of them.")
+    ],
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="PATH", help="A file, or a directory.", show_default="stdout"),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Unknown keys, data sets and classes are errors.", show_default=False)
+    ] = False,
+    force: Force = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Turn configurations of the earlier system into profiles, and report where every key went."""
+    with face("convert-config", as_json=as_json, quiet=quiet, verbose=verbose) as speaker:
+        from feda2v_cli.errors import Feda2vError
+        from feda2v_cli.profile.legacy.files import plan
+
+        jobs = plan(
+            sources,
+            None if output is None else Path(output),
+            force=force,
+            into_directory=output is not None and output.endswith("/"),
+        )
+        done: list[dict[str, Any]] = []
+        refused: list[Feda2vError] = []
+        for job in jobs:
+            try:
+                done.append(_convert(job, strict=strict))
+            except Feda2vError as error:
+                refused.append(error)
+        if as_json and not refused:
+            speaker.result({"files": done})
+        elif not as_json:
+            _show(speaker, done, alone=len(jobs) == 1)
+        if refused:
+            speaker.fail(_together(refused), {"files": done})
+
+
+def _convert(job: "Job", *, strict: bool) -> dict[str, Any]:
+    from feda2v_cli.profile.legacy.convert import convert
+    from feda2v_cli.profile.legacy.files import save
+    from feda2v_cli.profile.legacy.read import read_file
+    from feda2v_cli.profile.legacy.report import report
+    from feda2v_cli.profile.legacy.write import profile_text
+
+    conversion = convert(read_file(job.source), strict=strict)
+    path = str(job.output or job.source.with_suffix(".toml").name)
+    text = profile_text(conversion, path)
+    if job.output is not None:
+        save(text, job.output)
+    output = None if job.output is None else str(job.output)
+    told = report(conversion, path)
+    return {"source": told.pop("source"), "output": output, **told, "profile": text}
+
+
+def _show(speaker: Face, done: list[dict[str, Any]], *, alone: bool) -> None:
+    if alone and done and done[0]["output"] is None:
+        speaker.result({}, done[0]["profile"].rstrip())
+        if not speaker.quiet:
+            speaker.err.print(_keys(done[0]))
+    elif alone and done:
+        speaker.result({}, _keys(done[0]))
+    elif done:
+        speaker.result({}, _files(done))
+    for file in done:
+        for warning in file["warnings"]:
+            speaker.warn(warning)
+        for default in file["defaults"]:
+            _note(
+                speaker,
+                file,
+                alone,
+                f"{default['becomes']} is {default['now']}; the earlier system had {default['earlier']} "
+                f"where {default['key']} is not written",
+            )
+        for need in file["needs"]:
+            _note(speaker, file, alone, need)
+        if alone:
+            speaker.note(f"{file['purpose']}, run it with: {' && '.join(file['commands'])}")
+
+
+def _note(speaker: Face, file: dict[str, Any], alone: bool, text: str) -> None:
+    if alone:
+        speaker.note(f"note: {text}")
+    else:
+        speaker.detail(f"note: {file['source']}: {text}")
+
+
+def _keys(file: dict[str, Any]) -> "Table":
+    """Where every key of one file went."""
+    from rich.table import Table
+
+    from feda2v_cli.profile.problem import shown
+
+    table = Table("earlier key", "value", "becomes", "why", box=None, pad_edge=False)
+    for key in file["renamed"]:
+        becomes = "\n".join(f"{new['key']} = {_value(new)}" for new in key["becomes"])
+        table.add_row(key["key"], shown(key["value"], 30), becomes or "(read)", key["note"])
+    for key in file["dropped"]:
+        table.add_row(key["key"], shown(key["value"], 30), "dropped", key["reason"])
+    for key in file["unknown"]:
+        meant = f"did you mean {key['meant']}?" if key["meant"] else "not a key of the earlier system"
+        table.add_row(key["key"], shown(key["value"], 30), "unknown", meant)
+    return table
+
+
+def _value(new: dict[str, Any]) -> str:
+    from feda2v_cli.profile.problem import shown
+
+    return shown(new["value"], 40) + ("" if new["written"] else " (default, not written)")
+
+
+def _files(done: list[dict[str, Any]]) -> "Table":
+    """One line a file."""
+    from rich.table import Table
+
+    table = Table("source", "profile", "for", "renamed", "dropped", "unknown", "warnings", box=None, pad_edge=False)
+    for file in done:
+        counts = [str(len(file[kind])) for kind in ("renamed", "dropped", "unknown", "warnings")]
+        table.add_row(file["source"], file["output"], file["purpose"], *counts)
+    return table
+
+
+def _together(refused: "list[Feda2vError]") -> "Feda2vError":
+    """One error for all files that could not be converted; it ends with the exit code of the first."""
+    if len(refused) == 1:
+        return refused[0]
+    lines = [line for error in refused for line in str(error).splitlines()]
+    return type(refused[0])(f"{len(refused)} files could not be converted", lines, hint=refused[0].hint)

@@ -1,0 +1,1 @@
+"""Configurations of the earlier system: JSON files that become profiles."""
