@@ -62,6 +62,11 @@ class Archive:
     directory: int
     comment: bytes
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Bytes of every record by name."""
+        return {name: record.size for name, record in self.records.items()}
+
     def content_offset(self, record: Record) -> int:
         """Where a record's content begins in the file.
 

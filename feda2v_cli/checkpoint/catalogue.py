@@ -5,12 +5,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from feda2v_cli.checkpoint.archive import read_archive
-from feda2v_cli.checkpoint.content import is_checkpoint, read_header
-from feda2v_cli.checkpoint.defect import Defect
+from feda2v_cli.checkpoint.earlier import EarlierCheckpoint
+from feda2v_cli.checkpoint.inspection import look
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.checkpoint.name import SUFFIX, GeneratorName, parse_name
-from feda2v_cli.checkpoint.opening import opened
 from feda2v_cli.checkpoint.writing import is_leftover
 
 
@@ -22,13 +20,15 @@ class Entry:
         path: the file.
         name: what its name says; None when it is not the name of a generator's checkpoint.
         metadata: what it says of itself; None when that cannot be read.
-        problem: why it cannot.
+        earlier: what it says when the earlier system wrote it.
+        problem: why nothing can be read.
         bytes: size of the file.
     """
 
     path: Path
     name: GeneratorName | None
     metadata: GeneratorMetadata | None
+    earlier: EarlierCheckpoint | None
     problem: str | None
     bytes: int
 
@@ -84,18 +84,9 @@ def _files_in(directory: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
 
 
 def _entry(path: Path) -> Entry:
-    metadata, problem, size = None, None, 0
-    try:
-        with opened(path) as file:
-            size = file.size
-            archive = read_archive(file)
-            if is_checkpoint(archive):
-                metadata, _ = read_header(archive)
-            else:
-                problem = "no checkpoint of feda2v"
-    except Defect as defect:
-        problem = defect.message
-    return Entry(path, parse_name(path.name), metadata, problem, size)
+    seen = look(path)
+    problem = seen.defects[0].message if seen.defects else None
+    return Entry(path, seen.name, seen.metadata, seen.earlier, problem, seen.bytes)
 
 
 def _order(path: Path) -> tuple[object, ...]:

@@ -3,7 +3,9 @@
 import io
 import json
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from feda2v_cli.checkpoint.archive import Archive, read_archive
@@ -12,6 +14,7 @@ from feda2v_cli.checkpoint.metadata import GeneratorMetadata, MetadataError, New
 from feda2v_cli.checkpoint.opening import OpenFile
 from feda2v_cli.checkpoint.pickled import ELEMENT_BYTES, TensorReference, read_pickle
 from feda2v_cli.checkpoint.seal import digest, is_intact, is_sealed
+from feda2v_cli.errors import UsageError
 
 METADATA_RECORD = "feda2v/metadata.json"
 PICKLE_RECORD = "data.pkl"
@@ -59,13 +62,25 @@ def read_header(archive: Archive) -> tuple[GeneratorMetadata, dict[str, str]]:
         header = json.loads(text)
         if header["kind"] != KIND:
             raise Corrupt(f"holds a {header['kind']!r:.40}, not a {KIND}")
-        return GeneratorMetadata.from_dict(header["metadata"]), dict(header["records"])
+        metadata = GeneratorMetadata.from_dict(header["metadata"])
+        metadata.name  # noqa: B018 - refuses what no file can be named
+        return metadata, dict(header["records"])
     except NewerFormatError as error:
         raise Defect("FA017", f"written by a later version: {error.title}") from error
-    except MetadataError as error:
-        raise Corrupt(f"its {error.title}") from error
+    except (MetadataError, UsageError) as error:
+        raise Corrupt(f"its metadata cannot be: {error.title}") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Corrupt(f"record {METADATA_RECORD} is not as this package writes it") from error
+
+
+def check_name(path: Path, metadata: GeneratorMetadata) -> None:
+    """Check that a file is called what its metadata demand.
+
+    Raises:
+        Defect: it is not.
+    """
+    if metadata.name.filename != path.name:
+        raise Defect("FA012", f"holds what belongs into {metadata.name.filename}: it was renamed, swapped or copied")
 
 
 def header_text(metadata: GeneratorMetadata, digests: dict[str, str]) -> bytes:
@@ -92,7 +107,7 @@ def read_content(file: OpenFile) -> Content:
         raise Corrupt(f"record {PICKLE_RECORD} holds other keys than metadata and generator_state_dict")
     if content["metadata"] != metadata.to_dict():
         raise Corrupt(f"the metadata in {PICKLE_RECORD} and in {METADATA_RECORD} differ")
-    return Content(metadata, tensors_of(content["generator_state_dict"], archive), digests)
+    return Content(metadata, tensors_of(content["generator_state_dict"], archive.sizes), digests)
 
 
 def read_pickle_record(archive: Archive) -> dict[Any, Any]:
@@ -106,14 +121,18 @@ def read_pickle_record(archive: Archive) -> dict[Any, Any]:
         raise Corrupt(f"record {PICKLE_RECORD} is missing")
     if record.size > LARGEST_PICKLE_BYTES:
         raise Corrupt(f"record {PICKLE_RECORD} takes {record.size} bytes")
-    content = read_pickle(io.BytesIO(archive.content(record)))
+    content = read_pickle(io.BytesIO(archive.content(record))).value
     if not isinstance(content, dict):
         raise Corrupt(f"record {PICKLE_RECORD} holds no dict")
     return content
 
 
-def tensors_of(state: object, archive: Archive) -> dict[str, TensorReference]:
-    """The tensors of a state dict, each with its record there and large enough.
+def tensors_of(state: object, sizes: Mapping[str, int]) -> dict[str, TensorReference]:
+    """The tensors of a state dict, each with a record of the right size.
+
+    Args:
+        state: what the pickle holds as a state.
+        sizes: bytes of every record by name.
 
     Raises:
         Corrupt: the state is no dict of tensors, or a record is missing or of the wrong size.
@@ -123,11 +142,12 @@ def tensors_of(state: object, archive: Archive) -> dict[str, TensorReference]:
     for name, tensor in state.items():
         if type(name) is not str or type(tensor) is not TensorReference:
             raise Corrupt(f"the state holds {name!r:.60}, which is no tensor")
-        record = archive.records.get(f"data/{tensor.storage.key}")
-        if record is None:
-            raise Corrupt(f"record data/{tensor.storage.key} is missing", name)
-        if record.size != tensor.storage.elements * ELEMENT_BYTES[tensor.storage.dtype]:
-            raise Corrupt(f"record {record.name} has {record.size} bytes, not what its tensor needs", name)
+        record = f"data/{tensor.storage.key}"
+        if record not in sizes:
+            raise Corrupt(f"record {record} (tensor {name}) is missing", name)
+        needed = tensor.storage.elements * ELEMENT_BYTES[tensor.storage.dtype]
+        if sizes[record] != needed:
+            raise Corrupt(f"record {record} (tensor {name}) has {sizes[record]} bytes and needs {needed}", name)
     return state
 
 
@@ -156,7 +176,7 @@ def _tensor_in(archive: Archive, name: str) -> str | None:
     if not name.startswith("data/"):
         return None
     try:
-        state = tensors_of(read_pickle_record(archive).get("generator_state_dict"), archive)
+        state = tensors_of(read_pickle_record(archive).get("generator_state_dict"), archive.sizes)
     except Defect:
         return None
     return next((tensor for tensor, reference in state.items() if f"data/{reference.storage.key}" == name), None)

@@ -7,7 +7,6 @@ comment of the archive          SHA-256 of every byte before it: the seal
 """
 
 import errno
-import hashlib
 import os
 import zipfile
 from collections.abc import Mapping
@@ -15,12 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from feda2v_cli.checkpoint.archive import Archive, read_archive
-from feda2v_cli.checkpoint.content import METADATA_RECORD, header_text, read_content, read_header
+from feda2v_cli.checkpoint.content import METADATA_RECORD, Content, check_name, header_text, read_content, read_header
 from feda2v_cli.checkpoint.defect import Defect
 from feda2v_cli.checkpoint.finding import Finding, FindingsError
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.checkpoint.opening import OpenFile, opened
-from feda2v_cli.checkpoint.seal import SEAL_BYTES, seal
+from feda2v_cli.checkpoint.seal import SEAL_BYTES, digest, seal
+from feda2v_cli.checkpoint.tensors import not_finite
 from feda2v_cli.checkpoint.writing import replacing
 from feda2v_cli.errors import FailedError
 
@@ -90,21 +90,34 @@ def load_checkpoint(path: Path) -> tuple[GeneratorMetadata, dict[str, "Tensor"]]
         What it says of itself, and its tensors by name on the CPU.
 
     Raises:
-        FindingsError: it is damaged, unsafe or not what its name says; nothing was loaded.
+        FindingsError: it is damaged, unsafe, not what its name says, or holds NaN.
+    """
+    path = Path(path)
+    try:
+        content, state = load_content(path)
+        check_name(path, content.metadata)
+        for defect in not_finite(state):
+            raise defect
+    except Defect as defect:
+        raise FindingsError([_finding(path, defect)]) from defect
+    return content.metadata, state
+
+
+def load_content(path: Path) -> tuple[Content, dict[str, "Tensor"]]:
+    """Load a checkpoint after checking every byte of it; whether it is the right one is for others to judge.
+
+    Raises:
+        Defect: it is damaged, unsafe or contradicts itself.
     """
     import torch
 
-    path = Path(path)
-    try:
-        with opened(path) as file:
-            metadata = read_content(file).metadata
-            # The same descriptor, so that nobody can swap the file between check and load.
-            with open(os.dup(file.descriptor), "rb") as stream:
-                stream.seek(0)
-                content = torch.load(stream, map_location="cpu", weights_only=True)
-    except Defect as defect:
-        raise FindingsError([_finding(path, defect)]) from defect
-    return metadata, content["generator_state_dict"]
+    with opened(path) as file:
+        content = read_content(file)
+        # The same descriptor, so that nobody can swap the file between check and load.
+        with open(os.dup(file.descriptor), "rb") as stream:
+            stream.seek(0)
+            loaded = torch.load(stream, map_location="cpu", weights_only=True)
+    return content, loaded["generator_state_dict"]
 
 
 def _own(tensor: "Tensor") -> "Tensor":
@@ -116,12 +129,10 @@ def _own(tensor: "Tensor") -> "Tensor":
 def _append_metadata(file: BinaryIO, metadata: GeneratorMetadata) -> None:
     file.flush()
     archive = _archive_in(file)
-    digests = {}
-    for record in archive.records.values():
-        running = hashlib.sha256()
-        for piece in archive.file.chunks(archive.content_offset(record), record.size):
-            running.update(piece)
-        digests[record.name] = running.hexdigest()
+    digests = {
+        name: digest(archive.file, archive.content_offset(record), record.size)
+        for name, record in archive.records.items()
+    }
     with zipfile.ZipFile(file, "a", zipfile.ZIP_STORED) as appended:
         # A fixed date: the same content is the same bytes.
         member = zipfile.ZipInfo(f"{archive.root}/{METADATA_RECORD}", (1980, 1, 1, 0, 0, 0))
@@ -132,11 +143,9 @@ def _append_metadata(file: BinaryIO, metadata: GeneratorMetadata) -> None:
 def _seal(file: BinaryIO) -> int:
     file.flush()
     size = file.seek(0, os.SEEK_END)
-    running = hashlib.sha256()
-    for piece in OpenFile(file.fileno(), size).chunks(0, size - SEAL_BYTES):
-        running.update(piece)
+    sealed = seal(digest(OpenFile(file.fileno(), size), 0, size - SEAL_BYTES))
     file.seek(size - SEAL_BYTES)
-    file.write(seal(running.hexdigest()))
+    file.write(sealed)
     return size
 
 

@@ -1,11 +1,18 @@
-"""Findings: what the verifier says of checkpoints, by a code that never changes its meaning."""
+"""Findings: what the verifier says of checkpoints, by codes that never change their meaning."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from pathlib import PurePath
+from typing import Any, Literal, Self
 
+from feda2v_cli.checkpoint.codes import CODES
+from feda2v_cli.checkpoint.name import SUFFIX
+from feda2v_cli.checkpoint.printable import printable
+from feda2v_cli.checkpoint.writing import is_leftover
 from feda2v_cli.errors import FailedError
 
+#: Findings that an error names beside the first.
+_MOST_DETAILS = 10
 Severity = Literal["error", "warning"]
 
 
@@ -19,7 +26,7 @@ class Finding:
         message: what is wrong, in one line.
         tensor: the tensor that it is about.
         hint: the command that mends it.
-        severity: error or warning.
+        lenient: whether it is only a warning to a run that can live with it.
     """
 
     code: str
@@ -27,18 +34,66 @@ class Finding:
     message: str
     tensor: str | None = None
     hint: str | None = None
-    severity: Severity = "error"
+    lenient: bool = False
+
+    @property
+    def name(self) -> str:
+        """The code in words."""
+        return CODES[self.code].name
+
+    @property
+    def severity(self) -> Severity:
+        """Whether a run can go on."""
+        meaning = CODES[self.code]
+        return "warning" if meaning.is_warning or (self.lenient and meaning.can_be_lived_with) else "error"
+
+    @property
+    def directory(self) -> str:
+        """The directory that it is about."""
+        path = PurePath(self.path)
+        return str(path.parent) if path.suffix == SUFFIX or is_leftover(path.name) else self.path
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it makes the verifier fail."""
+        return self.severity == "error"
+
+    def as_lenient(self) -> Self:
+        """The same finding for a run that can live with it."""
+        return replace(self, lenient=True)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its fields as the command prints them under --json."""
+        return {
+            "code": self.code,
+            "name": self.name,
+            "severity": self.severity,
+            "path": printable(self.path),
+            "tensor": self.tensor and printable(self.tensor),
+            "message": printable(self.message),
+            "hint": self.hint and printable(self.hint),
+        }
+
+
+def most_serious_first(findings: Sequence[Finding]) -> list[Finding]:
+    """Findings with errors before warnings, then by code and path."""
+    return sorted(findings, key=lambda found: (not found.is_error, found.code, found.path, found.message))
 
 
 class FindingsError(FailedError):
-    """Checkpoints were refused; `findings` says why, and the first one's code is the error's."""
+    """Checkpoints were refused; `findings` says why, and the most serious one's code is the error's.
+
+    Args:
+        findings: at least one.
+    """
 
     def __init__(self, findings: Sequence[Finding]) -> None:
-        first = findings[0]
+        first, *others = most_serious_first(findings)
         super().__init__(
-            f"{first.path} — {first.message}",
-            [f"{finding.path} — {finding.message} ({finding.code})" for finding in findings[1:]],
+            printable(f"{first.path} {first.message}"),
+            [printable(f"{finding.path} {finding.message} ({finding.code})") for finding in others[:_MOST_DETAILS]]
+            + ([f"and {len(others) - _MOST_DETAILS} more"] if len(others) > _MOST_DETAILS else []),
             hint=first.hint,
         )
         self.code = first.code
-        self.findings = tuple(findings)
+        self.findings = (first, *others)

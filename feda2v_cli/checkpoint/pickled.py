@@ -78,11 +78,21 @@ class _Global:
         return f"{self.module}.{self.name}"
 
 
-def read_pickle(stream: BinaryIO) -> Any:
-    """The plain values of the pickle that begins where the stream stands; the stream is left behind its end.
+@dataclass(frozen=True)
+class Pickled:
+    """What a pickle holds.
 
-    Returns:
-        Dicts, lists, tuples, text, numbers, booleans and None, with a `TensorReference` for each tensor.
+    Attributes:
+        value: dicts, lists, tuples, text, numbers, booleans and None, with a `TensorReference` for each tensor.
+        storages: every storage that it speaks of, by key.
+    """
+
+    value: Any
+    storages: dict[str, StorageReference]
+
+
+def read_pickle(stream: BinaryIO) -> Pickled:
+    """The plain values of the pickle that begins where the stream stands; the stream is left behind its end.
 
     Raises:
         Unsafe: it asks for anything else; the message names it.
@@ -101,7 +111,7 @@ def read_pickle(stream: BinaryIO) -> Any:
         (value,) = machine.stack
     except (ValueError, TypeError, KeyError, IndexError, OverflowError, EOFError, struct.error) as error:
         raise Corrupt(f"the pickle is damaged: {_short(str(error))}") from error
-    return value
+    return Pickled(value, machine.storages)
 
 
 class _Machine:
@@ -111,6 +121,7 @@ class _Machine:
         self.stack: list[Any] = []
         self.marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
+        self.storages: dict[str, StorageReference] = {}
 
     def pop_mark(self) -> list[Any]:
         items = self.stack
@@ -249,14 +260,16 @@ def _build(machine: _Machine, _: Any) -> None:
 
 
 def _storage(machine: _Machine, _: Any) -> None:
-    reference = machine.stack.pop()
-    kind, storage, key, _location, elements = reference[:5]
+    kind, storage, key, _location, elements = machine.stack.pop()[:5]
     if kind != "storage" or type(storage) is not _Global or type(key) is not str or type(elements) is not int:
         raise Corrupt("the pickle is damaged: a storage has no name")
     if elements < 0:
         raise Corrupt("the pickle is damaged: a storage has a negative size")
     # An untyped storage is bytes; the tensor says later what they are.
-    machine.stack.append(StorageReference(key, _STORAGES.get(storage.name, "uint8"), elements))
+    reference = StorageReference(key, _STORAGES.get(storage.name, "uint8"), elements)
+    if machine.storages.setdefault(key, reference) != reference:
+        raise Corrupt(f"the pickle is damaged: record data/{key} is said to be two things")
+    machine.stack.append(reference)
 
 
 def _tensor(storage: StorageReference, offset: int, shape: tuple[int, ...], stride: tuple[int, ...], *_: Any) -> Any:

@@ -1,0 +1,120 @@
+"""What checkpoints are expected to be: from a profile, from options, or nothing at all."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from feda2v_cli.checkpoint.name import Granularity
+
+if TYPE_CHECKING:
+    from feda2v_cli.profile.load import LoadedProfile
+    from feda2v_cli.profile.schema import NodeSection, Profile
+
+
+@dataclass(frozen=True)
+class ExpectedNode:
+    """A node that must have generators.
+
+    Attributes:
+        id: of the node.
+        classes: classes that its generators must make; None for those that its own metadata name.
+        granularity: of its generators; None for any.
+        dataset: data set of its clips; None for any.
+        groups: all classes of each group, where its generators are per group; None for any.
+        group: the one group that all of its classes form; None when the groups decide.
+    """
+
+    id: int
+    classes: tuple[str, ...] | None = None
+    granularity: Granularity | None = None
+    dataset: str | None = None
+    groups: Mapping[str, tuple[str, ...]] | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What a set of checkpoints is expected to be; what is None or empty may be anything.
+
+    >>> Expectation(granularity="per_class", nodes=(ExpectedNode(0, classes=("dog",)),)).asks_for("per_class")
+    'the options ask for per_class'
+
+    Attributes:
+        profile: the profile as its user named it; None without one.
+        directory: where the set lies.
+        base_name: first part of its files' names.
+        granularity: of the run.
+        nodes: nodes that must have generators.
+        classes: classes that some generator must make.
+        encoder: fields of the encoder's identity.
+        generator_type: vae or gaussian.
+        train_folds: folds that trained.
+        test_folds: folds that were held out.
+    """
+
+    profile: str | None = None
+    directory: Path | None = None
+    base_name: str | None = None
+    granularity: Granularity | None = None
+    nodes: tuple[ExpectedNode, ...] = ()
+    classes: tuple[str, ...] = ()
+    encoder: Mapping[str, Any] = field(default_factory=dict)
+    generator_type: str | None = None
+    train_folds: tuple[int, ...] | None = None
+    test_folds: tuple[int, ...] | None = None
+
+    def asks_for(self, what: object) -> str:
+        """Who asks for something, for messages."""
+        return f"the options ask for {what}" if self.profile is None else f"profile {self.profile} asks for {what}"
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether anything will do."""
+        return self == Expectation()
+
+    @classmethod
+    def from_profile(cls, loaded: "LoadedProfile", named: str, nodes: tuple[int, ...] | None = None) -> Self:
+        """What a run of a profile would load.
+
+        Args:
+            loaded: the profile.
+            named: how its user named it, for the commands that findings suggest.
+            nodes: ids of the nodes that count; None for all.
+        """
+        profile = loaded.profile
+        granularity = profile.generator.granularity
+        knows_type = granularity != "auto" or "generator.type" in loaded.origins
+        return cls(
+            profile=named,
+            directory=profile.generator_dir,
+            base_name=profile.base_name,
+            granularity=None if granularity == "auto" else granularity,
+            nodes=tuple(_expected(node, profile) for node in profile.nodes if nodes is None or node.id in nodes),
+            encoder=_encoder(profile),
+            generator_type=profile.generator.type if knows_type else None,
+            train_folds=profile.data.train_folds,
+            test_folds=profile.data.test_folds,
+        )
+
+
+def _expected(node: "NodeSection", profile: "Profile") -> ExpectedNode:
+    granularity = profile.granularity_of(node)
+    dataset, root = profile.data.dataset, profile.data.root
+    if node.dataset is not None or node.root is not None:
+        dataset, root = node.dataset or "auto", node.root
+    return ExpectedNode(
+        id=node.id,
+        classes=node.generated_classes,
+        granularity=None if granularity == "auto" else granularity,
+        dataset=("builtin" if root is None else "esc50") if dataset == "auto" else dataset,
+        groups=profile.generator.groups or None,
+        group=node.group,
+    )
+
+
+def _encoder(profile: "Profile") -> dict[str, Any]:
+    section = profile.embedding
+    identity = {"name": section.encoder, "seconds": section.seconds, "tokens": section.tokens}
+    # An encoder of Hugging Face has a sample rate of its own.
+    return identity | ({"sample_rate": section.sample_rate} if section.encoder == "melstats" else {})

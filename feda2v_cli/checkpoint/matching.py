@@ -1,0 +1,124 @@
+"""Which sets are meant, and what is wrong with them."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from feda2v_cli.checkpoint.agreement import contradictions
+from feda2v_cli.checkpoint.coverage import gaps
+from feda2v_cli.checkpoint.expectation import Expectation
+from feda2v_cli.checkpoint.finding import Finding
+from feda2v_cli.checkpoint.fulfilment import disappointments, granularity_mismatch
+from feda2v_cli.checkpoint.inspection import Inspection
+from feda2v_cli.checkpoint.name import SUFFIX, parse_name
+from feda2v_cli.checkpoint.remedy import Remedies
+from feda2v_cli.checkpoint.sets import CheckpointSet, sets_of
+
+_MOST_NAMED = 5
+_MOST_SEARCHED = 100
+
+
+def findings_of_sets(
+    inspections: Sequence[Inspection], roots: Sequence[Path], expectation: Expectation, remedies: Remedies
+) -> Iterator[Finding]:
+    """What is wrong with sets: contradictions within them, gaps, and what was asked for and is not there.
+
+    Args:
+        inspections: the files.
+        roots: the files and directories that were asked about. A file that is a root itself is no part of a set.
+        expectation: what the sets are to be. It is held against the sets with its base name and granularity; when
+            there is none, every set says why it is not the one.
+        remedies: commands for the findings.
+    """
+    lone = {root for root in roots if not os.path.isdir(root)}
+    sets = sets_of(inspection for inspection in inspections if inspection.path not in lone)
+    meant = [checkpoints for checkpoints in sets if is_meant(checkpoints, expectation)]
+    for checkpoints in sets:
+        yield from contradictions(checkpoints, remedies)
+        if checkpoints in meant:
+            yield from disappointments(checkpoints, expectation, remedies)
+            yield from gaps(checkpoints, expectation, remedies)
+        elif meant:
+            yield from gaps(checkpoints, Expectation(), remedies)
+        else:
+            yield from _why_not(checkpoints, expectation, remedies)
+    for root in roots:
+        within = [inspection for inspection in inspections if root in (inspection.path, *inspection.path.parents)]
+        if not within:
+            yield _not_found(root, expectation, remedies)
+        elif not sets and not expectation.is_empty and root not in lone:
+            yield _only_earlier(root, within, expectation, remedies)
+
+
+def is_meant(checkpoints: CheckpointSet, expectation: Expectation) -> bool:
+    """Whether a set has the base name and the granularity that are expected."""
+    return expectation.base_name in (None, checkpoints.base_name) and (
+        expectation.granularity in (None, checkpoints.granularity) or checkpoints.granularity is None
+    )
+
+
+def _why_not(checkpoints: CheckpointSet, expectation: Expectation, remedies: Remedies) -> Iterator[Finding]:
+    if checkpoints.granularity not in (None, expectation.granularity) and expectation.granularity is not None:
+        yield from granularity_mismatch(checkpoints, expectation, remedies)
+        return
+    count = len(checkpoints.members) + len(checkpoints.unread)
+    yield Finding(
+        "FA002",
+        str(checkpoints.directory),
+        f"holds base name {checkpoints.base_name} ({count} {'file' if count == 1 else 'files'}), "
+        f"{expectation.asks_for(expectation.base_name)}",
+        hint=remedies.ask_for("--base-name", checkpoints.base_name, checkpoints.directory),
+    )
+
+
+def _not_found(root: Path, expectation: Expectation, remedies: Remedies) -> Finding:
+    problem = "holds no checkpoint" if os.path.lexists(root) else "does not exist"
+    instead = "; ".join(_instead(root)[:_MOST_NAMED])
+    names = _names_in(root)
+    parts = [problem, f"there are {names}" if names else "", instead or "there are no checkpoints beside it either"]
+    return Finding(
+        "FA001",
+        str(root),
+        "; ".join(part for part in parts if part),
+        hint=remedies.train(expectation.granularity, expectation.directory, expectation.base_name, force=False),
+    )
+
+
+def _only_earlier(root: Path, within: Sequence[Inspection], expectation: Expectation, remedies: Remedies) -> Finding:
+    earlier = sum(inspection.earlier is not None for inspection in within)
+    count = f"{len(within)} other {'file' if len(within) == 1 else 'files'}"
+    return Finding(
+        "FA001",
+        str(root),
+        f"holds no generator that can be loaded: {count}, {earlier} of them of the earlier system",
+        hint=remedies.train(expectation.granularity, expectation.directory, expectation.base_name, force=False),
+    )
+
+
+def _instead(root: Path) -> list[str]:
+    """The directories beside a root that hold checkpoints; no deeper, for beside it may lie a whole disk."""
+    try:
+        beside = sorted(path for path in root.parent.iterdir() if path != root and path.is_dir())
+        held = [(path, [file for file in path.iterdir() if file.suffix == SUFFIX]) for path in beside[:_MOST_SEARCHED]]
+    except OSError:
+        return []
+    return [
+        f"{directory} holds {', '.join(f'{base} ({count})' for base, count in sorted(_base_names(files).items()))}"
+        for directory, files in held
+        if files
+    ]
+
+
+def _base_names(files: Iterable[Path]) -> Counter[str]:
+    names = ((file, parse_name(file.name)) for file in files)
+    return Counter(file.stem if name is None else name.base_name for file, name in names)
+
+
+def _names_in(root: Path) -> str:
+    """The first few names in a directory without checkpoints."""
+    try:
+        shown = sorted(name for name in os.listdir(root) if not name.startswith("."))
+    except OSError:
+        return ""
+    return ", ".join(shown[:_MOST_NAMED]) + (" …" if len(shown) > _MOST_NAMED else "")

@@ -1,0 +1,276 @@
+"""The face of `feda2v checkpoints`."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from feda2v_cli.checkpoint.printable import printable
+from feda2v_cli.cli.face import face
+from feda2v_cli.cli.options import AsJson, BaseName, GranularityName, NodeIds, ProfileName, Quiet, flags, node_ids
+from feda2v_cli.errors import MissingError, UsageError, closest
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from feda2v_cli.checkpoint.catalogue import Entry
+    from feda2v_cli.checkpoint.expectation import Expectation
+    from feda2v_cli.checkpoint.finding import Finding
+    from feda2v_cli.checkpoint.name import Granularity
+    from feda2v_cli.checkpoint.verify import Report
+
+app = typer.Typer(help="List and verify checkpoints.", no_args_is_help=True, rich_markup_mode=None)
+
+Paths = Annotated[
+    list[Path] | None, typer.Argument(metavar="PATH", help="Files and directories.", show_default="checkpoints/")
+]
+_HEADINGS = ("node", "key", "classes", "round", "size", "encoder", "loss")
+_CLASSES = _HEADINGS.index("classes")
+_UNITS = ("B", "kB", "MB", "GB")
+
+
+@app.command("ls", epilog="Example: feda2v checkpoints ls checkpoints/generators_per_class")
+def list_checkpoints(paths: Paths = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
+    """List checkpoints: node, key, classes, round, size, encoder, loss."""
+    with face("checkpoints ls", as_json=as_json, quiet=quiet) as speaker:
+        from feda2v_cli.checkpoint.catalogue import catalogue
+        from feda2v_cli.checkpoint.verify import DEFAULT_ROOT
+
+        for path in paths or ():
+            if not path.exists() and not path.is_symlink():
+                raise MissingError(f"{path} — no such file or directory", hint="feda2v checkpoints ls")
+        entries = catalogue(paths or [DEFAULT_ROOT])
+        if not entries:
+            speaker.note(f"no checkpoints in {', '.join(map(str, paths or [DEFAULT_ROOT]))}")
+        fields = [_fields(entry) for entry in entries]
+        text = "" if as_json else "\n".join(_listing(entries, speaker.out.width))
+        speaker.result({"checkpoints": fields}, *([text] if text else []))
+
+
+def _fields(entry: "Entry") -> dict[str, Any]:
+    """An entry as `--json` prints it; null is what the file does not say."""
+    metadata, earlier, name = entry.metadata, entry.earlier, entry.name
+    fields: dict[str, Any] = {
+        "path": str(entry.path),
+        "node": None if name is None else name.node,
+        "key": None if name is None else name.key,
+        "granularity": None if name is None else name.kind,
+        "base_name": None if name is None else name.base_name,
+        "classes": None,
+        "round": None if name is None else name.round,
+        "final": None if name is None else name.round is None,
+        "bytes": entry.bytes,
+        "generator_type": None,
+        "encoder": None,
+        "loss": None,
+        "problem": entry.problem,
+    }
+    if metadata is not None:
+        fields |= {
+            "node": metadata.node_id,
+            "key": metadata.generator_key,
+            "granularity": metadata.generator_granularity,
+            "base_name": metadata.base_name,
+            "classes": list(metadata.generator_classes),
+            "round": metadata.round,
+            "final": metadata.final,
+            "generator_type": metadata.generator_type,
+            "encoder": metadata.encoder.get("name"),
+            "loss": next(iter(metadata.final_losses.values()), None),
+            "problem": _renamed(metadata.name.filename, entry.path.name),
+        }
+    if earlier is not None:
+        fields |= {
+            "node": earlier.node,
+            "key": earlier.key,
+            "granularity": earlier.granularity,
+            "classes": list(earlier.classes),
+            "round": earlier.round,
+            "generator_type": earlier.generator_type,
+            "encoder": earlier.encoder,
+            "problem": earlier.summary,
+        }
+    return {key: printable(value) if isinstance(value, str) else value for key, value in fields.items()}
+
+
+def _renamed(demanded: str, name: str) -> str | None:
+    return None if demanded == name else f"holds what belongs into {demanded}"
+
+
+def _listing(entries: Sequence["Entry"], width: int) -> Iterator[str]:
+    """The list as text, a directory after the other; files of which little is known say why."""
+    for directory, group in itertools.groupby(entries, key=lambda entry: entry.path.parent):
+        together = list(group)
+        known = [_row(entry) for entry in together if entry.metadata is not None]
+        yield printable(str(directory))
+        yield from _aligned([_HEADINGS, *known], width) if known else ()
+        for entry in together:
+            problem = _fields(entry)["problem"]
+            if problem:
+                yield printable(f"  {entry.path.name} — {problem}")
+
+
+def _row(entry: "Entry") -> tuple[str, ...]:
+    fields = _fields(entry)
+    loss = "" if fields["loss"] is None else f"{fields['loss']:.4g}"
+    end = f"{fields['round']} final" if fields["final"] else str(fields["round"])
+    words = (fields["node"], fields["key"] or "", " ".join(fields["classes"]), end, size_words(fields["bytes"]))
+    return (*map(str, words), str(fields["encoder"]), loss)
+
+
+def _aligned(rows: Sequence[tuple[str, ...]], width: int) -> Iterator[str]:
+    """Rows as lines with aligned columns. Rich's tables take half a second for a thousand rows."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    spare = width - sum(widths) - 2 * len(widths)
+    widths[_CLASSES] = max(len(_HEADINGS[_CLASSES]), widths[_CLASSES] + min(0, spare))
+    for row in rows:
+        cells = (_cut(cell, size).ljust(size) for cell, size in zip(row, widths, strict=True))
+        yield f"  {'  '.join(cells)}".rstrip()
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def size_words(count: int) -> str:
+    """Bytes in a unit that people read.
+
+    >>> size_words(1_530_000)
+    '1.5 MB'
+    """
+    size = float(count)
+    for unit in _UNITS:
+        if size < 1000 or unit == _UNITS[-1]:
+            break
+        size /= 1000
+    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+
+
+@app.command("verify", epilog="Example: feda2v checkpoints verify --profile per_class --deep")
+def verify_checkpoints(
+    paths: Paths = None,
+    profile: ProfileName = None,
+    granularity: GranularityName = None,
+    base_name: BaseName = None,
+    nodes: NodeIds = None,
+    classes: Annotated[
+        str | None,
+        typer.Option("--classes", metavar="dog,cow", help="Classes that must be covered.", show_default=False),
+    ] = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also load the tensors, and draw samples.", show_default=False)
+    ] = False,
+    permissive: Annotated[
+        bool, typer.Option("--permissive", help="Warn of what a run can live with.", show_default=False)
+    ] = False,
+    explain: Annotated[
+        str | None,
+        typer.Option("--explain", metavar="CODE", help="Say what a code means and what to do.", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Check checkpoints before a run does; exit 1 when there is an error.
+
+    With a profile: what a run of it would load. Without: every directory under checkpoints/.
+    """
+    with face("checkpoints verify", as_json=as_json, quiet=quiet) as speaker:
+        if explain is not None:
+            from feda2v_cli.checkpoint.codes import meaning_of
+
+            meaning = meaning_of(explain)
+            speaker.result(meaning.to_dict(), meaning.text)
+            return
+        from feda2v_cli.checkpoint.finding import FindingsError
+        from feda2v_cli.checkpoint.verify import verify
+
+        expectation = _expectation(profile, granularity, base_name, node_ids(nodes), _names(classes))
+        report = verify(paths or (), expectation, deep=deep, permissive=permissive)
+        data = {
+            "checked": report.checked,
+            "errors": report.errors,
+            "warnings": report.warnings,
+            "findings": [finding.to_dict() for finding in report.findings],
+        }
+        if as_json and report.errors:
+            speaker.fail(FindingsError(report.findings), data)
+        speaker.result(data, *_tables(report.findings), _verdict(report))
+        if report.errors:
+            raise typer.Exit(FindingsError.exit_code)
+
+
+def _expectation(
+    profile: str | None,
+    granularity: str | None,
+    base_name: str | None,
+    nodes: tuple[int, ...] | None,
+    classes: tuple[str, ...],
+) -> "Expectation":
+    """What the options say is expected."""
+    from dataclasses import replace
+
+    from feda2v_cli.checkpoint.expectation import Expectation, ExpectedNode
+
+    if profile is None:
+        wanted = tuple(map(ExpectedNode, nodes or ()))
+        known = _granularity(granularity)
+        return Expectation(granularity=known, base_name=base_name, nodes=wanted, classes=classes)
+    from feda2v_cli.profile.load import load_profile
+
+    layer = flags(granularity=("generator.granularity", granularity), base_name=("checkpoint.base_name", base_name))
+    loaded = load_profile(profile, flags=layer)
+    strange = set(nodes or ()) - {node.id for node in loaded.profile.nodes}
+    if strange:
+        ids = ", ".join(str(node.id) for node in loaded.profile.nodes)
+        raise UsageError(f"--nodes {min(strange)} — profile {profile} has nodes {ids}")
+    return replace(Expectation.from_profile(loaded, profile, nodes), classes=classes)
+
+
+def _granularity(name: str | None) -> "Granularity | None":
+    from typing import cast, get_args
+
+    from feda2v_cli.checkpoint.name import Granularity
+
+    if name is not None and name not in get_args(Granularity):
+        near = closest(name, get_args(Granularity))
+        raise UsageError(
+            f"--granularity {name} — expected one of {', '.join(get_args(Granularity))}",
+            [f"did you mean {near}?"] if near else [],
+        )
+    return cast("Granularity | None", name)
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    """The names in `dog,cow`."""
+    return tuple(dict.fromkeys(name.strip() for name in (text or "").split(",") if name.strip()))
+
+
+def _tables(findings: Sequence["Finding"]) -> Iterator["RenderableType"]:
+    """A table for each directory, the one with the most serious finding first, and the commands that mend them."""
+    from rich.table import Table
+
+    groups: dict[str, list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault(finding.directory, []).append(finding)
+    for directory, group in groups.items():
+        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1))
+        for finding in group:
+            file = "" if finding.path == directory else printable(Path(finding.path).name)
+            style = "red" if finding.is_error else "yellow"
+            words = (finding.severity, f"{finding.code} {finding.name}", file, printable(finding.message))
+            table.add_row(*words, style=style)
+        yield f"{printable(directory)}:"
+        yield table
+    hints = dict.fromkeys(printable(finding.hint) for finding in findings if finding.hint)
+    if hints:
+        yield "\n".join(["to mend it:", *(f"  {hint}" for hint in hints)])
+
+
+def _verdict(report: "Report") -> str:
+    """The one line that says how it is."""
+    checked = "1 checkpoint checked" if report.checked == 1 else f"{report.checked} checkpoints checked"
+    counts = ((report.errors, "error"), (report.warnings, "warning"))
+    found = [f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts if count]
+    return f"{checked}: {', '.join(found) or 'all sound'}"
