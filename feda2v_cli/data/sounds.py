@@ -29,7 +29,7 @@ _SAMPLES = round(SECONDS * SAMPLE_RATE)
 
 def _dog(random: Random) -> Samples:
     """Barks: short harmonic bursts with breath, whose pitch rises a little and falls."""
-    pitch, length = random.uniform(220, 900), random.uniform(0.09, 0.32)
+    pitch, length = random.uniform(280, 900), random.uniform(0.09, 0.32)
     roughness = random.uniform(0.2, 1.2)
 
     def bark() -> Samples:
@@ -61,7 +61,7 @@ def _rooster(random: Random) -> Samples:
 
 def _pig(random: Random) -> Samples:
     """Grunts: low, noisy, fluttering, now and then a squeal."""
-    flutter, squeals = random.uniform(18, 60), random.uniform(0, 0.5)
+    flutter, squeals = random.uniform(18, 60), random.uniform(0, 0.4)
     centre = random.uniform(300, 1100)
 
     def grunt() -> Samples:

@@ -15,7 +15,7 @@ def recorded(random: Random, sound: Samples) -> Samples:
         sound, low=random.uniform(20, 250), high=random.uniform(2500, 7800), tilt=random.uniform(-0.5, 0.4)
     )
     background = noise(random, len(sound), low=30, high=random.uniform(800, 7000), tilt=random.uniform(-1.2, -0.1))
-    decibels = random.uniform(-45, -12)
+    decibels = random.uniform(-45, -16)
     sound = sound + level(background, 10 ** (decibels / 20))
     loudest = np.float32(np.abs(sound).max())
     return sound * np.float32(random.uniform(0.05, 0.95)) / loudest

@@ -13,6 +13,8 @@ Random = np.random.Generator
 #: Hz. What the encoders listen at by default, so that nothing has to be resampled.
 SAMPLE_RATE = 16_000
 _NYQUIST = SAMPLE_RATE / 2
+#: Samples of one period of a tone. Reading them at the nearest one adds noise 75 dB below the tone.
+_PERIOD = 8192
 
 
 def times(seconds: float) -> Samples:
@@ -31,12 +33,11 @@ def tone(frequency: Samples, harmonics: Sequence[float] | Samples) -> Samples:
         `[samples]`.
     """
     turns = np.cumsum(frequency, dtype=np.float64) / SAMPLE_RATE
-    angle = (2 * np.pi * (turns - np.floor(turns))).astype(np.float32)
-    audible = int(_NYQUIST / max(float(frequency.max()), 1.0))
-    sound = np.zeros_like(angle)
-    for multiple, amplitude in enumerate(harmonics[: max(audible, 1)], start=1):
-        sound += np.float32(amplitude) * np.sin(multiple * angle)
-    return sound
+    audible = max(1, int(_NYQUIST / max(float(frequency.max()), 1.0)))
+    spectrum = np.zeros(_PERIOD // 2 + 1, np.complex64)
+    spectrum[1 : min(audible, len(harmonics)) + 1] = np.asarray(harmonics[:audible], np.float32) * (-0.5j * _PERIOD)
+    period = np.fft.irfft(spectrum, _PERIOD)
+    return np.take(period, ((turns - np.floor(turns)) * _PERIOD).astype(np.int64), mode="clip")
 
 
 def falling_harmonics(count: int, slope: float) -> Samples:
@@ -90,7 +91,7 @@ def _padded(samples: int) -> int:
 
 
 def _spectrum(sound: Samples, samples: int) -> npt.NDArray[np.complexfloating[Any, Any]]:
-    """The spectrum of a sound padded to `samples`; numpy is faster at it in double precision, at the inverse in single."""
+    """The spectrum of a sound, padded. Numpy is faster at this in double precision, and at the inverse in single."""
     return np.fft.rfft(sound.astype(np.float64), samples).astype(np.complex64)
 
 
