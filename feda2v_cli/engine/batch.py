@@ -1,0 +1,54 @@
+"""Batches of one epoch for every model of a stack, with masks where data sets differ in size."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+def steps_per_epoch(items: int, batch_size: int) -> int:
+    """Steps that a data set takes; its batches differ in size by one item at most."""
+    return -(-items // batch_size)
+
+
+@dataclass(frozen=True)
+class EpochBatches:
+    """What every model of a stack sees in one epoch.
+
+    Attributes:
+        index: [steps, models, batch], the items; where `mask` is 0, any item.
+        mask: [steps, models, batch], 1 where an item counts and 0 where it only fills the batch.
+        noise: [steps, models, batch, noise], standard normal, 0 beyond a model's own size.
+    """
+
+    index: Tensor
+    mask: Tensor
+    noise: Tensor
+
+
+def draw_epoch(
+    streams: Sequence[torch.Generator], sizes: Sequence[int], noise_sizes: Sequence[int], steps: int
+) -> EpochBatches:
+    """Draw an epoch's batches and noise, each model's from its own stream.
+
+    Args:
+        streams: one a model; they move on.
+        sizes: items of each model's data set.
+        noise_sizes: normal numbers that each model needs an item.
+        steps: steps of the epoch, the same for all.
+    """
+    models = len(streams)
+    widths = [-(-size // steps) for size in sizes]
+    index = torch.zeros(models, steps, max(widths), dtype=torch.long)
+    mask = torch.zeros(models, steps, max(widths))
+    noise = torch.zeros(models, steps, max(widths), max(noise_sizes))
+    for model, (random, size, noise_size, width) in enumerate(zip(streams, sizes, noise_sizes, widths, strict=True)):
+        # Items are dealt like cards, so that the steps' batches differ by one item at most.
+        dealt = torch.zeros(steps * width, dtype=torch.long)
+        dealt[:size] = torch.randperm(size, generator=random)
+        index[model, :, :width] = dealt.view(width, steps).T
+        mask[model, :, :width] = (torch.arange(steps * width) < size).float().view(width, steps).T
+        if noise_size:
+            noise[model, :, :width, :noise_size] = torch.randn(steps, width, noise_size, generator=random)
+    return EpochBatches(index.transpose(0, 1), mask.transpose(0, 1), noise.transpose(0, 1))

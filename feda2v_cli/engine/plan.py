@@ -1,0 +1,88 @@
+"""Which models are trained in one stack, and how wide a stack may be."""
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeVar
+
+import torch
+
+from feda2v_cli.engine.stack import BYTES_PER_WEIGHT
+
+#: Share of the free memory that training takes when nobody says how much.
+AUTO_SHARE = 0.7
+
+_UNITS = {"K": 1, "M": 2, "G": 3, "T": 4}
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one model needs in memory.
+
+    Attributes:
+        weights: trained numbers.
+        activations: numbers that the backward pass keeps for one item of a batch.
+        data: numbers of its data set.
+        batch: items of a step.
+        held: bytes that stay beside the training, like a projection.
+    """
+
+    weights: int
+    activations: int
+    data: int
+    batch: int
+    held: int = 0
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of one model while it trains."""
+        return self.weights * BYTES_PER_WEIGHT + 4 * (self.activations * self.batch + self.data) + self.held
+
+
+def memory_budget(memory: str, device: torch.device) -> int:
+    """Bytes that training may take.
+
+    Args:
+        memory: `auto`, or a size like `2GB` or `512 MiB`; a B unit is decimal, an iB unit binary.
+        device: whose memory it is.
+    """
+    if memory != "auto":
+        unit = memory.rstrip("iB")[-1]
+        return int(float(memory.rstrip("KMGTiB ")) * (1024 if "i" in memory else 1000) ** _UNITS[unit])
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return int(free * AUTO_SHARE)
+    return int(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * AUTO_SHARE)
+
+
+def stacks(models: Sequence[T], like: Callable[[T], Hashable], cost: Callable[[T], int], budget: int) -> list[list[T]]:
+    """Deal models into stacks that train one after the other.
+
+    Args:
+        models: in the order of their importance to the reader; stacks keep it.
+        like: models with an equal value may share a stack (architecture, steps an epoch, optimiser).
+        cost: bytes of one model.
+        budget: bytes that a stack may take; a model that is dearer than that gets a stack of its own.
+    """
+    alike: dict[Hashable, list[T]] = defaultdict(list)
+    for model in models:
+        alike[like(model)].append(model)
+    dealt: list[list[T]] = []
+    for group in alike.values():
+        width = max(1, budget // max(map(cost, group)))
+        # Equal widths, so that the last stack is not a narrow one.
+        count = -(-len(group) // width)
+        bounds = [len(group) * part // count for part in range(count + 1)]
+        dealt += [group[start:end] for start, end in pairwise(bounds)]
+    return dealt
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on the CPU or on a GPU."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)

@@ -1,0 +1,170 @@
+"""The training loop: every step moves every model of a stack."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.func import grad_and_value, vmap
+from torch.optim.adamw import adamw
+
+from feda2v_cli.engine.batch import draw_epoch, steps_per_epoch
+from feda2v_cli.engine.stack import Stack
+from feda2v_cli.engine.stream import Identity, stream
+
+Tensors = Mapping[str, Tensor]
+
+#: (parameters of one model, its batch {name: [batch, …]}, noise [batch, noise], progress []) -> losses, each [batch].
+#: The loss named "loss" is what training makes small; the others are reported beside it.
+Loss = Callable[[Tensors, Tensors, Tensor, Tensor], dict[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    """AdamW with gradients clipped per model (Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2019).
+
+    Attributes:
+        batch_size: most items of a model in a step.
+        learning_rate: of AdamW.
+        weight_decay: of AdamW, decoupled.
+        clip_norm: largest norm of a model's whole gradient.
+    """
+
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    clip_norm: float
+
+
+@dataclass(frozen=True)
+class ModelData:
+    """One model's data set.
+
+    Attributes:
+        identity: what tells its random stream apart.
+        items: by name, [items, …].
+        noise: normal numbers that its loss needs an item.
+    """
+
+    identity: Identity
+    items: Tensors
+    noise: int = 0
+
+    @property
+    def size(self) -> int:
+        """How many items there are."""
+        return next(iter(self.items.values())).shape[0]
+
+
+class Trainer:
+    """Trains the models of a stack round by round.
+
+    All models must take the same number of steps an epoch (see `plan.stacks`).
+
+    Args:
+        stack: the models.
+        data: one data set a model, in the stack's order.
+        loss: written for one model; it is mapped over the stack.
+        optimiser: what a step does.
+        seed: the run's seed.
+
+    Raises:
+        ValueError: the numbers of models differ, or those of steps.
+    """
+
+    def __init__(self, stack: Stack, data: Sequence[ModelData], loss: Loss, optimiser: Optimiser, seed: int) -> None:
+        steps = {steps_per_epoch(model.size, optimiser.batch_size) for model in data}
+        if len(data) != stack.models or len(steps) != 1:
+            raise ValueError(f"{stack.models} models, {len(data)} data sets, steps an epoch: {sorted(steps)}")
+        self.stack = stack
+        self._data = data
+        self._optimiser = optimiser
+        self._seed = seed
+        self._steps = steps.pop()
+        self._items = {name: _padded([model.items[name] for model in data], stack.device) for name in data[0].items}
+        self._rows = torch.arange(stack.models, device=stack.device).unsqueeze(1)
+
+        def mean_loss(
+            parameters: Tensors, batch: Tensors, mask: Tensor, noise: Tensor, progress: Tensor
+        ) -> tuple[Tensor, dict[str, Tensor]]:
+            losses = loss(parameters, batch, noise, progress)
+            means = {name: (value * mask).sum() / mask.sum() for name, value in losses.items()}
+            return means["loss"], means
+
+        self._gradients = vmap(grad_and_value(mean_loss, has_aux=True), in_dims=(0, 0, 0, 0, None))
+
+    def train_round(
+        self,
+        round_number: int,
+        rounds: int,
+        epochs: int,
+        on_epoch: Callable[[int], None] | None = None,
+    ) -> dict[str, Tensor]:
+        """Train every model for one round.
+
+        Args:
+            round_number: from 1; part of the random streams.
+            rounds: of the whole training; the loss is told how far it has come.
+            epochs: of this round.
+            on_epoch: called after every epoch with its number, from 1.
+
+        Returns:
+            Mean losses of the last epoch by name, each [models], on the CPU.
+        """
+        streams = [stream(self._seed, *model.identity, "round", round_number) for model in self._data]
+        sizes = [model.size for model in self._data]
+        noise_sizes = [model.noise for model in self._data]
+        device = self.stack.device
+        total: dict[str, Tensor] = {}
+        for epoch in range(1, epochs + 1):
+            drawn = draw_epoch(streams, sizes, noise_sizes, self._steps)
+            index, mask, noise = (part.to(device, non_blocking=True) for part in (drawn.index, drawn.mask, drawn.noise))
+            passed = (round_number - 1) * epochs + epoch - 1
+            progress = torch.tensor(passed / (rounds * epochs), device=device)
+            total = {}
+            for step in range(self._steps):
+                losses = self._step(index[step], mask[step], noise[step], progress)
+                total = {name: value + total.get(name, 0) for name, value in losses.items()}
+            if on_epoch is not None:
+                on_epoch(epoch)
+        return {name: (value / self._steps).cpu() for name, value in total.items()}
+
+    def _step(self, index: Tensor, mask: Tensor, noise: Tensor, progress: Tensor) -> dict[str, Tensor]:
+        batch = {name: items[self._rows, index] for name, items in self._items.items()}  # [models, batch, …]
+        gradients, (_, losses) = self._gradients(self.stack.parameters, batch, mask, noise, progress)
+        self._clip(gradients)
+        self._move(gradients)
+        return {name: value.detach() for name, value in losses.items()}
+
+    def _clip(self, gradients: dict[str, Tensor]) -> None:
+        square_norms = torch.stack([gradient.flatten(1).square().sum(1) for gradient in gradients.values()]).sum(0)
+        scales = (self._optimiser.clip_norm / (square_norms.sqrt() + 1e-6)).clamp(max=1.0)  # [models]
+        for gradient in gradients.values():
+            gradient.mul_(scales.view(-1, *(1,) * (gradient.dim() - 1)))
+
+    def _move(self, gradients: dict[str, Tensor]) -> None:
+        stack = self.stack
+        adamw(
+            list(stack.parameters.values()),
+            [gradients[name] for name in stack.parameters],
+            list(stack.first_moments.values()),
+            list(stack.second_moments.values()),
+            [],
+            list(stack.steps.values()),
+            fused=stack.device.type in ("cpu", "cuda", "mps"),
+            amsgrad=False,
+            beta1=0.9,
+            beta2=0.999,
+            lr=self._optimiser.learning_rate,
+            weight_decay=self._optimiser.weight_decay,
+            eps=1e-8,
+            maximize=False,
+        )
+
+
+def _padded(parts: Sequence[Tensor], device: torch.device) -> Tensor:
+    """Data sets of different sizes as one tensor [models, most items, …], zeros behind each."""
+    stacked = parts[0].new_zeros(len(parts), max(part.shape[0] for part in parts), *parts[0].shape[1:])
+    for row, part in zip(stacked, parts, strict=True):
+        row[: part.shape[0]] = part
+    return stacked.to(device)

@@ -1,0 +1,101 @@
+"""A trained generator: it draws labelled samples in the embedding's own units."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Protocol
+
+import torch
+from torch import Tensor
+
+from feda2v_cli.engine.stream import stream
+from feda2v_cli.errors import UsageError, closest
+from feda2v_cli.generator.projection import Projection
+
+
+class Sampler(Protocol):
+    """Draws whitened coordinates of classes."""
+
+    type: ClassVar[str]
+
+    def draw(self, labels: Tensor, random: torch.Generator) -> Tensor:
+        """Coordinates [samples, rank] of classes `labels` [samples]."""
+        ...
+
+    def architecture(self) -> dict[str, int]:
+        """Sizes that rebuild it, beside rank and number of classes."""
+        ...
+
+    def state(self) -> dict[str, Tensor]:
+        """Its tensors by name."""
+        ...
+
+
+class Generator:
+    """Draws labelled samples of audio embeddings.
+
+    Args:
+        classes: that it can make, in the order that conditions it.
+        shape: tokens and dim of an embedding.
+        projection: from embeddings to the coordinates in which it works.
+        sampler: draws coordinates.
+    """
+
+    def __init__(
+        self, classes: Sequence[str], shape: tuple[int, int], projection: Projection, sampler: Sampler
+    ) -> None:
+        self.classes = tuple(classes)
+        self.shape = shape
+        self._projection = projection
+        self._sampler = sampler
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers its tensors hold."""
+        return sum(tensor.numel() for tensor in self.state().values())
+
+    def sample(self, labels: Sequence[str], seed: int = 0) -> Tensor:
+        """Draw one sample for each label.
+
+        Args:
+            labels: classes, as many as samples are wanted.
+            seed: the same labels and seed give the same samples.
+
+        Returns:
+            Embeddings in the encoder's own units, float32 [samples, tokens, dim].
+
+        Raises:
+            UsageError: a label is none of its classes.
+        """
+        for label in labels:
+            if label not in self.classes:
+                near = closest(label, self.classes)
+                raise UsageError(
+                    f"the generator cannot make {label}",
+                    [f"it makes {', '.join(self.classes)}"] + ([f"did you mean {near}?"] if near else []),
+                )
+        indices = torch.tensor([self.classes.index(label) for label in labels], dtype=torch.long)
+        return self._projection.restore(self.coordinates(indices, seed)).view(-1, *self.shape)
+
+    def coordinates(self, labels: Tensor, seed: int) -> Tensor:
+        """Samples before they are restored, [samples, rank].
+
+        Args:
+            labels: indices of classes, [samples].
+            seed: of the random stream.
+        """
+        return self._sampler.draw(labels, stream(seed, "sample"))
+
+    def architecture(self) -> dict[str, Any]:
+        """Everything that rebuilds it but its tensors and the names of its classes, in plain values."""
+        return {
+            "type": self._sampler.type,
+            "tokens": self.shape[0],
+            "dim": self.shape[1],
+            "projection": "none" if self._projection.axes is None else "pca",
+            "rank": self._projection.rank,
+            "classes": len(self.classes),
+            **self._sampler.architecture(),
+        }
+
+    def state(self) -> dict[str, Tensor]:
+        """Its tensors by name, float32."""
+        return self._projection.state() | {f"model.{name}": value for name, value in self._sampler.state().items()}

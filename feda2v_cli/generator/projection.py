@@ -1,0 +1,101 @@
+"""Whitened principal axes: few coordinates for embeddings of any length."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+#: Below this share of the largest axis' variance an axis is rounding noise, and whitening it would blow it up.
+SMALLEST_VARIANCE_SHARE = 1e-8
+
+
+@dataclass(frozen=True)
+class Projection:
+    """An affine map between embeddings and the coordinates that generators work in.
+
+    Attributes:
+        mean: [features], of the embeddings it was fitted on.
+        scale: standard deviation of each coordinate before whitening, [rank] with axes, [features] without.
+        axes: [rank, features], orthonormal rows; None keeps every feature as a coordinate.
+    """
+
+    mean: Tensor
+    scale: Tensor
+    axes: Tensor | None
+
+    @property
+    def rank(self) -> int:
+        """How many coordinates an embedding has."""
+        return self.scale.shape[0]
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of its tensors."""
+        return sum(part.nbytes for part in (self.mean, self.scale, self.axes) if part is not None)
+
+    @classmethod
+    def pca(cls, embeddings: Tensor, rank: int, explained_share: float) -> Self:
+        """Whitened principal axes (Jolliffe, Principal Component Analysis, 2002, section 3.5).
+
+        They come from the Gram matrix of the clips, [clips, clips]: what is decomposed does not grow with the
+        length of an embedding.
+
+        Args:
+            embeddings: [clips, features].
+            rank: most axes; there are never more than clips − 1.
+            explained_share: the axes are cut where they explain this share of the variance.
+
+        Raises:
+            ValueError: fewer than two clips, or clips that are all equal: nothing spans an axis.
+        """
+        clips = embeddings.shape[0]
+        mean = embeddings.mean(0)
+        centred = embeddings - mean
+        variances, directions = torch.linalg.eigh((centred @ centred.T).double() / max(clips - 1, 1))
+        variances, directions = variances.flip(0).clamp(min=0), directions.flip(1)
+        usable = int((variances > SMALLEST_VARIANCE_SHARE * variances[0]).sum()) if variances[0] > 0 else 0
+        if clips < 2 or usable == 0:
+            raise ValueError(f"{clips} clips that do not differ span no axis")
+        explained = variances.cumsum(0) / variances.sum()
+        wanted = int((explained < explained_share).sum()) + 1
+        kept = min(rank, clips - 1, usable, wanted)
+        # Of an axis and its opposite, the one on which the farthest clip is positive: a rule that any machine repeats.
+        directions = directions[:, :kept]
+        farthest = directions.abs().argmax(0, keepdim=True)
+        directions = directions * directions.gather(0, farthest).sign()
+        norms = (variances[:kept] * (clips - 1)).sqrt()
+        axes = (directions / norms).T.to(embeddings.dtype) @ centred
+        return cls(mean, variances[:kept].sqrt().to(embeddings.dtype), axes)
+
+    @classmethod
+    def none(cls, embeddings: Tensor) -> Self:
+        """No axes: every feature is a coordinate, standardised.
+
+        Args:
+            embeddings: [clips, features].
+        """
+        scale = embeddings.std(0) if embeddings.shape[0] > 1 else torch.zeros_like(embeddings[0])
+        # A feature that never varies stays at its mean.
+        return cls(embeddings.mean(0), torch.where(scale > 0, scale, 1.0), None)
+
+    def project(self, embeddings: Tensor) -> Tensor:
+        """Whitened coordinates, [clips, rank], of embeddings [clips, features]."""
+        centred = embeddings - self.mean
+        return (centred if self.axes is None else centred @ self.axes.T) / self.scale
+
+    def restore(self, coordinates: Tensor) -> Tensor:
+        """Embeddings [clips, features] of whitened coordinates [clips, rank]."""
+        scaled = coordinates * self.scale
+        return self.mean + (scaled if self.axes is None else scaled @ self.axes)
+
+    def state(self) -> dict[str, Tensor]:
+        """Its tensors, by name."""
+        axes = {} if self.axes is None else {"projection.axes": self.axes}
+        return {"projection.mean": self.mean, "projection.scale": self.scale, **axes}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Tensor]) -> Self:
+        """The projection that gave `state`."""
+        return cls(state["projection.mean"], state["projection.scale"], state.get("projection.axes"))
