@@ -87,35 +87,32 @@ def _check_classes(held: list[tuple[NodeSection, Dataset]]) -> None:
         for name in node.classes:
             if name not in dataset.classes:
                 near = closest(name, dataset.classes)
-                problems.append(
-                    f"node {node.id}: {dataset.place} has no class {name}" + (f"; did you mean {near}?" if near else "")
-                )
+                problem = f"node {node.id}: no class {name} in {dataset.place}"
+                problems.append(f"{problem}; did you mean {near}?" if near else problem)
     if problems:
-        known = {dataset.place: dataset.classes for _, dataset in held}
-        count = "1 class" if len(problems) == 1 else f"{len(problems)} classes"
+        classes = {dataset.place: ", ".join(dataset.classes) for _, dataset in held}
         raise MissingError(
-            f"{count} of the profile's nodes are not in the data"
-            if len(problems) > 1
-            else "1 class of the profile's nodes is not in the data",
-            problems + [f"{place} has {', '.join(classes)}" for place, classes in known.items()],
-            hint="change the classes of these nodes in the profile",
+            "the data lacks a class of the profile"
+            if len(problems) == 1
+            else f"the data lacks {len(problems)} classes",
+            [*problems, *(f"classes of {place}: {names}" for place, names in classes.items())],
+            hint="change the classes of these nodes in the profile, or data.root",
         )
 
 
 def _check_train_clips(profile: Profile, nodes: tuple[NodeClips, ...]) -> None:
-    folds = ", ".join(map(str, profile.data.train_folds))
     problems = []
     for node, held in zip(profile.nodes, nodes, strict=True):
-        without = [name for name in node.classes if name not in {clip.class_name for clip in held.train}]
-        if len(without) == len(node.classes):
+        trained = {clip.class_name for clip in held.train}
+        absent = [name for name in node.classes if name not in trained]
+        if absent:
+            folds = ", ".join(map(str, held.dataset.folds))
             problems.append(
-                f"node {node.id}: {held.dataset.place} has clips in folds {', '.join(map(str, held.dataset.folds))}"
+                f"node {node.id}: no clip of {', '.join(absent)}; the folds of {held.dataset.place} are {folds}"
             )
-        elif without:
-            problems.append(f"node {node.id}: {held.dataset.place} has none of {', '.join(without)}")
     if problems:
         raise MissingError(
-            f"nodes without clips that train (data.train_folds = {folds})",
+            f"nodes lack clips that train, with data.train_folds = {list(profile.data.train_folds)}",
             problems,
             hint="change data.train_folds, or the classes of these nodes",
         )

@@ -5,9 +5,8 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -60,7 +59,8 @@ class EmbeddingCache:
         except (ValueError, EOFError) as error:
             raise DamagedEntryError(path) from error
         except OSError as error:
-            raise FailedError(f"{path} cannot be read — {error.strerror}", hint=_OTHER_CACHE) from error
+            title = f"the embedding cache {self.directory} cannot be read — {path.name}: {error.strerror}"
+            raise FailedError(title, hint=_OTHER_CACHE) from error
         if embedding.shape != self._shape or embedding.dtype != np.float32 or not np.isfinite(embedding).all():
             raise DamagedEntryError(path)
         return embedding
@@ -78,8 +78,8 @@ class EmbeddingCache:
         try:
             if not (self.directory / "encoder.json").exists():
                 text = json.dumps(self._identity, indent=2, sort_keys=True) + "\n"
-                _write_whole(self.directory / "encoder.json", lambda file: file.write(text.encode()))
-            _write_whole(self.path_of(content_hash), lambda file: np.save(file, embedding, allow_pickle=False))
+                _write_whole(self.directory / "encoder.json", text.encode())
+            _write_whole(self.path_of(content_hash), _npy(embedding))
         except OSError as error:
             state = "is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "cannot be written to"
             raise FailedError(
@@ -97,13 +97,20 @@ def encoder_key(encoder: Encoder) -> str:
     return f"{encoder.name}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
 
 
-def _write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
+def _npy(embedding: Embedding) -> bytes:
+    """A file's bytes. Made in memory, since numpy, writing to a disk that is full, does not say that it is full."""
+    buffer = BytesIO()
+    np.save(buffer, embedding, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _write_whole(path: Path, content: bytes) -> None:
     """Write a file that appears under its name only when it is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            write(file)
+            file.write(content)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -1,5 +1,6 @@
 """The built-in encoder: statistics of mel bands over time. No weights, no download."""
 
+import math
 from functools import cached_property
 
 import torch
@@ -49,7 +50,7 @@ class MelStats:
             raise UsageError(
                 f"embedding.seconds = {seconds:g} is too short for embedding.tokens = {tokens}",
                 [f"{self.name} needs at least {fewest:.3f} seconds for {tokens} tokens"],
-                hint=f"--set embedding.seconds={max(fewest, 1):.1f}",
+                hint=f"--set embedding.seconds={math.ceil(10 * fewest) / 10}",
             )
 
     @cached_property

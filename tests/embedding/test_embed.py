@@ -1,0 +1,184 @@
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from feda2v_cli.data.builtin import BuiltinClip
+from feda2v_cli.data.clip import FileClip, UnreadableClipError, Waveform
+from feda2v_cli.embedding.cache import EmbeddingCache
+from feda2v_cli.embedding.embed import embed
+from feda2v_cli.embedding.melstats import MelStats
+from feda2v_cli.errors import FailedError
+
+Clips = tuple[BuiltinClip, ...]
+
+
+@dataclass(frozen=True)
+class DeafClip(BuiltinClip):
+    """A built-in clip that must not be decoded."""
+
+    def decode(self, content: bytes) -> Waveform:  # noqa: ARG002
+        raise AssertionError(f"{self.name} was decoded")
+
+
+def deaf(clip: BuiltinClip) -> DeafClip:
+    return DeafClip(clip.name, clip.class_name, clip.fold, take=clip.take)
+
+
+def file_clip(path: Path, sample_rate: int = 16_000, frequency: float = 440.0) -> FileClip:
+    tone = np.sin(2 * np.pi * frequency * np.arange(sample_rate // 2) / sample_rate)
+    soundfile.write(path, tone, sample_rate)
+    return FileClip(path.name, "dog", 1, path=path)
+
+
+def broken_clip(path: Path) -> FileClip:
+    path.write_bytes(b"broken")
+    return FileClip(path.name, "dog", 1, path=path)
+
+
+def test_embeddings_are_in_the_order_asked_for(clips: Clips, encoder: MelStats, cache: Path) -> None:
+    forwards = embed(clips, encoder, cache)
+    backwards = embed(clips[::-1], encoder, cache)
+
+    assert forwards.clips == clips
+    assert forwards.values.shape == (len(clips), 4, 768)
+    assert torch.equal(forwards.values, backwards.values.flip(0))
+
+
+def test_an_embedding_has_the_same_bits_alone_in_a_batch_and_from_the_cache(
+    clips: Clips, encoder: MelStats, tmp_path: Path
+) -> None:
+    batched = embed(clips, encoder, tmp_path / "one").values
+    cached = embed(clips, encoder, tmp_path / "one").values
+    alone = torch.cat([embed([clip], encoder, tmp_path / "two").values for clip in clips])
+
+    assert torch.equal(batched, cached)
+    assert torch.equal(batched, alone)
+
+
+def test_nothing_is_decoded_whose_embedding_is_cached(clips: Clips, encoder: MelStats, cache: Path) -> None:
+    first = embed(clips, encoder, cache)
+    second = embed([deaf(clip) for clip in clips], encoder, cache)
+
+    assert (first.computed, first.cached) == (len(clips), 0)
+    assert (second.computed, second.cached) == (0, len(clips))
+
+
+def test_partial_hits_are_used(clips: Clips, encoder: MelStats, cache: Path) -> None:
+    embed(clips[:10], encoder, cache)
+
+    embeddings = embed([*map(deaf, clips[:10]), *clips[10:]], encoder, cache)
+
+    assert (embeddings.computed, embeddings.cached) == (len(clips) - 10, 10)
+
+
+def test_a_renamed_file_is_found_by_its_content(tmp_path: Path, encoder: MelStats, cache: Path) -> None:
+    before = file_clip(tmp_path / "before.wav")
+    embed([before], encoder, cache)
+    after = FileClip("after.wav", "cow", 2, path=before.path.rename(tmp_path / "after.wav"))
+
+    assert embed([after], encoder, cache).cached == 1
+
+
+def test_another_encoder_has_entries_of_its_own(clips: Clips, encoder: MelStats, cache: Path) -> None:
+    embed(clips[:2], encoder, cache)
+
+    other = embed(clips[:2], MelStats(2, 16_000, 5.0, torch.device("cpu")), cache)
+
+    assert (other.computed, other.values.shape) == (2, (2, 2, 768))
+
+
+def test_files_of_many_rates_go_in_one_call(tmp_path: Path, encoder: MelStats, cache: Path) -> None:
+    rates = (8_000, 22_050, 44_100, 48_000, 192_000)
+
+    embeddings = embed([file_clip(tmp_path / f"{rate}.wav", rate) for rate in rates], encoder, cache)
+
+    assert embeddings.computed == len(rates)
+    assert embeddings.values.isfinite().all()
+
+
+def test_an_unreadable_clip_is_an_error_that_names_it(tmp_path: Path, encoder: MelStats, cache: Path) -> None:
+    with pytest.raises(UnreadableClipError, match=r"broken\.wav cannot be used"):
+        embed([file_clip(tmp_path / "a.wav"), broken_clip(tmp_path / "broken.wav")], encoder, cache)
+
+
+def test_unreadable_clips_can_be_left_out_and_are_listed(tmp_path: Path, encoder: MelStats, cache: Path) -> None:
+    good = [file_clip(tmp_path / f"{pitch}.wav", frequency=pitch) for pitch in (200, 400, 800)]
+    broken = [broken_clip(tmp_path / f"broken{number}.wav") for number in range(2)]
+
+    embeddings = embed([good[0], broken[0], good[1], broken[1], good[2]], encoder, cache, skip_unreadable=True)
+
+    assert embeddings.clips == tuple(good)
+    assert torch.equal(embeddings.values, embed(good, encoder, cache).values)
+    assert [clip for clip, _ in embeddings.skipped] == broken
+    assert "no audio" in embeddings.skipped[0][1]
+
+
+def test_nothing_but_unreadable_clips_gives_no_embeddings(tmp_path: Path, encoder: MelStats, cache: Path) -> None:
+    embeddings = embed([broken_clip(tmp_path / "broken.wav")], encoder, cache, skip_unreadable=True)
+
+    assert (embeddings.clips, embeddings.values.shape) == ((), (0, 4, 768))
+
+
+def test_no_clips_give_no_embeddings(encoder: MelStats, cache: Path) -> None:
+    assert embed([], encoder, cache).values.shape == (0, 4, 768)
+
+
+def test_what_was_computed_before_an_error_is_kept(
+    clips: Clips, tmp_path: Path, encoder: MelStats, cache: Path
+) -> None:
+    with pytest.raises(UnreadableClipError):
+        embed([*clips, broken_clip(tmp_path / "broken.wav")], encoder, cache)
+
+    assert embed(clips, encoder, cache).cached >= 16
+
+
+def test_a_damaged_entry_is_computed_anew_and_reported(clips: Clips, encoder: MelStats, cache: Path) -> None:
+    whole = embed(clips[:3], encoder, cache)
+    path = EmbeddingCache(cache, encoder).path_of(clips[1].content_hash())
+    os.truncate(path, 1_000)
+
+    repaired = embed(clips[:3], encoder, cache)
+
+    assert (repaired.damaged, repaired.computed) == ((path,), 1)
+    assert torch.equal(repaired.values, whole.values)
+    assert embed(clips[:3], encoder, cache).damaged == ()
+
+
+def test_progress_counts_every_clip(clips: Clips, tmp_path: Path, encoder: MelStats, cache: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    broken = broken_clip(tmp_path / "broken.wav")
+
+    embed([*clips, broken], encoder, cache, skip_unreadable=True, progress=lambda done, of: seen.append((done, of)))
+
+    assert seen[-1] == (31, 31)
+    assert [done for done, _ in seen] == sorted({done for done, _ in seen})
+
+
+def test_two_at_once_in_one_cache_agree(clips: Clips, encoder: MelStats, cache: Path) -> None:
+    results: list[torch.Tensor] = []
+    threads = [threading.Thread(target=lambda: results.append(embed(clips, encoder, cache).values)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert torch.equal(*results)
+
+
+def test_a_cache_that_cannot_be_written_to_is_an_error(clips: Clips, encoder: MelStats, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(FailedError, match="embedding cache"):
+        embed(clips[:1], encoder, tmp_path / "file")
+
+
+def test_no_thread_outlives_the_call(clips: Clips, encoder: MelStats, cache: Path) -> None:
+    embed(clips, encoder, cache)
+
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("load-clips")]

@@ -1,0 +1,56 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from feda2v_cli.embedding.cache import encoder_key
+from feda2v_cli.embedding.encoder import make_encoder
+from feda2v_cli.errors import MissingError, UsageError
+from feda2v_cli.profile.schema import EmbeddingSection
+
+CPU = torch.device("cpu")
+
+
+def a_section(**keys: object) -> EmbeddingSection:
+    return EmbeddingSection.model_validate(keys)
+
+
+def test_the_default_encoder_is_built_in() -> None:
+    encoder = make_encoder(EmbeddingSection(), CPU)
+
+    assert (encoder.name, encoder.shape, encoder.sample_rate) == ("melstats", (4, 768), 16_000)
+    assert "no pre-trained weights" in encoder.description
+
+
+def test_identity_survives_json() -> None:
+    identity = dict(make_encoder(EmbeddingSection(), CPU).identity)
+
+    assert json.loads(json.dumps(identity)) == identity
+
+
+@pytest.mark.parametrize("change", [{"tokens": 2}, {"sample_rate": 8_000}, {"seconds": 4.0}])
+def test_what_changes_the_embedding_changes_the_key(change: dict[str, object]) -> None:
+    assert encoder_key(make_encoder(a_section(**change), CPU)) != encoder_key(make_encoder(EmbeddingSection(), CPU))
+
+
+def test_what_does_not_change_the_embedding_keeps_the_key(tmp_path: Path) -> None:
+    assert encoder_key(make_encoder(a_section(cache=tmp_path), CPU)) == encoder_key(
+        make_encoder(EmbeddingSection(), CPU)
+    )
+
+
+def test_an_unknown_encoder_lists_what_there_is() -> None:
+    with pytest.raises(UsageError, match=r"embedding.encoder = melstat — no such encoder") as caught:
+        make_encoder(a_section(encoder="melstat"), CPU)
+    assert "built in: melstats" in caught.value.details
+    assert "did you mean melstats?" in caught.value.details
+
+
+def test_a_directory_that_is_not_there_is_missing(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    (tmp_path / "tiny-ast").mkdir()
+
+    with pytest.raises(MissingError, match="no such directory") as caught:
+        make_encoder(a_section(encoder=str(tmp_path / "tiny-asd")), CPU)
+    assert caught.value.details == (f"did you mean {tmp_path / 'tiny-ast'}?",)
