@@ -1,11 +1,23 @@
 """A loaded profile as TOML again: every effective value, with its origin beside it."""
 
+import hashlib
+import json
 from typing import Any
 
 import tomlkit
 from tomlkit.items import Table
 
 from feda2v_cli.profile.load import LoadedProfile
+from feda2v_cli.profile.schema import Profile
+
+#: Keys that change where a run is recorded or how fast it is, and not what comes out.
+_NO_PART_OF_THE_RESULT = {"experiment": {"name", "memory", "runs"}, "embedding": {"cache"}}
+
+
+def profile_hash(profile: Profile) -> str:
+    """A hash of all values of a profile on which its results depend."""
+    values = profile.model_dump(mode="json", exclude=_NO_PART_OF_THE_RESULT)
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def resolved_toml(loaded: LoadedProfile) -> str:

@@ -21,7 +21,7 @@ from feda2v_cli.profile.legacy.read import LegacyFile
 from feda2v_cli.profile.legacy.remarks import is_remark, read_remarks
 from feda2v_cli.profile.legacy.table import FOREIGN_SECTIONS, SECTIONS, TABLE
 from feda2v_cli.profile.position import position
-from feda2v_cli.profile.problem import Problem, from_pydantic
+from feda2v_cli.profile.problem import NO_VALUE, Problem, from_pydantic
 from feda2v_cli.profile.schema import Profile
 
 
@@ -190,17 +190,25 @@ def _settle_name(draft: Draft) -> None:
 
 
 def _validated(draft: Draft) -> Profile:
-    problems = list(draft.problems)
-    if not problems:
-        try:
-            profile = Profile.model_validate(_nested(draft))
-            found = contradictions(profile)
-        except ValidationError as error:
-            found = [problem for problem in map(from_pydantic, error.errors()) if problem is not None]
-        problems = [_in_the_file(draft, problem) for problem in found]
+    try:
+        profile = Profile.model_validate(_nested(draft))
+    except ValidationError as error:
+        found = [problem for problem in map(from_pydantic, error.errors()) if problem is not None]
+        raise _refusal(draft, [*draft.problems, *_not_told_yet(draft, found)]) from error
+    problems = draft.problems or [_in_the_file(draft, problem) for problem in contradictions(profile)]
     if problems:
         raise _refusal(draft, problems)
     return profile
+
+
+def _not_told_yet(draft: Draft, found: list[Problem]) -> Iterator[Problem]:
+    """Problems of values; where a problem of the draft kept a value from being there, that is what is told."""
+    told = {problem.path for problem in draft.problems}
+    for problem in found:
+        in_file = _in_the_file(draft, problem)
+        missing = bool(told) and (problem.value is NO_VALUE or problem.path == ("nodes",))
+        if not missing and in_file.path not in told:
+            yield in_file
 
 
 def _nested(draft: Draft) -> dict[str, Any]:

@@ -112,6 +112,7 @@ def node_group(draft: Draft, entry: Entry) -> None:
 def _set_classes(draft: Draft, index: int, path: KeyPath, node: Mapping[str, Any]) -> None:
     name = data_set_name(draft, node)
     labels = LABELS.get(_plain(name))
+    problems = len(draft.problems)
     selected, excluded = node.get("selected_classes"), node.get("excluded_classes")
     source = (*path, "selected_classes") if selected is not None else path
     if selected is None and labels is None:
@@ -121,6 +122,8 @@ def _set_classes(draft: Draft, index: int, path: KeyPath, node: Mapping[str, Any
     if excluded is not None:
         left_out = _class_names(draft, (*path, "excluded_classes"), excluded, labels)
         classes = [name for name in classes if name not in left_out]
+    if len(draft.problems) > problems:
+        return
     if not classes:
         draft.problem(source, f"leaves the node without a class of {name}: expected one at least")
         return

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from feda2v_cli.profile.key_path import KeyPath
+from feda2v_cli.profile.key_path import KeyPath, dotted
 from feda2v_cli.profile.legacy.draft import Draft
 
 #: Which section of a profile is home to a section of the earlier system.
@@ -24,10 +24,24 @@ def is_remark(key: str) -> bool:
 
 def read_remarks(draft: Draft) -> None:
     """Note every comment of the file in the draft."""
+    draft.remarks.extend(draft.file.comments)
     for path, value in _remark_keys((), draft.file.values):
         draft.remarks.append((path, _text(value)))
-    draft.remarks.extend(draft.file.comments)
     draft.remarks.sort(key=lambda remark: draft.file.places[remark[0]])
+
+
+def words(draft: Draft, path: KeyPath, text: str, place: KeyPath) -> list[str]:
+    """The lines of a comment; what has lost its place at the top of the profile says which key it spoke of.
+
+    Args:
+        draft: the draft.
+        path: the key of the file before which the comment stands, or the comment's own.
+        text: what it says.
+        place: where it goes.
+    """
+    followed = _followed(draft, path)
+    lines = text.splitlines() or [""]
+    return [f"{dotted(followed)}: {lines[0]}", *lines[1:]] if place == () and len(followed) > 1 else lines
 
 
 def anchor(draft: Draft, path: KeyPath, written: Mapping[KeyPath, object]) -> KeyPath:
@@ -42,14 +56,11 @@ def anchor(draft: Draft, path: KeyPath, written: Mapping[KeyPath, object]) -> Ke
         A key or a node that is written, else the section that it would be in, else (), the top of the profile.
     """
     followed = _followed(draft, path)
-    targets = [target for target, sources in draft.sources.items() if followed in sources]
+    around = [followed[:length] for length in range(len(followed), 1, -1)]
+    targets = [target for source in around for target in draft.targets(source)]
     for target in targets:
         if target in written:
             return target
-    if followed[0] == "nodes" and len(followed) > 1:
-        node = next((target for target in draft.targets(followed[:2]) if target in written), None)
-        if node is not None:
-            return node
     homes = [*(str(target[0]) for target in targets), _HOMES.get(str(path[0]), "")]
     return next(((home,) for home in homes if any(key[0] == home != "nodes" for key in written)), ())
 

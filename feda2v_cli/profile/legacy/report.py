@@ -1,6 +1,6 @@
 """What a conversion tells: where every key went, and what to do next."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from feda2v_cli.profile.key_path import KeyPath, dotted
@@ -31,7 +31,8 @@ def report(conversion: Conversion, path: str) -> dict[str, Any]:
         `needs`, what has to be given to a run that no configuration of the earlier system could say.
     """
     draft = conversion.draft
-    dropped = {drop.path: drop.reason for drop in draft.dropped}
+    dropped = {drop.path for drop in draft.dropped}
+    written = written_keys(conversion)
     return {
         "source": draft.file.source,
         "purpose": draft.purpose.value,
@@ -39,7 +40,7 @@ def report(conversion: Conversion, path: str) -> dict[str, Any]:
         "renamed": [
             {
                 **_key(conversion, entry.path, entry.value),
-                "becomes": list(_becomes(conversion, entry.path)),
+                "becomes": list(_becomes(conversion, entry.path, written)),
                 "note": entry.key.why,
             }
             for entry in conversion.entries
@@ -67,8 +68,7 @@ def _key(conversion: Conversion, path: KeyPath, value: Any) -> dict[str, Any]:
     return {"key": dotted(path), "value": value, "line": position(conversion.draft.file.places, path)[0]}
 
 
-def _becomes(conversion: Conversion, path: KeyPath) -> Iterator[dict[str, Any]]:
-    written = written_keys(conversion)
+def _becomes(conversion: Conversion, path: KeyPath, written: Mapping[KeyPath, Any]) -> Iterator[dict[str, Any]]:
     for target in conversion.draft.targets(path):
         if target[0] != "nodes" or len(target) > 2:
             value = written.get(target, _effective(conversion, target))
@@ -96,10 +96,9 @@ def _effective(conversion: Conversion, target: KeyPath) -> Any:
         return None if directory is None else str(directory)
     if target == ("checkpoint", "base_name"):
         return conversion.profile.base_name
-    value: Any = conversion.profile.model_dump(mode="json")
-    for part in target:
-        value = value[part]
-    return value
+    if target[0] == "nodes":
+        return conversion.profile.nodes[int(target[1])].model_dump(mode="json")[str(target[2])]
+    return getattr(conversion.profile, str(target[0])).model_dump(mode="json")[str(target[1])]
 
 
 def _needs(conversion: Conversion) -> Iterator[str]:

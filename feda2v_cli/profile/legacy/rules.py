@@ -9,6 +9,7 @@ from feda2v_cli.profile.legacy.legacy_key import Entry
 from feda2v_cli.profile.problem import shown
 
 _AST = "MIT/ast-finetuned-audioset-10-10-0.4593"
+_OF_RUN_2 = ("adapter.", "federation.", "synthetic.")
 _STRATEGIES = {"none": "none", "avg": "fedavg", "weighted_avg": "fedavg", "fedavg": "fedavg", "kd": "kd"}
 
 
@@ -52,8 +53,11 @@ def name(draft: Draft, entry: Entry) -> None:
     if ("experiment", "name") in draft.values:
         draft.drop(entry.path, "experiment.name names the run")
         return
-    valid = as_base_name(entry.value) if isinstance(entry.value, str) else entry.value
-    carry_value(draft, entry, entry.value if valid is None else valid)
+    valid = as_base_name(str(entry.value)) if isinstance(entry.value, str | int) else entry.value
+    if valid is None:
+        draft.drop(entry.path, "no letter or digit is in it that the name of a directory could keep")
+    else:
+        carry_value(draft, entry, valid)
 
 
 def description(draft: Draft, entry: Entry) -> None:
@@ -111,23 +115,35 @@ def batch_size(draft: Draft, entry: Entry) -> None:
 def strategy(draft: Draft, entry: Entry) -> None:
     """How updates become the global adapters."""
     text = str(entry.value).lower()
-    if text == "avg":
+    if text == "avg" and draft.purpose is not Purpose.TRAIN:
         draft.warn(entry.path, "every node had the same weight; fedavg weighs nodes by their clips")
     if text == "kd" and entry.path[-1] != "adapter_aggregation_mode":
         draft.problem(entry.path, "kd counted in feda2v.adapter_aggregation_mode alone: write it there")
+    target: KeyPath = ("federation", "strategy")
+    if target in draft.values:
+        _drop_for_another(draft, entry, target)
+        return
+    draft.set(target, _STRATEGIES.get(text, entry.value), entry.path)
     if text == "kd":
         draft.set(("synthetic", "use"), ["kd"], entry.path)
-    carry_value(draft, entry, _STRATEGIES.get(text, entry.value))
+    _tell_what_the_earlier_run_did(draft, entry)
 
 
 def aggregation(draft: Draft, entry: Entry) -> None:
     """Aggregation of the parent framework, which acted on the adapters where the mode of the adapters did not."""
-    if ("federation", "strategy") in draft.values:
-        _drop_for_another(draft, entry, ("federation", "strategy"))
+    if ("federation", "strategy") in draft.values and str(entry.value).lower() == "none":
+        draft.drop(entry.path, "the adapters are aggregated as feda2v.adapter_aggregation_mode says")
         return
     if str(entry.value).lower() == "per_class_average":
         draft.warn(entry.path, "the last version of the earlier system averaged nothing with it")
     strategy(draft, entry)
+
+
+def evaluation(draft: Draft, entry: Entry) -> None:
+    """Rounds between evaluations."""
+    carry_value(draft, entry, entry.value)
+    if draft.purpose is not Purpose.TRAIN and draft.flag("feda2v", "train_adapters") is not True:
+        draft.warn(entry.path, "without train_adapters the earlier system left evaluation out")
 
 
 def encoder(draft: Draft, entry: Entry) -> None:
@@ -262,5 +278,6 @@ def _drop_for_another(draft: Draft, entry: Entry, target: KeyPath) -> None:
 
 
 def _tell_what_the_earlier_run_did(draft: Draft, entry: Entry) -> None:
-    if entry.key.instead and entry.value != entry.key.unless:
+    other_run = draft.purpose is Purpose.TRAIN and all(name.startswith(_OF_RUN_2) for name in entry.key.becomes)
+    if entry.key.instead and entry.value != entry.key.unless and not other_run:
         draft.warn(entry.path, f"in the earlier system {entry.key.instead}")

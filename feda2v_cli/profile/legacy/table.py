@@ -93,9 +93,9 @@ FEDERATION = (
     LegacyKey(
         "federation",
         "eval_gap",
-        rules.carry,
+        rules.evaluation,
         ("federation.evaluate_every",),
-        instead="evaluation was left out unless feda2v.train_adapters was true",
+        "the earlier system left evaluation out unless feda2v.train_adapters was true",
         earlier_default="1",
     ),
     LegacyKey("federation", "use_saved_audio_embeddings", rules.drop, (), _CACHE),
@@ -108,8 +108,8 @@ AGGREGATION = (
         "feda2v",
         "adapter_aggregation_mode",
         rules.strategy,
-        ("federation.strategy", "synthetic.use"),
-        "avg and weighted_avg are fedavg, which weighs nodes by their clips; kd also says synthetic.use = kd",
+        ("federation.strategy",),
+        "avg and weighted_avg are fedavg, which weighs nodes by their clips; kd also becomes synthetic.use = kd",
         earlier_default="none",
     ),
     LegacyKey(
@@ -201,7 +201,7 @@ ADAPTERS = (
 )
 
 TRAINING = (
-    LegacyKey("training", "optimizer", rules.drop, (), f"{_ONE_OPTIMISER}, and was the only one that worked"),
+    LegacyKey("training", "optimizer", rules.drop, (), f"{_ONE_OPTIMISER}; it was the only one that worked"),
     LegacyKey(
         "training",
         "learning_rate",

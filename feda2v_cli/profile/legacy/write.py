@@ -11,7 +11,7 @@ from tomlkit.items import Item, Table
 from feda2v_cli.profile.key_path import KeyPath, dotted
 from feda2v_cli.profile.legacy.convert import Conversion
 from feda2v_cli.profile.legacy.draft import Purpose
-from feda2v_cli.profile.legacy.remarks import anchor
+from feda2v_cli.profile.legacy.remarks import anchor, words
 from feda2v_cli.profile.problem import shown
 from feda2v_cli.profile.schema import NodeSection, Profile
 
@@ -94,7 +94,7 @@ def profile_text(conversion: Conversion, path: str) -> str:
 def _head(conversion: Conversion, path: str) -> list[str]:
     lines = [_SUMMARIES[conversion.draft.purpose]]
     lines += ["", *(f"  {command}" for command in commands(conversion, path)), ""]
-    lines += [f"Converted from {conversion.draft.file.source}; only what differs from a default is written."]
+    lines += [f"Converted from {conversion.draft.file.source}.", "Only what differs from a default is written."]
     for text in conversion.draft.intro:
         lines += ["", *text.splitlines()]
     return lines
@@ -103,7 +103,8 @@ def _head(conversion: Conversion, path: str) -> list[str]:
 def _remarks(conversion: Conversion, written: dict[KeyPath, Any]) -> dict[KeyPath, list[str]]:
     found: dict[KeyPath, list[str]] = {}
     for path, text in conversion.draft.remarks:
-        found.setdefault(anchor(conversion.draft, path, written), []).extend(text.splitlines())
+        place = anchor(conversion.draft, path, written)
+        found.setdefault(place, []).extend(words(conversion.draft, path, text, place))
     for unknown in conversion.unknown:
         line = f"not carried over: {dotted(unknown.path)} = {shown(unknown.value, limit=10_000)}"
         found.setdefault(anchor(conversion.draft, unknown.path, written), []).append(line)
