@@ -1,10 +1,12 @@
 """Where the files of a set contradict each other: no profile is needed to see it."""
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from feda2v_cli.checkpoint.finding import Finding
+from feda2v_cli.checkpoint.inspection import Inspection
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.checkpoint.remedy import Remedies
 from feda2v_cli.checkpoint.sets import CheckpointSet, Member, Place, grouped, listed
@@ -18,8 +20,7 @@ def contradictions(checkpoints: CheckpointSet, remedies: Remedies) -> Iterator[F
     yield from _differing(checkpoints, files, "FA007", _embedding, encoder_words, remedies)
     yield from _differing(checkpoints, files, "FA016", _folds, _folds_words, remedies)
     yield from _groups(checkpoints, remedies)
-    for node in checkpoints.nodes:
-        of_node = checkpoints.of_node(node)
+    for of_node in checkpoints.by_node.values():
         yield from _differing(checkpoints, of_node, "FA003", _own_granularity, str, remedies)
         yield from _differing(checkpoints, of_node, "FA016", lambda metadata: metadata.dataset_name, str, remedies)
     yield from _round_gaps(checkpoints, remedies)
@@ -114,7 +115,7 @@ def _round_gaps(checkpoints: CheckpointSet, remedies: Remedies) -> Iterator[Find
     last = max((member.metadata.round for member in checkpoints.current.values()), default=0)
     has_final = any(member.metadata.final for member in checkpoints.current.values())
     for place, member in checkpoints.current.items():
-        newest = max(other.metadata.round for other in checkpoints.members if other.place == place)
+        newest = checkpoints.newest_rounds[place]
         if newest > member.metadata.round:
             problem = f"is of round {member.metadata.round}, and a checkpoint of round {newest} lies beside it"
         elif member.metadata.round < last:
@@ -142,6 +143,28 @@ def same_weights(checkpoints: CheckpointSet, remedies: Remedies) -> Iterator[Fin
                     f"holds the same weights as {first.path.name}",
                     hint=train_again(checkpoints, [first, other], remedies),
                 )
+
+
+def same_weights_of_earlier(inspections: Iterable[Inspection], remedies: Remedies) -> Iterator[Finding]:
+    """FA013 for the earlier system, where one generator could be saved under the key of every class."""
+    twins: defaultdict[tuple[Path, object], dict[tuple[Hashable, ...], Inspection]] = defaultdict(dict)
+    for inspection in inspections:
+        earlier = inspection.earlier
+        if earlier is not None and earlier.kind == "generator":
+            for state, weights in inspection.weights.items():
+                place: tuple[Hashable, ...] = (earlier.is_server, earlier.node, earlier.key, state)
+                twins[inspection.path.parent, weights].setdefault(place, inspection)
+    for places in twins.values():
+        (first_place, first), *others = places.items()
+        for place, other in others:
+            yield Finding(
+                "FA013",
+                str(other.path),
+                f"holds the same weights as {first.path.name}"
+                if other is not first
+                else f"holds the same weights under the keys {first_place[-1]} and {place[-1]}",
+                hint=remedies.train(other.earlier.granularity if other.earlier else None),
+            )
 
 
 def _must_be_equal(first: GeneratorMetadata, other: GeneratorMetadata) -> bool:

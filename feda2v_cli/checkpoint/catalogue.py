@@ -44,7 +44,7 @@ def catalogue(paths: Iterable[Path]) -> list[Entry]:
 
 def checkpoint_files(paths: Iterable[Path]) -> list[Path]:
     """The files that look like checkpoints, each once, sorted like `catalogue`."""
-    found = {file: None for path in paths for file in files_under(path) if file == path or file.suffix == SUFFIX}
+    found = {file: None for path in paths for file in files_under(path) if file == path or _is_meant(file)}
     return sorted(found, key=_order)
 
 
@@ -54,7 +54,7 @@ def generator_sets(root: Path) -> list[Path]:
 
 
 def files_under(path: Path) -> Iterator[Path]:
-    """Everything under a path that is no directory, and directories that are named like a checkpoint.
+    """Everything under a path that is no directory, and directories that are in place of a file or cannot be listed.
 
     Links to directories are followed, each directory is entered once; a path that is no directory is itself.
     """
@@ -73,6 +73,7 @@ def _files_in(directory: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
         with os.scandir(directory) as scan:
             entries = sorted(scan, key=lambda entry: entry.name)
     except OSError:
+        yield directory
         return
     for entry in entries:
         path = directory / entry.name
@@ -81,6 +82,11 @@ def _files_in(directory: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
             yield path
         if is_directory:
             yield from _files_in(path, seen)
+
+
+def _is_meant(file: Path) -> bool:
+    """Whether a file is named like a checkpoint, or is a directory in which one could be."""
+    return file.suffix == SUFFIX or os.path.isdir(file)
 
 
 def _entry(path: Path) -> Entry:

@@ -12,7 +12,8 @@ from feda2v_cli.checkpoint.archive import Archive, read_archive
 from feda2v_cli.checkpoint.defect import Corrupt, Defect
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata, MetadataError, NewerFormatError
 from feda2v_cli.checkpoint.opening import OpenFile
-from feda2v_cli.checkpoint.pickled import ELEMENT_BYTES, TensorReference, read_pickle
+from feda2v_cli.checkpoint.pickled import read_pickle
+from feda2v_cli.checkpoint.reference import ELEMENT_BYTES, TensorReference
 from feda2v_cli.checkpoint.seal import digest, is_intact, is_sealed
 from feda2v_cli.errors import UsageError
 

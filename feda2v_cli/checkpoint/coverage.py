@@ -1,5 +1,6 @@
 """Whether a set has a generator for every node and class that it must have."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 from feda2v_cli.checkpoint.expectation import Expectation, ExpectedNode
@@ -12,14 +13,18 @@ from feda2v_cli.checkpoint.sets import CheckpointSet, Member, most_common
 def gaps(checkpoints: CheckpointSet, expectation: Expectation, remedies: Remedies) -> Iterator[Finding]:
     """FA004 and FA005: nodes without generators, classes that no generator can make."""
     expected = {node.id: node for node in expectation.nodes}
+    current: defaultdict[int, list[Member]] = defaultdict(list)
+    for (holder, _), member in checkpoints.current.items():
+        current[holder].append(member)
     for node in sorted(expected.keys() | set(checkpoints.nodes)):
         if node in checkpoints.nodes:
-            yield from _classes(checkpoints, expected.get(node, ExpectedNode(node)), remedies)
+            yield from _classes(checkpoints, current[node], expected.get(node, ExpectedNode(node)), remedies)
         else:
             yield Finding(
                 "FA004",
                 str(checkpoints.directory),
-                f"has generators of nodes {', '.join(map(str, checkpoints.nodes))}; "
+                f"has generators of {'node' if len(checkpoints.nodes) == 1 else 'nodes'} "
+                f"{', '.join(map(str, checkpoints.nodes))}; "
                 f"{expectation.asks_for(f'node {node}')}",
                 hint=remedies.train(
                     expected[node].granularity or checkpoints.granularity,
@@ -40,9 +45,10 @@ def gaps(checkpoints: CheckpointSet, expectation: Expectation, remedies: Remedie
             )
 
 
-def _classes(checkpoints: CheckpointSet, expected: ExpectedNode, remedies: Remedies) -> Iterator[Finding]:
+def _classes(
+    checkpoints: CheckpointSet, members: list[Member], expected: ExpectedNode, remedies: Remedies
+) -> Iterator[Finding]:
     node = expected.id
-    members = [member for (holder, _), member in checkpoints.current.items() if holder == node]
     if not members:
         return
     granularity = most_common(member.metadata.generator_granularity for member in members)

@@ -16,7 +16,8 @@ from feda2v_cli.checkpoint.content import LARGEST_PICKLE_BYTES, read_pickle_reco
 from feda2v_cli.checkpoint.defect import Corrupt
 from feda2v_cli.checkpoint.name import Granularity
 from feda2v_cli.checkpoint.opening import OpenFile
-from feda2v_cli.checkpoint.pickled import ELEMENT_BYTES, TensorReference, read_pickle
+from feda2v_cli.checkpoint.pickled import read_pickle
+from feda2v_cli.checkpoint.reference import ELEMENT_BYTES, TensorReference
 
 #: First pickle of a file that `torch.save` wrote without an archive, and the version in the second.
 _MAGIC_NUMBER = 0x1950A86A20F9469CFC6C

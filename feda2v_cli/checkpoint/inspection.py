@@ -12,7 +12,7 @@ from feda2v_cli.checkpoint.earlier import EarlierCheckpoint, check_records, read
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.checkpoint.name import GeneratorName, parse_name
 from feda2v_cli.checkpoint.opening import OpenFile, opened
-from feda2v_cli.checkpoint.pickled import TensorReference
+from feda2v_cli.checkpoint.reference import TensorReference
 
 #: Share of the data's spread below which samples have lost its variety. A collapsed model has 0.28, a sound one 0.6.
 SMALLEST_SPREAD = 0.4
@@ -153,12 +153,12 @@ def _identity(tensors: Mapping[str, TensorReference], digests: Mapping[str, obje
 def _inspect_earlier(path: Path, file: OpenFile, archive: Archive | None) -> Inspection:
     earlier = read_earlier(file, archive)
     defects: list[Defect] = [Defect("FA019", earlier.summary)]
-    checksums: Mapping[str, object] = {}
+    weights = {}
     try:
         checksums = check_records(file, archive)
+        weights = {key: _identity(state, checksums) for key, state in earlier.states.items() if state}
     except Corrupt as defect:
         defects.insert(0, defect)
-    weights = {key: _identity(state, checksums) for key, state in earlier.states.items()} if checksums else {}
     return Inspection(path, file.size, None, earlier, weights, (*defects, *_earlier_disagreements(path, earlier)))
 
 

@@ -20,7 +20,7 @@ def lock_nodes(directory: Path, base_name: str, nodes: Iterable[int]) -> Iterato
     """Hold the checkpoints of some nodes for this process alone; other nodes stay free.
 
     The operating system frees the locks of a process that ends, however it ends, so a lock file that a killed process
-    left blocks nobody.
+    left blocks nobody. The directory is made when it is not there.
 
     Raises:
         LockedError: another run holds one of the nodes.

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from feda2v_cli.checkpoint.agreement import contradictions
+from feda2v_cli.checkpoint.agreement import contradictions, same_weights_of_earlier
 from feda2v_cli.checkpoint.coverage import gaps
 from feda2v_cli.checkpoint.expectation import Expectation
 from feda2v_cli.checkpoint.finding import Finding
@@ -33,16 +33,20 @@ def findings_of_sets(
     """
     lone = {root for root in roots if not os.path.isdir(root)}
     sets = sets_of(inspection for inspection in inspections if inspection.path not in lone)
-    meant = [checkpoints for checkpoints in sets if is_meant(checkpoints, expectation)]
-    for checkpoints in sets:
+    parts = sets_of(inspection for inspection in inspections if inspection.path in lone)
+    is_there = any(is_meant(checkpoints, expectation) for checkpoints in (*sets, *parts))
+    for checkpoints in (*sets, *parts):
         yield from contradictions(checkpoints, remedies)
-        if checkpoints in meant:
+        if is_meant(checkpoints, expectation):
             yield from disappointments(checkpoints, expectation, remedies)
-            yield from gaps(checkpoints, expectation, remedies)
-        elif meant:
-            yield from gaps(checkpoints, Expectation(), remedies)
-        else:
+        elif not is_there:
             yield from _why_not(checkpoints, expectation, remedies)
+    for checkpoints in sets:
+        if is_meant(checkpoints, expectation):
+            yield from gaps(checkpoints, expectation, remedies)
+        elif is_there:
+            yield from gaps(checkpoints, Expectation(), remedies)
+    yield from same_weights_of_earlier(inspections, remedies)
     for root in roots:
         within = [inspection for inspection in inspections if root in (inspection.path, *inspection.path.parents)]
         if not within:

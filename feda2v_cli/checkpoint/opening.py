@@ -81,6 +81,8 @@ def opened(path: Path) -> Iterator[OpenFile]:
     Raises:
         Corrupt: there is no regular file that can be read.
     """
+    if os.path.isdir(path) and not os.access(path, os.R_OK | os.X_OK):
+        raise Corrupt("is a directory that cannot be listed — Permission denied")
     try:
         # Looked at first, because opening a FIFO or a device can have effects; and again, because it may be swapped.
         _require_regular(os.stat(path).st_mode)

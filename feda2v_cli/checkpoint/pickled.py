@@ -4,73 +4,24 @@
 builds plain values; whatever else a pickle asks for is refused with its name, before it could happen.
 """
 
+import pickle
 import pickletools
 import struct
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from feda2v_cli.checkpoint.defect import Corrupt, Unsafe
+from feda2v_cli.checkpoint.reference import ELEMENT_BYTES, STORAGE_DTYPES, StorageReference, TensorReference
 
 #: Instructions that a pickle may have. The largest server file of the earlier system needs about 120,000.
 MOST_INSTRUCTIONS = 500_000
 #: Bytes of the largest integer: tensors and metadata need 8.
 _LARGEST_INTEGER_BYTES = 16
 
-#: Bytes of an element, by the name that PyTorch's storages and dtypes have in a pickle.
-ELEMENT_BYTES = {
-    "float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "complex128": 16, "complex64": 8,
-    "int64": 8, "int32": 4, "int16": 2, "int8": 1, "uint8": 1, "bool": 1,
-}  # fmt: skip
-_STORAGES = {
-    "DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16", "BFloat16Storage": "bfloat16",
-    "ComplexDoubleStorage": "complex128", "ComplexFloatStorage": "complex64", "LongStorage": "int64",
-    "IntStorage": "int32", "ShortStorage": "int16", "CharStorage": "int8", "ByteStorage": "uint8",
-    "BoolStorage": "bool",
-}  # fmt: skip
 
-
-@dataclass(frozen=True, slots=True)
-class StorageReference:
-    """The memory of a tensor, which lies in a record of its own.
-
-    Attributes:
-        key: what the record is called.
-        dtype: type of its elements.
-        elements: how many there are.
-    """
-
-    key: str
-    dtype: str
-    elements: int
-
-
-@dataclass(frozen=True, slots=True)
-class TensorReference:
-    """A tensor that a pickle speaks of.
-
-    Attributes:
-        storage: where its elements lie.
-        offset: its first element there.
-        shape: its size along each axis.
-        stride: elements between neighbours along each axis.
-    """
-
-    storage: StorageReference
-    offset: int
-    shape: tuple[int, ...]
-    stride: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        reach = sum((size - 1) * step for size, step in zip(self.shape, self.stride, strict=True))
-        fits = min(self.shape, default=1) == 0 or self.offset + reach < self.storage.elements
-        if min((*self.shape, *self.stride, self.offset), default=0) < 0 or not fits:
-            raise Corrupt(f"a tensor of shape {list(self.shape)} reaches beyond its record data/{self.storage.key}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Global:
+class _Global(NamedTuple):
     module: str
     name: str
 
@@ -100,14 +51,14 @@ def read_pickle(stream: BinaryIO) -> Pickled:
     """
     machine = _Machine()
     try:
-        for count, (instruction, argument, _) in enumerate(pickletools.genops(stream)):
-            if count == MOST_INSTRUCTIONS:
-                raise Corrupt(f"the pickle has more than {MOST_INSTRUCTIONS} instructions")
-            step = _STEPS.get(instruction.name)
-            if step is None:
-                asked = str(argument).replace(" ", ".") if instruction.name == "INST" else instruction.name
-                raise Unsafe(f"the pickle asks for {_short(asked)}, which is no tensor and no plain value")
-            step(machine, argument)
+        for _ in range(MOST_INSTRUCTIONS):
+            code = stream.read(1)
+            if code == pickle.STOP:
+                break
+            read_argument, step = _INSTRUCTIONS.get(code, _UNKNOWN)
+            step(machine, read_argument(stream))
+        else:
+            raise Corrupt(f"the pickle has more than {MOST_INSTRUCTIONS} instructions")
         (value,) = machine.stack
     except (ValueError, TypeError, KeyError, IndexError, OverflowError, EOFError, struct.error) as error:
         raise Corrupt(f"the pickle is damaged: {_short(str(error))}") from error
@@ -239,7 +190,7 @@ def _push_allowed(machine: _Machine, module: Any, name: Any) -> None:
     asked = _Global(module, name)
     if module == "torch" and name in ELEMENT_BYTES:
         machine.stack.append(str(asked))
-    elif asked in _CALLS or (module == "torch" and name in _STORAGES):
+    elif asked in _CALLS or (module == "torch" and name in STORAGE_DTYPES):
         machine.stack.append(asked)
     else:
         raise Unsafe(f"the pickle asks for {_short(str(asked))}, which is no tensor and no plain value")
@@ -266,7 +217,7 @@ def _storage(machine: _Machine, _: Any) -> None:
     if elements < 0:
         raise Corrupt("the pickle is damaged: a storage has a negative size")
     # An untyped storage is bytes; the tensor says later what they are.
-    reference = StorageReference(key, _STORAGES.get(storage.name, "uint8"), elements)
+    reference = StorageReference(key, STORAGE_DTYPES.get(storage.name, "uint8"), elements)
     if machine.storages.setdefault(key, reference) != reference:
         raise Corrupt(f"the pickle is damaged: record data/{key} is said to be two things")
     machine.stack.append(reference)
@@ -312,7 +263,7 @@ _CALLS: dict[_Global, Callable[..., Any]] = {
     _Global("torch.storage", "UntypedStorage"): _untyped,
 }
 _STEPS: dict[str, _Step] = {
-    **dict.fromkeys(("PROTO", "FRAME", "STOP"), lambda _machine, _argument: None),
+    **dict.fromkeys(("PROTO", "FRAME"), lambda _machine, _argument: None),
     **dict.fromkeys(("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "UNICODE", "BINFLOAT", "FLOAT"), _push),
     **dict.fromkeys(("STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES"), _push),
     **dict.fromkeys(("BININT", "BININT1", "BININT2", "LONG1", "LONG4", "INT", "LONG"), _push_integer),
@@ -343,6 +294,33 @@ _STEPS: dict[str, _Step] = {
     "BUILD": _build,
     "BINPERSID": _storage,
 }
+
+
+def _refusal(name: str) -> _Step:
+    def refuse(_: _Machine, argument: Any) -> None:
+        asked = str(argument).replace(" ", ".") if name == "INST" else f"instruction {name}"
+        raise Unsafe(f"the pickle asks for {_short(asked)}, which is no tensor and no plain value")
+
+    return refuse
+
+
+def _not_an_instruction(_machine: _Machine, _argument: Any) -> None:
+    raise Corrupt("the pickle is damaged or truncated")
+
+
+def _no_argument(_: BinaryIO) -> None:
+    return None
+
+
+#: By its byte: what reads an instruction's argument, and what it does.
+_INSTRUCTIONS: dict[bytes, tuple[Callable[[BinaryIO], Any], _Step]] = {
+    opcode.code.encode("latin-1"): (
+        _no_argument if opcode.arg is None else opcode.arg.reader,
+        _STEPS.get(opcode.name) or _refusal(opcode.name),
+    )
+    for opcode in pickletools.opcodes
+}
+_UNKNOWN = (_no_argument, _not_an_instruction)
 
 
 def _short(text: str, limit: int = 80) -> str:

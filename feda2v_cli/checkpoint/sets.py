@@ -61,9 +61,18 @@ class CheckpointSet:
                 current[member.place] = member
         return current
 
-    def of_node(self, node: int) -> tuple[Member, ...]:
-        """The files of a node."""
-        return tuple(member for member in self.members if member.metadata.node_id == node)
+    @cached_property
+    def newest_rounds(self) -> dict[Place, int]:
+        """The last round of each generator that has a file."""
+        newest: dict[Place, int] = {}
+        for member in self.members:
+            newest[member.place] = max(member.metadata.round, newest.get(member.place, 0))
+        return newest
+
+    @cached_property
+    def by_node(self) -> dict[int, list[Member]]:
+        """The files of each node."""
+        return grouped(self.members, lambda metadata: metadata.node_id)
 
     @cached_property
     def nodes(self) -> tuple[int, ...]:

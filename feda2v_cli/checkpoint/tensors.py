@@ -45,6 +45,9 @@ def check_state(metadata: GeneratorMetadata, state: Mapping[str, "Tensor"]) -> l
     """
     from feda2v_cli.generator.rebuild import state_shapes
 
+    built = metadata.architecture.get("type")
+    if built != metadata.generator_type:
+        return [Defect("FA008", f"is said to be of type {metadata.generator_type} and built as {built!r:.40}")]
     try:
         expected = state_shapes(metadata.architecture)
     except Exception as error:  # noqa: BLE001 - the architecture is data of unknown origin

@@ -1,20 +1,25 @@
 """Sound checkpoints of every granularity, with small random tensors."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
 
 from feda2v_cli.checkpoint.file import write_checkpoint
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
+from feda2v_cli.generator.rebuild import state_shapes
 
 GROUPS = {"animals": ("dog", "cow"), "nature_sounds": ("rain", "sea_waves")}
 NODES = {0: ("dog", "cow"), 1: ("rain", "sea_waves")}
 BASE_NAMES = {"unified": "vae_unified", "per_class": "vae_perclass", "per_group": "vae_group"}
 
-Make = Callable[..., GeneratorMetadata]
+GRANULARITIES = tuple(BASE_NAMES)
+
+
+def architecture_of(classes: int) -> dict[str, Any]:
+    """A small VAE."""
+    sizes = {"tokens": 4, "dim": 8, "rank": 3, "classes": classes, "hidden": 4, "latent": 2}
+    return {"type": "vae", "projection": "pca", **sizes}
 
 
 def metadata_of(granularity: str, node: int = 0, key: str | None = None, **changes: Any) -> GeneratorMetadata:
@@ -36,7 +41,7 @@ def metadata_of(granularity: str, node: int = 0, key: str | None = None, **chang
         "generator_class_groups": GROUPS,
         "node_classes": NODES[node],
         "expected_keys": tuple(keys_of(granularity, node)) if granularity != "unified" else (),
-        "architecture": {"type": "vae", "hidden": 4},
+        "architecture": architecture_of(len(classes)),
         "encoder": {"name": "melstats", "sample_rate": 16000, "seconds": 5.0, "tokens": 4, "version": 1},
         "embedding_shape": (4, 8),
         "dataset_name": "builtin",
@@ -65,48 +70,30 @@ def keys_of(granularity: str, node: int) -> list[str | None]:
     return [group for group, classes in GROUPS.items() if set(classes) & set(NODES[node])]
 
 
-def random_state(seed: int) -> dict[str, torch.Tensor]:
-    """A state with tensors of several types."""
-    generator = torch.Generator().manual_seed(seed)
-    return {
-        "decoder.0.weight": torch.randn(16, 8, generator=generator),
-        "decoder.0.bias": torch.randn(16, generator=generator),
-        "projection.mean": torch.randn(4, 8, generator=generator, dtype=torch.float64),
-        "steps": torch.tensor(seed, dtype=torch.int64),
-    }
+def state_of(metadata: GeneratorMetadata, seed: int = 0) -> dict[str, torch.Tensor]:
+    """Random tensors that fit the architecture."""
+    random = torch.Generator().manual_seed(seed)
+    shapes = state_shapes(metadata.architecture)
+    return {name: torch.randn(shape, generator=random, dtype=dtype) for name, (shape, dtype) in shapes.items()}
+
+
+def write(directory: Path, metadata: GeneratorMetadata, seed: int = 0, **tensors: torch.Tensor) -> Path:
+    """Write one checkpoint."""
+    path = directory / metadata.name.filename
+    write_checkpoint(path, metadata, state_of(metadata, seed) | tensors)
+    return path
 
 
 def write_set(
     directory: Path, granularity: str, rounds: tuple[int | None, ...] = (None,), **changes: Any
 ) -> list[Path]:
-    """Write the checkpoints of a whole run, as training does."""
+    """Write the checkpoints of a whole run, as training does: of each generator one file for each of `rounds`."""
+    directory.mkdir(parents=True, exist_ok=True)
     paths = []
     for node in NODES:
         for place, key in enumerate(keys_of(granularity, node)):
             for end in rounds:
-                kind = {"final": end is None, "round": 10 if end is None else end}
-                metadata = metadata_of(granularity, node, key, **(kind | changes))
-                path = directory / metadata.name.filename
-                write_checkpoint(path, metadata, random_state(100 * node + 10 * place + (end or 10)))
-                paths.append(path)
+                progress = {"final": end is None, "round": 10 if end is None else end}
+                metadata = metadata_of(granularity, node, key, **(progress | changes))
+                paths.append(write(directory, metadata, 100 * node + 10 * place + (end or 10)))
     return paths
-
-
-@pytest.fixture
-def run_directory(tmp_path: Path) -> Path:
-    """An empty directory for checkpoints."""
-    directory = tmp_path / "generators"
-    directory.mkdir()
-    return directory
-
-
-@pytest.fixture
-def write() -> Callable[..., list[Path]]:
-    """`write(directory, granularity, rounds, **changes)` writes a set."""
-    return write_set
-
-
-@pytest.fixture
-def make() -> Make:
-    """`make(granularity, node, key, **changes)` makes metadata."""
-    return metadata_of
