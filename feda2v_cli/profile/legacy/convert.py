@@ -1,5 +1,6 @@
 """From a configuration of the earlier system to a profile that means the same."""
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -236,4 +237,7 @@ def _refusal(draft: Draft, problems: list[Problem]) -> ProfileError:
     in_order = sorted(problems, key=lambda problem: position(draft.file.places, problem.path))
     lines = list(dict.fromkeys(f"{draft.where(problem.path)} {problem}" for problem in in_order))
     count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
-    return ProfileError(f"{draft.file.source} has {count}", lines, hint="docs/convert-config.md shows every key")
+    source = draft.file.source
+    return ProfileError(
+        f"{source} has {count}", lines, hint=f"feda2v convert-config {shlex.quote(source)} after mending it"
+    )

@@ -1,6 +1,7 @@
 """A converted profile as TOML, in the order and with the comments of the shipped profiles."""
 
 import re
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,7 +42,7 @@ def commands(conversion: Conversion, path: str) -> tuple[str, ...]:
         Purpose.FEDERATE: ("federate",),
         Purpose.BOTH: ("train-generators", "federate"),
     }
-    return tuple(f"feda2v {command} -p {path}{root}" for command in runs[conversion.draft.purpose])
+    return tuple(f"feda2v {command} -p {shlex.quote(path)}{root}" for command in runs[conversion.draft.purpose])
 
 
 def has_root(profile: Profile) -> bool:

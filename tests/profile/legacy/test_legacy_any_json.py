@@ -160,7 +160,7 @@ def convert_text(text: str) -> str:
     return profile_text(conversion, "new.toml")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(valid_configurations())
 def test_known_keys_with_valid_values_become_a_profile_and_always_the_same(config: dict[str, Any]) -> None:
     text = json.dumps(config)
@@ -195,7 +195,7 @@ def answer(text: str) -> str | ProfileError:
         return error
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(BROKEN | valid_configurations().flatmap(lambda valid: BROKEN.map(lambda broken: broken | valid)))
 def test_any_object_becomes_a_profile_or_is_answered_with_the_place(config: dict[str, Any]) -> None:
     result = answer(json.dumps(config))
@@ -207,7 +207,7 @@ def test_any_object_becomes_a_profile_or_is_answered_with_the_place(config: dict
         assert all(re.match(r"old\.json:\d+:\d+ ", line) for line in result.details)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.text(alphabet='{}[]:,"\\/*# \n\tabtruefalsn01.-é', max_size=40) | ANYTHING.map(json.dumps))
 def test_any_text_becomes_a_profile_or_is_answered_with_the_place(text: str) -> None:
     result = answer(text)
