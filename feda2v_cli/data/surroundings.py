@@ -12,7 +12,7 @@ def recorded(random: Random, sound: Samples) -> Samples:
     """
     sound = _echoing(random, sound)
     sound = filtered(
-        sound, low=random.uniform(20, 250), high=random.uniform(2500, 7800), tilt=random.uniform(-0.5, 0.4)
+        sound, low=random.uniform(20, 180), high=random.uniform(3200, 7800), tilt=random.uniform(-0.4, 0.3)
     )
     background = noise(random, len(sound), low=30, high=random.uniform(800, 7000), tilt=random.uniform(-1.2, -0.1))
     decibels = random.uniform(-45, -16)

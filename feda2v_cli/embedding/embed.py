@@ -2,8 +2,9 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from torch import Tensor
 from feda2v_cli.data.clip import Clip, UnreadableClipError, hash_of
 from feda2v_cli.embedding.cache import DamagedEntryError, Embedding, EmbeddingCache
 from feda2v_cli.embedding.encoder import Encoder
+from feda2v_cli.embedding.threads import threads_per_operation
 from feda2v_cli.embedding.waveform import prepare
 
 #: Clips that are encoded at once, and decoded ahead of that: what bounds the memory.
@@ -81,22 +83,24 @@ def embed(
     skipped: list[tuple[Clip, str]] = []
     damaged: list[Path] = []
     computed = done = 0
-    for batch, loaded in _load_ahead(clips, kept, encoder):
-        usable = []
-        for clip, item in zip(batch, loaded, strict=True):
-            if item.error is None:
-                usable.append(item)
-                embedded.append(clip)
-            elif skip_unreadable:
-                skipped.append((clip, item.error.reason))
-            else:
-                raise item.error
-        rows = values[len(embedded) - len(usable) : len(embedded)]
-        computed += _fill(rows, usable, encoder, kept)
-        damaged += [item.damaged for item in usable if item.damaged]
-        done += len(batch)
-        if progress:
-            progress(done, len(clips))
+    # The threads are for the clips, so an operation gets one; both end here, whatever happens.
+    with threads_per_operation(1), closing(_load_ahead(clips, kept, encoder)) as batches:
+        for batch, loaded in batches:
+            usable = []
+            for clip, item in zip(batch, loaded, strict=True):
+                if item.error is None:
+                    usable.append(item)
+                    embedded.append(clip)
+                elif skip_unreadable:
+                    skipped.append((clip, item.error.reason))
+                else:
+                    raise item.error
+            rows = values[len(embedded) - len(usable) : len(embedded)]
+            computed += _fill(rows, usable, encoder, kept)
+            damaged += [item.damaged for item in usable if item.damaged]
+            done += len(batch)
+            if progress:
+                progress(done, len(clips))
     return Embeddings(
         values[: len(embedded)], tuple(embedded), tuple(skipped), computed, len(embedded) - computed, tuple(damaged)
     )
@@ -117,10 +121,10 @@ def _fill(rows: Tensor, loaded: list[_Loaded], encoder: Encoder, cache: Embeddin
 
 def _load_ahead(
     clips: Sequence[Clip], cache: EmbeddingCache, encoder: Encoder
-) -> Iterator[tuple[Sequence[Clip], list[_Loaded]]]:
+) -> Generator[tuple[Sequence[Clip], list[_Loaded]], None, None]:
     """Batches of clips, loaded in threads while the batch before is encoded."""
-    pool = ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="load-clips")
     waiting: deque[tuple[Sequence[Clip], list[Future[_Loaded]]]] = deque()
+    pool = ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="load-clips")
     try:
         for start in range(0, len(clips), _BATCH):
             batch = clips[start : start + _BATCH]
@@ -128,8 +132,7 @@ def _load_ahead(
             if len(waiting) > 1:
                 ready, futures = waiting.popleft()
                 yield ready, [future.result() for future in futures]
-        while waiting:
-            ready, futures = waiting.popleft()
+        for ready, futures in waiting:
             yield ready, [future.result() for future in futures]
     finally:
         pool.shutdown(cancel_futures=True)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from feda2v_cli.embedding.pretrained import find_model, weight_files
+from feda2v_cli.embedding.threads import threads_per_operation
 from feda2v_cli.errors import FailedError, MissingError, UsageError
 
 #: Raised when the same model gives other embeddings than it did.
@@ -79,6 +80,7 @@ class HuggingFaceEncoder:
             "seconds": seconds,
             "tokens": tokens,
         }
+        self._threads = torch.get_num_threads()
         silence = torch.zeros(1, round(seconds * self.sample_rate))
         times, dim = self._hidden_states(silence).shape[1:]
         if times < tokens:
@@ -109,12 +111,13 @@ class HuggingFaceEncoder:
         """
         size = _BATCH.get(self._device.type, 1)
         embeddings = torch.empty(len(waveforms), *self.shape)
-        for start in range(0, len(waveforms), size):
-            batch = waveforms[start : start + size]
-            filling = batch[:1].expand(size - len(batch), -1)
-            states = self._hidden_states(torch.cat((batch, filling)))[: len(batch)]
-            pooled = nn.functional.adaptive_avg_pool1d(states.transpose(1, 2), self._tokens)  # [clips, dim, tokens]
-            embeddings[start : start + size] = pooled.transpose(1, 2)
+        with threads_per_operation(self._threads):
+            for start in range(0, len(waveforms), size):
+                batch = waveforms[start : start + size]
+                filling = batch[:1].expand(size - len(batch), -1)
+                states = self._hidden_states(torch.cat((batch, filling)))[: len(batch)]
+                pooled = nn.functional.adaptive_avg_pool1d(states.transpose(1, 2), self._tokens)  # [clips, dim, tokens]
+                embeddings[start : start + size] = pooled.transpose(1, 2)
         return embeddings
 
     @torch.inference_mode()

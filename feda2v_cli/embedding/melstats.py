@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torchaudio.functional import melscale_fbanks
 
+from feda2v_cli.embedding.threads import threads_per_operation
 from feda2v_cli.errors import UsageError
 
 VERSION = 1
@@ -86,8 +87,9 @@ class MelStats:
             float32 `[clips, tokens, 768]`, on the CPU.
         """
         embeddings = torch.empty(len(waveforms), *self.shape)
-        for embedding, waveform in zip(embeddings, waveforms, strict=True):
-            embedding.copy_(self._statistics(self._log_mel(waveform.to(self._device))))
+        with threads_per_operation(1):
+            for embedding, waveform in zip(embeddings, waveforms, strict=True):
+                embedding.copy_(self._statistics(self._log_mel(waveform.to(self._device))))
         return embeddings
 
     def _log_mel(self, waveform: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 import os
 import threading
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -178,7 +179,20 @@ def test_a_cache_that_cannot_be_written_to_is_an_error(clips: Clips, encoder: Me
         embed(clips[:1], encoder, tmp_path / "file")
 
 
-def test_no_thread_outlives_the_call(clips: Clips, encoder: MelStats, cache: Path) -> None:
-    embed(clips, encoder, cache)
+def test_no_thread_outlives_a_call_that_fails(clips: Clips, tmp_path: Path, encoder: MelStats, cache: Path) -> None:
+    with pytest.raises(UnreadableClipError):
+        embed([broken_clip(tmp_path / "broken.wav"), *clips], encoder, cache)
 
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("load-clips")]
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_torch_has_its_threads_back_after_a_call(
+    clips: Clips, tmp_path: Path, encoder: MelStats, cache: Path, broken: bool
+) -> None:
+    before = torch.get_num_threads()
+
+    with pytest.raises(UnreadableClipError) if broken else nullcontext():
+        embed([broken_clip(tmp_path / "broken.wav")] if broken else clips[:1], encoder, cache)
+
+    assert torch.get_num_threads() == before
