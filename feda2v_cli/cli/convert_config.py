@@ -119,12 +119,20 @@ def _keys(file: dict[str, Any]) -> "Table":
 
     from feda2v_cli.profile.problem import shown
 
-    table = Table("earlier key", "value", "becomes", "why", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for title in ("earlier key", "value", "becomes", "why"):
+        table.add_column(title, overflow="fold")
+    told: set[str] = set()
     for key in file["renamed"]:
         becomes = "\n".join(f"{new['key']} = {_value(new)}" for new in key["becomes"])
-        table.add_row(key["key"], shown(key["value"], 30), becomes or "(read)", key["note"])
-    for key in file["dropped"]:
-        table.add_row(key["key"], shown(key["value"], 30), "dropped", key["reason"])
+        table.add_row(
+            key["key"], shown(key["value"], 30), becomes or "(read)", key["note"] if key["note"] not in told else ""
+        )
+        told.add(key["note"])
+    for reason in dict.fromkeys(key["reason"] for key in file["dropped"]):
+        alike = [key for key in file["dropped"] if key["reason"] == reason]
+        names, values = (key["key"] for key in alike), (shown(key["value"], 30) for key in alike)
+        table.add_row("\n".join(names), "\n".join(values), "dropped", reason)
     for key in file["unknown"]:
         meant = f"did you mean {key['meant']}?" if key["meant"] else "not a key of the earlier system"
         table.add_row(key["key"], shown(key["value"], 30), "unknown", meant)
@@ -134,7 +142,9 @@ def _keys(file: dict[str, Any]) -> "Table":
 def _value(new: dict[str, Any]) -> str:
     from feda2v_cli.profile.problem import shown
 
-    return shown(new["value"], 40) + ("" if new["written"] else " (default, not written)")
+    if new["value"] is None:
+        return "(as for all others)" if new["key"].startswith("nodes.") else "(follows the granularity)"
+    return shown(new["value"], 40) + ("" if new["written"] else " (default)")
 
 
 def _files(done: list[dict[str, Any]]) -> "Table":

@@ -1,6 +1,7 @@
 """A configuration of the earlier system, with the position of everything in it."""
 
 import json
+import math
 import re
 from bisect import bisect_right
 from collections.abc import Mapping
@@ -113,12 +114,15 @@ class _Walk:
         self._next = 0
 
     def value(self, path: KeyPath) -> Any:
+        offset = self._tokens[self._next].start()
         token = self._take()
         if token == "{":
             return self._object(path)
         if token == "[":
             return self._array(path)
         value = json.loads(token, strict=False)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise json.JSONDecodeError("expected a finite number", self.text, offset)
         return _sound(value) if isinstance(value, str) else value
 
     def _object(self, path: KeyPath) -> dict[str, Any]:

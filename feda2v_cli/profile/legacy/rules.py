@@ -67,8 +67,10 @@ def description(draft: Draft, entry: Entry) -> None:
 
 def device(draft: Draft, entry: Entry) -> None:
     """`cuda` was the default whether there was a GPU or not: that is `auto`."""
-    text = str(entry.value).lower()
-    carry_value(draft, entry, "auto" if text.startswith("cuda") else entry.value)
+    kind, _, index = str(entry.value).lower().partition(":")
+    if kind == "cuda" and index:
+        draft.warn(entry.path, f"choose the GPU with the environment: CUDA_VISIBLE_DEVICES={index}")
+    carry_value(draft, entry, "auto" if kind == "cuda" else entry.value)
 
 
 def seed(draft: Draft, entry: Entry) -> None:

@@ -19,7 +19,12 @@ from feda2v_cli.profile.legacy.write import profile_text
 from feda2v_cli.profile.schema import Profile
 
 ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers(-3, 200) | st.floats() | st.text(max_size=8),
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 200)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8)
+    | st.sampled_from(["true", "7", "per_class"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=5,
 )

@@ -117,10 +117,12 @@ def test_a_byte_order_mark_and_utf_16_are_read(encoding: str, tmp_path: Path) ->
             "old.json:1:9 is not valid JSON — a comment begins here and never ends, write */ at its end",
         ),
         ('{"a": [,]}', "old.json:1:8 is not valid JSON — expecting value"),
+        ('{"a": [1, -Infinity]}', "old.json:1:11 is not valid JSON — expected a finite number"),
+        ('{"a": 1e999}', "old.json:1:7 is not valid JSON — expected a finite number"),
         ('{"a": ' + "[" * 100_000, "old.json is nested too deeply — expected sections of keys"),
         ('{"a": ' + "1" * 5000 + "}", "old.json holds a number that is too long — expected at most 4300 digits"),
     ],
-    ids=range(17),
+    ids=range(19),
 )
 def test_a_broken_file_is_answered_with_its_place_and_what_to_write(text: str, message: str) -> None:
     with pytest.raises(ProfileError) as caught:

@@ -359,6 +359,7 @@ def test_the_data_set_of_the_file_serves_nodes_that_name_none(converted) -> None
 @pytest.mark.parametrize(
     ("section", "key", "value", "others", "warning"),
     [
+        ("experiment", "device", "cuda:1", {}, "CUDA_VISIBLE_DEVICES=1"),
         ("federation", "join_ratio", 0.5, {}, "= 0.5 — in the earlier system all nodes took part in every round"),
         ("federation", "algorithm", "FedAvg", {}, "another algorithm than FedA2V"),
         ("federation", "num_clients", 5, {}, "there are 1 entries under nodes"),
