@@ -21,7 +21,6 @@ CARRIED: list[tuple[str, str, Any, dict[str, Any], dict[str, Any]]] = [
     ("experiment", "device", "cpu", {}, {"experiment.device": "cpu"}),
     ("experiment", "device", "cuda", {}, {"experiment.device": "auto"}),
     ("experiment", "seed", 7, {}, {"experiment.seed": 7}),
-    ("experiment", "seed", -1, {}, {"experiment.seed": 0}),
     ("federation", "global_rounds", 7, TRAIN, {"generator.rounds": 7, "federation.rounds": DEFAULT}),
     ("federation", "global_rounds", 7, FEDERATE, {"generator.rounds": DEFAULT, "federation.rounds": 7}),
     ("federation", "global_rounds", 7, GENERATORS, {"generator.rounds": 7, "federation.rounds": 7}),
@@ -57,6 +56,7 @@ CARRIED: list[tuple[str, str, Any, dict[str, Any], dict[str, Any]]] = [
     ("feda2v", "adapter_checkpoint_base_name", "map", {}, {"checkpoint.adapter_base_name": "map"}),
     ("feda2v", "adapter_checkpoint_frequency", 3, FEDERATE, {"checkpoint.every": 3}),
     ("feda2v", "generator_type", "VAE", {}, {"generator.type": "vae"}),
+    ("feda2v", "generator_type", "gaussian", {}, {"generator.type": "gaussian"}),
     ("feda2v", "generator_granularity", "per_class", {}, {"generator.granularity": "per_class"}),
     ("feda2v", "generator_granularity", "unified", FEDERATE, {"generator.granularity": "auto"}),
     (
@@ -78,7 +78,9 @@ CARRIED: list[tuple[str, str, Any, dict[str, Any], dict[str, Any]]] = [
     ("feda2v", "pretrained_generator_path", "old/vae.pt", {}, {"checkpoint.dir": "old", "checkpoint.base_name": "vae"}),
     ("feda2v", "generator_checkpoint_frequency", 3, {}, {"checkpoint.every": 3}),
     ("feda2v", "generator_training_epochs", 3, {}, {"generator.epochs": 3}),
+    ("feda2v", "generator_augmentation", False, {}, {"generator.noise": 0}),
     ("feda2v", "generator_augmentation", False, {"generator_augmentation_noise": 0.5}, {"generator.noise": 0}),
+    ("feda2v", "generator_augmentation_noise", 0.5, {}, {"generator.noise": 0.5}),
     ("feda2v", "generator_augmentation_noise", 0.5, {"generator_augmentation": True}, {"generator.noise": 0.5}),
     ("feda2v", "generator_training_sequence_length", 8, {}, {"embedding.tokens": 8}),
     ("feda2v", "beta_warmup_ratio", 0.75, {}, {"generator.kl_warmup_share": 0.75}),
@@ -322,6 +324,8 @@ def test_a_key_goes_into_the_profile(  # type: ignore[no-untyped-def]
     plain = converted(feda2v=others)
     wanted = {name: plain.value(name) if value is DEFAULT else value for name, value in expected.items()}
     assert {name: result.value(name) for name in expected} == wanted
+    path = f"nodes.0.{key}" if section == "nodes" else f"{section}.{key}"
+    assert path in [row["key"] for row in result.report["renamed"]]
 
 
 @pytest.mark.parametrize(("section", "key"), [(section, key) for section, keys in DROPPED.items() for key in keys])
@@ -335,6 +339,13 @@ def test_a_key_without_a_place_is_reported_with_the_reason(section: str, key: st
     assert DROPPED[section][key] in result.report["dropped"][0]["reason"]
     assert result.report["unknown"] == []
     assert result.profile == plain.profile
+
+
+def test_no_seed_is_left_out(converted) -> None:  # type: ignore[no-untyped-def]
+    result = converted(experiment={"seed": -1})
+
+    assert [drop["key"] for drop in result.report["dropped"]] == ["experiment.seed"]
+    assert result.value("experiment.seed") == 0
 
 
 @pytest.mark.parametrize("section", ["rewind", "fedgfe"])
