@@ -21,7 +21,7 @@ class Entry:
         name: what its name says; None when it is not the name of a generator's checkpoint.
         metadata: what it says of itself; None when that cannot be read.
         earlier: what it says when the earlier system wrote it.
-        problem: why nothing can be read.
+        problem: why nothing can be read, or that the file is not called what its metadata demand.
         bytes: size of the file.
     """
 

@@ -93,7 +93,7 @@ class FindingsError(FailedError):
             printable(f"{first.path} {first.message}"),
             [printable(f"{finding.path} {finding.message} ({finding.code})") for finding in others[:_MOST_DETAILS]]
             + ([f"and {len(others) - _MOST_DETAILS} more"] if len(others) > _MOST_DETAILS else []),
-            hint=first.hint,
+            hint=first.hint and printable(first.hint),
         )
         self.code = first.code
         self.findings = (first, *others)

@@ -55,7 +55,8 @@ def look(path: Path) -> Inspection:
             archive = archive_in(file)
             if archive is None or not is_checkpoint(archive):
                 return Inspection(path, size, earlier=read_earlier(file, archive))
-            return Inspection(path, size, metadata=read_header(archive)[0])
+            metadata, _ = read_header(archive)
+            return Inspection(path, size, metadata, defects=tuple(_disagreements(path, metadata)))
     except Defect as defect:
         return Inspection(path, size, defects=(defect,))
 

@@ -77,7 +77,7 @@ def _why_not(checkpoints: CheckpointSet, expectation: Expectation, remedies: Rem
 
 
 def _not_found(root: Path, expectation: Expectation, remedies: Remedies) -> Finding:
-    problem = "holds no checkpoint" if os.path.lexists(root) else "does not exist"
+    problem = _why_absent(root)
     instead = "; ".join(_instead(root)[:_MOST_NAMED])
     names = _names_in(root)
     parts = [problem, f"there are {names}" if names else "", instead or "there are no checkpoints beside it either"]
@@ -87,6 +87,16 @@ def _not_found(root: Path, expectation: Expectation, remedies: Remedies) -> Find
         "; ".join(part for part in parts if part),
         hint=remedies.train(expectation.granularity, expectation.directory, expectation.base_name, force=False),
     )
+
+
+def _why_absent(root: Path) -> str:
+    try:
+        os.lstat(root)
+    except FileNotFoundError:
+        return "does not exist"
+    except OSError as error:
+        return f"cannot be reached — {error.strerror}"
+    return "holds no checkpoint"
 
 
 def _only_earlier(root: Path, within: Sequence[Inspection], expectation: Expectation, remedies: Remedies) -> Finding:

@@ -265,7 +265,7 @@ _CALLS: dict[_Global, Callable[..., Any]] = {
 _STEPS: dict[str, _Step] = {
     **dict.fromkeys(("PROTO", "FRAME"), lambda _machine, _argument: None),
     **dict.fromkeys(("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "UNICODE", "BINFLOAT", "FLOAT"), _push),
-    **dict.fromkeys(("STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES"), _push),
+    **dict.fromkeys(("BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES"), _push),
     **dict.fromkeys(("BININT", "BININT1", "BININT2", "LONG1", "LONG4", "INT", "LONG"), _push_integer),
     "NONE": lambda machine, _: machine.stack.append(None),
     "NEWTRUE": lambda machine, _: machine.stack.append(True),
@@ -312,14 +312,24 @@ def _no_argument(_: BinaryIO) -> None:
     return None
 
 
+def _two_lines(stream: BinaryIO) -> str:
+    """Module and name, with a space between them. `pickletools` also undoes escapes, which no pickler writes."""
+    module, name = stream.readline(), stream.readline()
+    if not (module.endswith(b"\n") and name.endswith(b"\n")):
+        raise Corrupt("the pickle is damaged or truncated")
+    return f"{module[:-1].decode()} {name[:-1].decode()}"
+
+
+def _instruction(opcode: pickletools.OpcodeInfo) -> tuple[Callable[[BinaryIO], Any], _Step]:
+    if opcode.name in ("GLOBAL", "INST"):
+        return _two_lines, _STEPS.get(opcode.name, _refusal(opcode.name))
+    if opcode.name not in _STEPS:
+        return _no_argument, _refusal(opcode.name)
+    return opcode.arg.reader if opcode.arg else _no_argument, _STEPS[opcode.name]
+
+
 #: By its byte: what reads an instruction's argument, and what it does.
-_INSTRUCTIONS: dict[bytes, tuple[Callable[[BinaryIO], Any], _Step]] = {
-    opcode.code.encode("latin-1"): (
-        _no_argument if opcode.arg is None else opcode.arg.reader,
-        _STEPS.get(opcode.name) or _refusal(opcode.name),
-    )
-    for opcode in pickletools.opcodes
-}
+_INSTRUCTIONS = {opcode.code.encode("latin-1"): _instruction(opcode) for opcode in pickletools.opcodes}
 _UNKNOWN = (_no_argument, _not_an_instruction)
 
 

@@ -1,6 +1,7 @@
 """The face of `feda2v checkpoints`."""
 
 import itertools
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -39,11 +40,12 @@ def list_checkpoints(paths: Paths = None, as_json: AsJson = False, quiet: Quiet 
         from feda2v_cli.checkpoint.verify import DEFAULT_ROOT
 
         for path in paths or ():
-            if not path.exists() and not path.is_symlink():
+            if not os.path.lexists(path):
                 raise MissingError(f"{path} — no such file or directory", hint="feda2v checkpoints ls")
-        entries = catalogue(paths or [DEFAULT_ROOT])
+        roots = paths or [DEFAULT_ROOT]
+        entries = catalogue(root for root in roots if os.path.lexists(root))
         if not entries:
-            speaker.note(f"no checkpoints in {', '.join(map(str, paths or [DEFAULT_ROOT]))}")
+            speaker.note(f"no checkpoints in {', '.join(map(str, roots))}")
         fields = [_fields(entry) for entry in entries]
         text = "" if as_json else "\n".join(_listing(entries, speaker.out.width))
         speaker.result({"checkpoints": fields}, *([text] if text else []))
@@ -79,7 +81,6 @@ def _fields(entry: "Entry") -> dict[str, Any]:
             "generator_type": metadata.generator_type,
             "encoder": metadata.encoder.get("name"),
             "loss": next(iter(metadata.final_losses.values()), None),
-            "problem": _renamed(metadata.name.filename, entry.path.name),
         }
     if earlier is not None:
         fields |= {
@@ -93,10 +94,6 @@ def _fields(entry: "Entry") -> dict[str, Any]:
             "problem": earlier.summary,
         }
     return {key: printable(value) if isinstance(value, str) else value for key, value in fields.items()}
-
-
-def _renamed(demanded: str, name: str) -> str | None:
-    return None if demanded == name else f"holds what belongs into {demanded}"
 
 
 def _listing(entries: Sequence["Entry"], width: int) -> Iterator[str]:
@@ -255,11 +252,14 @@ def _tables(findings: Sequence["Finding"]) -> Iterator["RenderableType"]:
     for finding in findings:
         groups.setdefault(finding.directory, []).append(finding)
     for directory, group in groups.items():
-        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1))
+        table = Table(box=None, show_header=False, padding=(0, 0, 0, 2))
+        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")
         for finding in group:
-            file = "" if finding.path == directory else printable(Path(finding.path).name)
+            file = "" if finding.path == directory else f"{printable(Path(finding.path).name)}\n"
             style = "red" if finding.is_error else "yellow"
-            words = (finding.severity, f"{finding.code} {finding.name}", file, printable(finding.message))
+            words = (finding.severity, f"{finding.code} {finding.name}", file + printable(finding.message))
             table.add_row(*words, style=style)
         yield f"{printable(directory)}:"
         yield table

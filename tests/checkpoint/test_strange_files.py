@@ -4,7 +4,9 @@ import os
 import struct
 import subprocess
 import sys
+import tempfile
 import zipfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -48,8 +50,9 @@ def test_a_link_to_nothing(tmp_path):
 
 
 def test_a_link_to_a_sound_file_is_sound(tmp_path):
-    path = write(tmp_path / "there" if (tmp_path / "there").mkdir() else tmp_path / "there", metadata_of("unified"))
-    (tmp_path / "here").mkdir()
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    path = write(tmp_path / "there", metadata_of("unified"))
     (tmp_path / "here" / NAME).symlink_to(path)
     assert verify([tmp_path / "here"]).findings == ()
 
@@ -64,6 +67,7 @@ def test_a_loop_of_directories_is_entered_once(tmp_path):
 _AS_NOBODY = """
 import os, sys
 from pathlib import Path
+import feda2v_cli.profile.schema  # before nobody can read this interpreter's files
 from feda2v_cli.checkpoint.verify import verify
 if os.getuid() == 0:
     os.setuid(65534)
@@ -74,17 +78,16 @@ for finding in verify([Path(sys.argv[1])]).findings:
 
 def as_nobody(path):
     """The findings of a process that is not root."""
-    os.chmod(path.parent.parent, 0o755)
     result = subprocess.run([sys.executable, "-c", _AS_NOBODY, path], capture_output=True, text=True, check=True)
     return result.stdout.splitlines()
 
 
 @pytest.fixture
-def open_path(tmp_path):
-    """A directory that everybody may enter."""
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        parent.chmod(0o755)
-    return tmp_path
+def open_path():
+    """A directory that everybody may enter; that of pytest is for one user."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 def test_an_unreadable_file(open_path):
@@ -97,6 +100,13 @@ def test_an_unreadable_directory(open_path):
     write_set(open_path / "set", "unified")
     (open_path / "set").chmod(0)
     assert as_nobody(open_path) == ["FA009 is a directory that cannot be listed — Permission denied"]
+
+
+def test_a_path_that_cannot_be_reached(open_path):
+    write_set(open_path / "set", "unified")
+    (open_path / "set").chmod(0)
+    (message,) = as_nobody(open_path / "set" / NAME)
+    assert message.startswith("FA001 cannot be reached — Permission denied")
 
 
 @pytest.mark.parametrize(
