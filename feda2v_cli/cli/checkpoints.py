@@ -11,6 +11,7 @@ import typer
 from feda2v_cli.checkpoint.printable import printable
 from feda2v_cli.cli.face import face
 from feda2v_cli.cli.options import AsJson, BaseName, GranularityName, NodeIds, ProfileName, Quiet, flags, node_ids
+from feda2v_cli.cli.units import size
 from feda2v_cli.errors import MissingError, UsageError, closest
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ Paths = Annotated[
 ]
 _HEADINGS = ("node", "key", "classes", "round", "size", "encoder", "loss")
 _CLASSES = _HEADINGS.index("classes")
-_UNITS = ("B", "kB", "MB", "GB")
 
 
 @app.command("ls", epilog="Example: feda2v checkpoints ls checkpoints/generators_per_class")
@@ -113,7 +113,7 @@ def _row(entry: "Entry") -> tuple[str, ...]:
     fields = _fields(entry)
     loss = "" if fields["loss"] is None else f"{fields['loss']:.4g}"
     end = f"{fields['round']} final" if fields["final"] else str(fields["round"])
-    words = (fields["node"], fields["key"] or "", " ".join(fields["classes"]), end, size_words(fields["bytes"]))
+    words = (fields["node"], fields["key"] or "", " ".join(fields["classes"]), end, size(fields["bytes"]))
     return (*map(str, words), str(fields["encoder"]), loss)
 
 
@@ -123,26 +123,12 @@ def _aligned(rows: Sequence[tuple[str, ...]], width: int) -> Iterator[str]:
     spare = width - sum(widths) - 2 * len(widths)
     widths[_CLASSES] = max(len(_HEADINGS[_CLASSES]), widths[_CLASSES] + min(0, spare))
     for row in rows:
-        cells = (_cut(cell, size).ljust(size) for cell, size in zip(row, widths, strict=True))
+        cells = (_cut(cell, space).ljust(space) for cell, space in zip(row, widths, strict=True))
         yield f"  {'  '.join(cells)}".rstrip()
 
 
 def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
-
-
-def size_words(count: int) -> str:
-    """Bytes in a unit that people read.
-
-    >>> size_words(1_530_000)
-    '1.5 MB'
-    """
-    size = float(count)
-    for unit in _UNITS:
-        if size < 1000 or unit == _UNITS[-1]:
-            break
-        size /= 1000
-    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
 
 
 @app.command("verify", epilog="Example: feda2v checkpoints verify --profile per_class --deep")

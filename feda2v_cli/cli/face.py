@@ -145,10 +145,10 @@ def exit_on_misuse(arguments: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except misuse as error:
-        context = error.ctx  # type: ignore[attr-defined]
+        context = error.ctx
         words = context.command_path if context else "feda2v"
         speaker = Face(words.removeprefix("feda2v").strip() or "feda2v", as_json="--json" in arguments)
-        text = error.format_message()  # type: ignore[attr-defined]
+        text = error.format_message()
         if type(error).__name__ == "NoArgsIsHelpError":
             sys.stderr.write(f"{text}\n")
             sys.exit(UsageError.exit_code)

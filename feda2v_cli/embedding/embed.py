@@ -14,8 +14,8 @@ from torch import Tensor
 from feda2v_cli.data.clip import Clip, UnreadableClipError, hash_of
 from feda2v_cli.embedding.cache import DamagedEntryError, Embedding, EmbeddingCache
 from feda2v_cli.embedding.encoder import Encoder
-from feda2v_cli.embedding.threads import threads_per_operation
 from feda2v_cli.embedding.waveform import prepare
+from feda2v_cli.threads import threads_per_operation
 
 #: Clips that are encoded at once, and decoded ahead of that: what bounds the memory.
 _BATCH = 16

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from feda2v_cli.embedding.pretrained import find_model, weight_files
-from feda2v_cli.embedding.threads import threads_per_operation
 from feda2v_cli.errors import FailedError, MissingError, UsageError
+from feda2v_cli.threads import threads_per_operation
 
 #: Raised when the same model gives other embeddings than it did.
 VERSION = 1

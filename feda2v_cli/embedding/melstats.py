@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torchaudio.functional import melscale_fbanks
 
-from feda2v_cli.embedding.threads import threads_per_operation
 from feda2v_cli.errors import UsageError
+from feda2v_cli.threads import threads_per_operation
 
 VERSION = 1
 BANDS = 128

@@ -11,8 +11,13 @@ from torch.optim.adamw import adamw
 from feda2v_cli.engine.batch import draw_epoch, steps_per_epoch
 from feda2v_cli.engine.stack import Stack
 from feda2v_cli.engine.stream import Identity, stream
+from feda2v_cli.threads import threads_per_operation
 
 Tensors = Mapping[str, Tensor]
+
+#: A model whose largest tensor is smaller than this gains nothing from several threads an operation: on 2 free cores
+#: they save a tenth of the time, on busy ones they cost ten times as much.
+WEIGHTS_WORTH_THREADS = 1_000_000
 
 #: (parameters of one model, its batch {name: [batch, …]}, noise [batch, noise], progress []) -> losses, each [batch].
 #: The loss named "loss" is what training makes small; the others are reported beside it.
@@ -82,6 +87,8 @@ class Trainer:
         self._seed = seed
         self._steps = steps.pop()
         self._items = {name: _padded([model.items[name] for model in data], stack.device) for name in data[0].items}
+        largest = max(value[0].numel() for value in stack.parameters.values())
+        self._threads = 1 if largest < WEIGHTS_WORTH_THREADS else torch.get_num_threads()
         self._rows = torch.arange(stack.models, device=stack.device).unsqueeze(1)
 
         def mean_loss(
@@ -112,22 +119,27 @@ class Trainer:
             Mean losses of the last epoch by name, each [models], on the CPU.
         """
         streams = [stream(self._seed, *model.identity, "round", round_number) for model in self._data]
-        sizes = [model.size for model in self._data]
-        noise_sizes = [model.noise for model in self._data]
+        losses: dict[str, Tensor] = {}
+        with threads_per_operation(self._threads):
+            for epoch in range(1, epochs + 1):
+                passed = (round_number - 1) * epochs + epoch - 1
+                losses = self._train_epoch(streams, torch.tensor(passed / (rounds * epochs), device=self.stack.device))
+                if on_epoch is not None:
+                    on_epoch(epoch)
+        return {name: value.cpu() for name, value in losses.items()}
+
+    def _train_epoch(self, streams: Sequence[torch.Generator], progress: Tensor) -> dict[str, Tensor]:
+        """Mean losses by name, each [models]; they stay on the device, so that nothing waits for them."""
+        drawn = draw_epoch(
+            streams, [model.size for model in self._data], [model.noise for model in self._data], self._steps
+        )
         device = self.stack.device
+        index, mask, noise = (part.to(device, non_blocking=True) for part in (drawn.index, drawn.mask, drawn.noise))
         total: dict[str, Tensor] = {}
-        for epoch in range(1, epochs + 1):
-            drawn = draw_epoch(streams, sizes, noise_sizes, self._steps)
-            index, mask, noise = (part.to(device, non_blocking=True) for part in (drawn.index, drawn.mask, drawn.noise))
-            passed = (round_number - 1) * epochs + epoch - 1
-            progress = torch.tensor(passed / (rounds * epochs), device=device)
-            total = {}
-            for step in range(self._steps):
-                losses = self._step(index[step], mask[step], noise[step], progress)
-                total = {name: value + total.get(name, 0) for name, value in losses.items()}
-            if on_epoch is not None:
-                on_epoch(epoch)
-        return {name: (value / self._steps).cpu() for name, value in total.items()}
+        for step in range(self._steps):
+            losses = self._step(index[step], mask[step], noise[step], progress)
+            total = {name: value + total.get(name, 0) for name, value in losses.items()}
+        return {name: value / self._steps for name, value in total.items()}
 
     def _step(self, index: Tensor, mask: Tensor, noise: Tensor, progress: Tensor) -> dict[str, Tensor]:
         batch = {name: items[self._rows, index] for name, items in self._items.items()}  # [models, batch, …]

@@ -1,5 +1,6 @@
 """From what a checkpoint holds to a generator."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -40,6 +41,15 @@ def state_shapes(architecture: Mapping[str, Any]) -> dict[str, tuple[tuple[int, 
             raise ValueError(f"generator type {other!r}")
     shapes |= {f"model.{name}": shape for name, shape in model.items()}
     return {name: (shape, torch.float32) for name, shape in shapes.items()}
+
+
+def count_parameters(architecture: Mapping[str, Any]) -> int:
+    """How many numbers the tensors of an architecture hold.
+
+    Raises:
+        ValueError: as `state_shapes`.
+    """
+    return sum(math.prod(shape) for shape, _ in state_shapes(architecture).values())
 
 
 def rebuild(architecture: Mapping[str, Any], classes: Sequence[str], state: Mapping[str, Tensor]) -> Generator:

@@ -117,10 +117,10 @@ def start(module: ConditionalVae, moments: ClassMoments, random: torch.Generator
     posterior = torch.linalg.inv(torch.eye(latent, dtype=torch.double) + weighted @ loading)
     parameters |= {
         "class_mean": moments.means,
-        "encoder_output.weight": torch.zeros_like(module.encoder_output.weight),
+        "encoder_output.weight": torch.zeros(module.encoder_output.weight.shape),
         "latent_loading": (posterior @ weighted).float(),
         "latent_log_variance": posterior.diagonal(dim1=-2, dim2=-1).log().float(),
-        "decoder_output.weight": torch.zeros_like(module.decoder_output.weight),
+        "decoder_output.weight": torch.zeros(module.decoder_output.weight.shape),
         "loading": loading.float(),
         "log_scale": (0.5 * noise.log()).float(),
     }

@@ -1,0 +1,109 @@
+"""Progress of a run on stderr: a bar in a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+
+from feda2v_cli.cli.face import Face, is_plain
+from feda2v_cli.run.event import (
+    CheckpointSaved,
+    ClipsEmbedded,
+    EpochEnded,
+    Event,
+    Noted,
+    RoundEnded,
+    RunResumed,
+    RunStarted,
+    StackNarrowed,
+    Warned,
+)
+
+#: Without animation, embedding is reported at most so often.
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class Progress:
+    """Shows the events of a run.
+
+    Args:
+        speaker: the command's face.
+    """
+
+    def __init__(self, speaker: Face) -> None:
+        self._speaker = speaker
+        self._plain = is_plain(sys.stderr)
+        self._bars = RichProgress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(compact=True),
+            console=speaker.err,
+            transient=True,
+            disable=self._plain or speaker.quiet,
+        )
+        self._task = self._bars.add_task("", total=None, rate="")
+        self._started = time.monotonic()
+        self._spoke = time.monotonic()
+        self._phase: type[Event] | None = None
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def show(self, event: Event) -> None:
+        """Show an event."""
+        match event:
+            case Noted(text):
+                self._say(text)
+            case Warned(text):
+                self._speaker.warn(text)
+            case RunStarted(run_dir):
+                self._speaker.detail(f"run {run_dir}")
+            case RunResumed(run_dir, rounds_done):
+                self._say(f"going on with {run_dir}, {rounds_done} rounds done")
+            case StackNarrowed(models, width):
+                self._speaker.warn(f"memory ran out for {models} generators at once: going on with {width}")
+            case ClipsEmbedded(done, total):
+                self._move(event, "embedding", done, total, "clips/s")
+                self._say_sometimes(f"embedding {done} of {total} clips")
+            case EpochEnded(round_number, epoch, seen, total):
+                self._move(event, f"round {round_number} epoch {epoch}", seen, total, "clips/s")
+            case RoundEnded(round_number, rounds, stack, stacks, seconds, losses):
+                loss = sum(values["loss"] for values in losses.values()) / len(losses)
+                of = f"stack {stack} of {stacks} " if stacks > 1 else ""
+                text = f"{of}round {round_number} of {rounds}: loss {loss:.2f} in {seconds:.1f} s"
+                if self._plain:
+                    self._say(text)
+                else:
+                    self._speaker.detail(text)
+            case CheckpointSaved(path, _):
+                self._speaker.detail(f"saved {path}")
+
+    def _move(self, event: Event, text: str, done: int, total: int, unit: str) -> None:
+        if self._plain:
+            return
+        if self._phase is not type(event):
+            self._phase = type(event)
+            self._started = time.monotonic()
+            self._bars.reset(self._task, total=total, rate="")
+        passed = time.monotonic() - self._started
+        rate = f"{done / passed:,.0f} {unit}" if passed > 1 else ""
+        self._bars.update(self._task, description=text, completed=done, total=total, rate=rate)
+
+    def _say(self, text: str) -> None:
+        self._speaker.note(text)
+
+    def _say_sometimes(self, text: str) -> None:
+        if self._plain and time.monotonic() - self._spoke > SECONDS_BETWEEN_LINES:
+            self._spoke = time.monotonic()
+            self._say(text)

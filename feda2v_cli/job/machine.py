@@ -1,0 +1,32 @@
+"""What this machine has: its device, and what a run has taken of its memory."""
+
+import resource
+import sys
+
+import torch
+
+from feda2v_cli.errors import MissingError
+
+
+def choose_device(name: str) -> torch.device:
+    """The device that a name means; `auto` is a GPU when there is one.
+
+    Raises:
+        MissingError: the machine has no such device.
+    """
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return torch.device("cuda" if there["cuda"] else "mps" if there["mps"] else "cpu")
+    if not there[name]:
+        raise MissingError(
+            f"--device {name} — PyTorch finds no such device on this machine",
+            [f"there is {', '.join(device for device, found in there.items() if found)}"],
+            hint="--device auto",
+        )
+    return torch.device(name)
+
+
+def peak_memory_bytes() -> int:
+    """Most bytes that this process has held at once."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,51 @@
+"""Writing a file so that a reader sees the old one or the new one, and never a part."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+_TEMPORARY_SUFFIX = ".tmp"
+_RANDOM_BYTES = 4
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write and read; at the end it takes the place of `path`, and whatever goes wrong, it is gone.
+
+    The content is synced before it gets its name, and the directory after: a power cut leaves the old file or the new.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(_RANDOM_BYTES)}{_TEMPORARY_SUFFIX}")
+    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        with open(descriptor, "w+b", buffering=1 << 20) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    _sync_directory(path.parent)
+
+
+def is_leftover(filename: str) -> bool:
+    """Whether a name is that of a temporary file, which only a killed process leaves."""
+    parts = filename.rsplit(".", 2)
+    return filename.startswith(".") and len(parts) == 3 and parts[0].endswith(".pt") and parts[2] == "tmp"
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        # Some network file systems cannot sync a directory, and say so.
+        with suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,139 @@
+"""The run directory: what was run, what happened, and what it takes to go on."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from feda2v_cli.errors import FailedError
+from feda2v_cli.replacing import replacing
+from feda2v_cli.run.event import ClipsEmbedded, EpochEnded, Event, Noted, Warned
+from feda2v_cli.run.provenance import provenance
+
+
+class RunDirectory:
+    """A run's directory, readable with `jq`.
+
+    run.json       status, command line, versions, commit
+    profile.toml   the profile as it was given
+    resolved.toml  every value, with its origin
+    metrics.jsonl  one event a line
+    summary.json   the result
+    log.txt        notes and warnings
+    resume/        what it takes to go on
+
+    Args:
+        path: the directory, which is there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, runs: Path, name: str, *, command: Sequence[str], key: str, profile: str, resolved: str) -> Self:
+        """A new directory `<UTC time>-<name>`.
+
+        Args:
+            runs: the directory of all runs.
+            name: tells runs apart for a reader.
+            command: words of the command line.
+            key: what a run must share with this one to go on with it.
+            profile: text of the profile.
+            resolved: the same with every value.
+
+        Raises:
+            FailedError: it cannot be written.
+        """
+        with _writing(runs):
+            started = datetime.now(UTC)
+            stem, number = f"{started:%Y%m%dT%H%M%SZ}-{name}", 1
+            while True:
+                run = cls(runs / (stem if number == 1 else f"{stem}-{number}"))
+                try:
+                    run.path.mkdir(parents=True)
+                    break
+                except FileExistsError:
+                    number += 1
+            (run.path / "resume").mkdir()
+            (run.path / "profile.toml").write_text(profile, encoding="utf-8")
+            (run.path / "resolved.toml").write_text(resolved, encoding="utf-8")
+            run._write_json(
+                "run.json",
+                {"status": "running", "started": started.isoformat(), "command": list(command), "key": key}
+                | provenance(),
+            )
+        return run
+
+    @classmethod
+    def latest(cls, runs: Path, key: str) -> Self | None:
+        """The newest run with this key; None when there is none."""
+        for path in sorted(runs.glob("*/run.json"), reverse=True):
+            try:
+                if json.loads(path.read_text(encoding="utf-8"))["key"] == key:
+                    return cls(path.parent)
+            except (OSError, ValueError, KeyError):
+                continue  # another program's directory, or one that was cut off before it said what it is
+        return None
+
+    @property
+    def status(self) -> str:
+        """running, done, interrupted or failed. A run that was killed still says running."""
+        return str(self._read_json("run.json")["status"])
+
+    @property
+    def resume(self) -> Path:
+        """Where what it takes to go on is kept."""
+        return self.path / "resume"
+
+    def record(self, event: Event) -> None:
+        """Keep an event; passing progress is not kept.
+
+        Raises:
+            FailedError: it cannot be written.
+        """
+        if isinstance(event, EpochEnded | ClipsEmbedded):
+            return
+        line = {"time": datetime.now(UTC).isoformat(), "event": event.kind} | event.fields()
+        with _writing(self.path), (self.path / "metrics.jsonl").open("a", encoding="utf-8") as metrics:
+            metrics.write(json.dumps(line, ensure_ascii=False) + "\n")
+        if isinstance(event, Noted | Warned):
+            with _writing(self.path), (self.path / "log.txt").open("a", encoding="utf-8") as log:
+                log.write(f"{line['time']} {event.kind} {event.text}\n")
+
+    def finish(self, status: str, summary: Mapping[str, Any] | None = None) -> None:
+        """Say how the run ended, and keep its result.
+
+        Raises:
+            FailedError: it cannot be written.
+        """
+        with _writing(self.path):
+            if summary is not None:
+                self._write_json("summary.json", summary)
+            ended = {"status": status, "ended": datetime.now(UTC).isoformat()}
+            self._write_json("run.json", self._read_json("run.json") | ended)
+
+    def summary(self) -> dict[str, Any]:
+        """The result of a run that is done."""
+        return self._read_json("summary.json")
+
+    def _read_json(self, name: str) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads((self.path / name).read_text(encoding="utf-8"))
+        return content
+
+    def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        with replacing(self.path / name) as file:
+            file.write(json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n")
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise FailedError(
+            f"the run directory {path} cannot be written — {os.strerror(error.errno or 0)}",
+            hint="write it elsewhere: --set experiment.runs=DIR",
+        ) from error

@@ -1,0 +1,112 @@
+"""What happens in a run, as it happens. The console and the metrics file listen."""
+
+import dataclasses
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened. Its name in files is the class's, with underscores."""
+
+    @property
+    def kind(self) -> str:
+        """Like `round_ended`."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
+
+    def fields(self) -> dict[str, Any]:
+        """Its values, as JSON has them."""
+        return dataclasses.asdict(self)
+
+
+Listener = Callable[[Event], None]
+
+
+def unheard(event: Event) -> None:
+    """The listener of those who do not want to know."""
+
+
+@dataclass(frozen=True)
+class Noted(Event):
+    """Something that the user should know; nothing is wrong."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Warned(Event):
+    """Something that may be wrong."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class RunStarted(Event):
+    """A run has its directory."""
+
+    run_dir: str
+
+
+@dataclass(frozen=True)
+class RunResumed(Event):
+    """A run goes on after it was interrupted."""
+
+    run_dir: str
+    rounds_done: int
+
+
+@dataclass(frozen=True)
+class ClipsEmbedded(Event):
+    """So many clips of all have their embedding."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class EpochEnded(Event):
+    """Progress, in clips that have been seen by a model that trains on them.
+
+    Attributes:
+        seen: clips times epochs so far.
+        total: of the whole run.
+    """
+
+    round: int
+    epoch: int
+    seen: int
+    total: int
+
+
+@dataclass(frozen=True)
+class RoundEnded(Event):
+    """A stack of models has finished a round.
+
+    Attributes:
+        losses: by model, then by name.
+    """
+
+    round: int
+    rounds: int
+    stack: int
+    stacks: int
+    seconds: float
+    losses: dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class StackNarrowed(Event):
+    """Memory ran out: fewer models are trained at once."""
+
+    models: int
+    width: int
+
+
+@dataclass(frozen=True)
+class CheckpointSaved(Event):
+    """A checkpoint is on disk."""
+
+    path: str
+    bytes: int
