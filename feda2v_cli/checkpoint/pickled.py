@@ -10,23 +10,16 @@ import struct
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
+from feda2v_cli.checkpoint.calls import CALLS, Global, short
 from feda2v_cli.checkpoint.defect import Corrupt, Unsafe
-from feda2v_cli.checkpoint.reference import ELEMENT_BYTES, STORAGE_DTYPES, StorageReference, TensorReference
+from feda2v_cli.checkpoint.reference import ELEMENT_BYTES, STORAGE_DTYPES, StorageReference
 
 #: Instructions that a pickle may have. The largest server file of the earlier system needs about 120,000.
 MOST_INSTRUCTIONS = 500_000
 #: Bytes of the largest integer: tensors and metadata need 8.
 _LARGEST_INTEGER_BYTES = 16
-
-
-class _Global(NamedTuple):
-    module: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.module}.{self.name}"
 
 
 @dataclass(frozen=True)
@@ -61,7 +54,7 @@ def read_pickle(stream: BinaryIO) -> Pickled:
             raise Corrupt(f"the pickle has more than {MOST_INSTRUCTIONS} instructions")
         (value,) = machine.stack
     except (ValueError, TypeError, KeyError, IndexError, OverflowError, EOFError, struct.error) as error:
-        raise Corrupt(f"the pickle is damaged: {_short(str(error))}") from error
+        raise Corrupt(f"the pickle is damaged: {short(str(error))}") from error
     return Pickled(value, machine.storages)
 
 
@@ -187,20 +180,20 @@ def _stack_global(machine: _Machine, _: Any) -> None:
 def _push_allowed(machine: _Machine, module: Any, name: Any) -> None:
     if type(module) is not str or type(name) is not str:
         raise Corrupt("the pickle is damaged: a name is no text")
-    asked = _Global(module, name)
+    asked = Global(module, name)
     if module == "torch" and name in ELEMENT_BYTES:
         machine.stack.append(str(asked))
-    elif asked in _CALLS or (module == "torch" and name in STORAGE_DTYPES):
+    elif asked in CALLS or (module == "torch" and name in STORAGE_DTYPES):
         machine.stack.append(asked)
     else:
-        raise Unsafe(f"the pickle asks for {_short(str(asked))}, which is no tensor and no plain value")
+        raise Unsafe(f"the pickle asks for {short(str(asked))}, which is no tensor and no plain value")
 
 
 def _reduce(machine: _Machine, _: Any) -> None:
     arguments, asked = machine.stack.pop(), machine.stack.pop()
-    if type(asked) is not _Global or asked not in _CALLS or type(arguments) is not tuple:
+    if type(asked) is not Global or asked not in CALLS or type(arguments) is not tuple:
         raise Unsafe(f"the pickle calls a {type(asked).__name__}")
-    machine.stack.append(_CALLS[asked](*arguments))
+    machine.stack.append(CALLS[asked](*arguments))
 
 
 def _build(machine: _Machine, _: Any) -> None:
@@ -212,7 +205,7 @@ def _build(machine: _Machine, _: Any) -> None:
 
 def _storage(machine: _Machine, _: Any) -> None:
     kind, storage, key, _location, elements = machine.stack.pop()[:5]
-    if kind != "storage" or type(storage) is not _Global or type(key) is not str or type(elements) is not int:
+    if kind != "storage" or type(storage) is not Global or type(key) is not str or type(elements) is not int:
         raise Corrupt("the pickle is damaged: a storage has no name")
     if elements < 0:
         raise Corrupt("the pickle is damaged: a storage has a negative size")
@@ -223,45 +216,7 @@ def _storage(machine: _Machine, _: Any) -> None:
     machine.stack.append(reference)
 
 
-def _tensor(storage: StorageReference, offset: int, shape: tuple[int, ...], stride: tuple[int, ...], *_: Any) -> Any:
-    if type(storage) is not StorageReference or any(type(item) is not int for item in (offset, *shape, *stride)):
-        raise Corrupt("the pickle is damaged: a tensor has no storage, shape or stride")
-    return TensorReference(storage, offset, tuple(shape), tuple(stride))
-
-
-def _parameter(tensor: TensorReference, *_: Any) -> TensorReference:
-    if type(tensor) is not TensorReference:
-        raise Corrupt("the pickle is damaged: a parameter is no tensor")
-    return tensor
-
-
-def _ordered_dict(*arguments: Any) -> dict[Any, Any]:
-    if arguments:
-        raise Unsafe("the pickle builds an OrderedDict from something")
-    return OrderedDict()
-
-
-def _size(shape: Any) -> tuple[int, ...]:
-    return tuple(shape)
-
-
-def _device(*words: Any) -> str:
-    return ":".join(_short(str(word)) for word in words if type(word) in (str, int))
-
-
-def _untyped(*_: Any) -> None:
-    raise Unsafe("the pickle builds a storage of its own")
-
-
 _Step = Callable[[_Machine, Any], None]
-_CALLS: dict[_Global, Callable[..., Any]] = {
-    _Global("torch._utils", "_rebuild_tensor_v2"): _tensor,
-    _Global("torch._utils", "_rebuild_parameter"): _parameter,
-    _Global("collections", "OrderedDict"): _ordered_dict,
-    _Global("torch", "Size"): _size,
-    _Global("torch", "device"): _device,
-    _Global("torch.storage", "UntypedStorage"): _untyped,
-}
 _STEPS: dict[str, _Step] = {
     **dict.fromkeys(("PROTO", "FRAME"), lambda _machine, _argument: None),
     **dict.fromkeys(("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "UNICODE", "BINFLOAT", "FLOAT"), _push),
@@ -299,7 +254,7 @@ _STEPS: dict[str, _Step] = {
 def _refusal(name: str) -> _Step:
     def refuse(_: _Machine, argument: Any) -> None:
         asked = str(argument).replace(" ", ".") if name == "INST" else f"instruction {name}"
-        raise Unsafe(f"the pickle asks for {_short(asked)}, which is no tensor and no plain value")
+        raise Unsafe(f"the pickle asks for {short(asked)}, which is no tensor and no plain value")
 
     return refuse
 
@@ -331,7 +286,3 @@ def _instruction(opcode: pickletools.OpcodeInfo) -> tuple[Callable[[BinaryIO], A
 #: By its byte: what reads an instruction's argument, and what it does.
 _INSTRUCTIONS = {opcode.code.encode("latin-1"): _instruction(opcode) for opcode in pickletools.opcodes}
 _UNKNOWN = (_no_argument, _not_an_instruction)
-
-
-def _short(text: str, limit: int = 80) -> str:
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"

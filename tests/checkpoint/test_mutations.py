@@ -9,8 +9,8 @@ import tracemalloc
 import pytest
 import torch
 from checkpoint_samples import metadata_of, write
+from earlier_samples import client
 from mutations import mutated
-from test_earlier import client
 
 from feda2v_cli.checkpoint.inspection import inspect
 
