@@ -1,5 +1,6 @@
 """The training loop: every step moves every model of a stack."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from torch.func import grad_and_value, vmap
 from torch.optim.adamw import adamw
 
 from feda2v_cli.engine.batch import draw_epoch, steps_per_epoch
-from feda2v_cli.engine.stack import Stack
+from feda2v_cli.engine.stack import Stack, parameters_of
 from feda2v_cli.engine.stream import Identity, stream
 from feda2v_cli.threads import threads_per_operation
 
@@ -87,14 +88,14 @@ class Trainer:
         self._seed = seed
         self._steps = steps.pop()
         self._items = {name: _padded([model.items[name] for model in data], stack.device) for name in data[0].items}
-        largest = max(value[0].numel() for value in stack.parameters.values())
+        largest = max(math.prod(shape) for shape in stack.shapes.values())
         self._threads = 1 if largest < WEIGHTS_WORTH_THREADS else torch.get_num_threads()
         self._rows = torch.arange(stack.models, device=stack.device).unsqueeze(1)
 
         def mean_loss(
-            parameters: Tensors, batch: Tensors, mask: Tensor, noise: Tensor, progress: Tensor
+            row: Tensor, batch: Tensors, mask: Tensor, noise: Tensor, progress: Tensor
         ) -> tuple[Tensor, dict[str, Tensor]]:
-            losses = loss(parameters, batch, noise, progress)
+            losses = loss(parameters_of(row, stack.shapes), batch, noise, progress)
             means = {name: (value * mask).sum() / mask.sum() for name, value in losses.items()}
             return means["loss"], means
 
@@ -143,26 +144,21 @@ class Trainer:
 
     def _step(self, index: Tensor, mask: Tensor, noise: Tensor, progress: Tensor) -> dict[str, Tensor]:
         batch = {name: items[self._rows, index] for name, items in self._items.items()}  # [models, batch, …]
-        gradients, (_, losses) = self._gradients(self.stack.parameters, batch, mask, noise, progress)
-        self._clip(gradients)
+        gradients, (_, losses) = self._gradients(self.stack.weights, batch, mask, noise, progress)  # [models, row]
+        norms = gradients.square().sum(1, keepdim=True).sqrt()
+        gradients.mul_((self._optimiser.clip_norm / (norms + 1e-6)).clamp(max=1.0))
         self._move(gradients)
         return {name: value.detach() for name, value in losses.items()}
 
-    def _clip(self, gradients: dict[str, Tensor]) -> None:
-        square_norms = torch.stack([gradient.flatten(1).square().sum(1) for gradient in gradients.values()]).sum(0)
-        scales = (self._optimiser.clip_norm / (square_norms.sqrt() + 1e-6)).clamp(max=1.0)  # [models]
-        for gradient in gradients.values():
-            gradient.mul_(scales.view(-1, *(1,) * (gradient.dim() - 1)))
-
-    def _move(self, gradients: dict[str, Tensor]) -> None:
+    def _move(self, gradients: Tensor) -> None:
         stack = self.stack
         adamw(
-            list(stack.parameters.values()),
-            [gradients[name] for name in stack.parameters],
-            list(stack.first_moments.values()),
-            list(stack.second_moments.values()),
+            [stack.weights],
+            [gradients],
+            [stack.first_moments],
+            [stack.second_moments],
             [],
-            list(stack.steps.values()),
+            [stack.steps],
             fused=stack.device.type in ("cpu", "cuda", "mps"),
             amsgrad=False,
             beta1=0.9,

@@ -20,6 +20,10 @@ from feda2v_cli.generator.projection import Projection
 from feda2v_cli.generator.vae import ConditionalVae, VaeSampler, start, vae_loss
 from feda2v_cli.profile.schema import GeneratorSection
 
+#: Models are filled up to a multiple of so many coordinates: rows that do not fill whole vector registers are rounded
+#: differently, depending on where in a stack they stand.
+RANK_MULTIPLE = 16
+
 
 @dataclass(frozen=True)
 class TrainingSet:
@@ -121,11 +125,11 @@ class Fitting(Protocol):
         """One of the generators as it is now."""
         ...
 
-    def state(self) -> Mapping[str, Mapping[str, Tensor]]:
+    def state(self) -> Mapping[str, Tensor]:
         """All that fitting has to know to go on."""
         ...
 
-    def restore(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
+    def restore(self, state: Mapping[str, Tensor]) -> None:
         """Go back to a `state`."""
         ...
 
@@ -155,11 +159,11 @@ class GaussianFitting:
         data = self._sets[index]
         return Generator(data.spec.classes, data.shape, data.projection, self._sampler(index))
 
-    def state(self) -> dict[str, dict[str, Tensor]]:
+    def state(self) -> dict[str, Tensor]:
         """Nothing: it is cheaper to fit again."""
         return {}
 
-    def restore(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
+    def restore(self, state: Mapping[str, Tensor]) -> None:
         """Nothing to go back to."""
 
     def _sampler(self, index: int) -> GaussianSampler:
@@ -198,7 +202,7 @@ class VaeFitting:
         self._section = section
         self.rounds = section.rounds
         # Models of fewer coordinates or classes are filled up with zeros, which take no part in the loss.
-        rank = max(data.projection.rank for data in sets)
+        rank = -(-max(data.projection.rank for data in sets) // RANK_MULTIPLE) * RANK_MULTIPLE
         classes = max(len(data.spec.classes) for data in sets)
         padded = self._module(rank, classes)
         shapes = {name: value.shape for name, value in padded.named_parameters()}
@@ -232,11 +236,11 @@ class VaeFitting:
         }
         return Generator(data.spec.classes, data.shape, data.projection, VaeSampler.from_state(own))
 
-    def state(self) -> Mapping[str, Mapping[str, Tensor]]:
+    def state(self) -> Mapping[str, Tensor]:
         """Parameters and the optimiser's moments."""
         return self._stack.state()
 
-    def restore(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
+    def restore(self, state: Mapping[str, Tensor]) -> None:
         """Go back to a `state`."""
         self._stack.restore(state)
 

@@ -138,7 +138,7 @@ def vae_loss(module: ConditionalVae, *, kl_warmup_share: float, free_bits: float
 
     Returns:
         A loss on items `coordinates` and `kept` [clips, rank] (1 for a coordinate of the model, 0 for padding) and
-        `one_hot` [clips, classes], with noise [clips, latent + rank].
+        `one_hot` [clips, classes], with noise [clips, latent + rank]; there is none for padding.
     """
     latent = module.decoder_input.in_features
 
@@ -146,7 +146,9 @@ def vae_loss(module: ConditionalVae, *, kl_warmup_share: float, free_bits: float
         parameters: Mapping[str, Tensor], batch: Mapping[str, Tensor], noise: Tensor, progress: Tensor
     ) -> dict[str, Tensor]:
         coordinates, kept, one_hot = batch["coordinates"], batch["kept"], batch["one_hot"]
-        noisy = coordinates + input_noise * noise[:, latent:] * kept
+        on_input = noise[:, latent:]
+        on_input = torch.nn.functional.pad(on_input, (0, coordinates.shape[-1] - on_input.shape[-1]))
+        noisy = coordinates + input_noise * on_input
         mean, log_scale, latent_mean, log_variance = functional_call(
             module, dict(parameters), (noisy, one_hot, noise[:, :latent])
         )

@@ -13,7 +13,7 @@ from feda2v_cli.errors import FailedError
 from feda2v_cli.job.plan_generators import GeneratorPlan, PlannedGenerator
 from feda2v_cli.replacing import is_leftover, replacing
 
-State = Mapping[str, Mapping[str, Tensor]]
+State = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def save_state(stack: StackToTrain, resume: Path) -> None:
     content = {
         "generators": [list(_identity(planned)) for planned in stack.generators],
         "rounds_done": stack.rounds_done,
-        "state": {part: dict(tensors) for part, tensors in (stack.state or {}).items()},
+        "state": dict(stack.state or {}),
     }
     path = stack.file(resume)
     try:
