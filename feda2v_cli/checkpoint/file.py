@@ -59,9 +59,9 @@ def write_checkpoint(path: Path, metadata: GeneratorMetadata, state: Mapping[str
             _append_metadata(file, metadata)
             return _seal(file)
     except (OSError, RuntimeError) as error:
-        cause = _operating_system_error(error)
-        if cause is None:
-            raise
+        cause = _cause(error)
+        if not isinstance(cause, OSError):
+            raise cause from None
         needed = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
         raise FailedError(
             f"{path} cannot be written — {cause.strerror}",
@@ -153,12 +153,12 @@ def _archive_in(file: BinaryIO) -> Archive:
     return read_archive(OpenFile(file.fileno(), file.seek(0, os.SEEK_END)))
 
 
-def _operating_system_error(error: BaseException) -> OSError | None:
-    """The error of the operating system behind one of PyTorch's writer."""
+def _cause(error: BaseException) -> BaseException:
+    """What stopped PyTorch's writer: a full disk or Ctrl-C, which it turns into an error of its own."""
     link: BaseException | None = error
-    while link is not None and not isinstance(link, OSError):
+    while link is not None and not isinstance(link, OSError | KeyboardInterrupt):
         link = link.__cause__ or link.__context__
-    return link
+    return link or error
 
 
 def _finding(path: Path, defect: Defect) -> Finding:

@@ -17,8 +17,6 @@ from feda2v_cli.checkpoint.reference import TensorReference
 #: Share of the data's spread below which samples have lost its variety. A collapsed model has 0.28, a sound one 0.6.
 SMALLEST_SPREAD = 0.4
 
-_ZIP_START = b"PK"
-
 
 @dataclass(frozen=True)
 class Inspection:

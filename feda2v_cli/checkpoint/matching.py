@@ -48,11 +48,16 @@ def findings_of_sets(
             yield from gaps(checkpoints, Expectation(), remedies)
     yield from same_weights_of_earlier(inspections, remedies)
     for root in roots:
-        within = [inspection for inspection in inspections if root in (inspection.path, *inspection.path.parents)]
+        within = [inspection for inspection in inspections if _is_in(inspection.path, root)]
+        holds_set = any(_is_in(checkpoints.directory, root) for checkpoints in sets)
         if not within:
             yield _not_found(root, expectation, remedies)
-        elif not sets and not expectation.is_empty and root not in lone:
+        elif not (holds_set or expectation.is_empty or root in lone):
             yield _only_earlier(root, within, expectation, remedies)
+
+
+def _is_in(path: Path, root: Path) -> bool:
+    return root in (path, *path.parents)
 
 
 def is_meant(checkpoints: CheckpointSet, expectation: Expectation) -> bool:

@@ -87,8 +87,12 @@ def verify(
 def inspect_all(files: Sequence[Path], *, deep: bool) -> list[Inspection]:
     """Check every byte of some files; the large ones by several threads."""
     large = [file for file in files if _size(file) > _LARGE_FILE_BYTES]
-    with ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as threads:
-        inspected = dict(zip(large, threads.map(inspect, large), strict=True)) if large else {}
+    threads = ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1))
+    try:
+        inspected = dict(zip(large, threads.map(inspect, large), strict=True))
+    finally:
+        # After Ctrl-C nobody waits for the files that are not begun.
+        threads.shutdown(cancel_futures=True)
     inspections = [inspected[file] if file in inspected else inspect(file) for file in files]
     return [_deepened(inspection) for inspection in inspections] if deep else inspections
 

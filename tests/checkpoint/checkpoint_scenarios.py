@@ -18,7 +18,7 @@ PER_CLASS = Path("checkpoints/generators_per_class")
 PER_GROUP = Path("checkpoints/generators_per_group")
 PROFILE = Path("small.toml")
 
-_PROFILE_TEXT = """
+PROFILE_TEXT = """
 [generator]
 granularity = "per_class"
 [generator.groups]
@@ -41,7 +41,7 @@ def write_profile(kind: str = "per_class", top: str = "", **replacements: str) -
         top: sections to put before the others.
         replacements: what stands instead of a key's line.
     """
-    text = _PROFILE_TEXT.replace("per_class", kind)
+    text = PROFILE_TEXT.replace("per_class", kind)
     for key, line in replacements.items():
         old = next(there for there in text.splitlines() if there.startswith(f"{key} ="))
         text = text.replace(old, line)

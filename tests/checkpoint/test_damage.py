@@ -2,16 +2,17 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from checkpoint_samples import GRANULARITIES, GROUPS, keys_of, metadata_of, state_of, write, write_set
+from checkpoint_samples import GRANULARITIES, GROUPS, metadata_of, state_of, write, write_set
 from checkpoint_scenarios import flip_bit, middle_of, swap
 
 from feda2v_cli.checkpoint.archive import read_archive
 from feda2v_cli.checkpoint.expectation import Expectation, ExpectedNode
-from feda2v_cli.checkpoint.file import write_checkpoint
+from feda2v_cli.checkpoint.file import load_checkpoint, write_checkpoint
 from feda2v_cli.checkpoint.opening import opened
 from feda2v_cli.checkpoint.verify import verify
 
@@ -25,14 +26,13 @@ def codes(directory, expectation=None, deep=False):
 
 def rewrite(path: Path, **changes) -> None:
     """Write a checkpoint again with other metadata under the name that it had."""
-    directory = path.parent / "aside"
-    directory.mkdir()
-    name = path.name
-    granularity = "unified" if "unified" in name else "per_class" if "class_" in name else "per_group"
-    node = int(name.partition("_node")[2][0])
-    key = next((key for key in keys_of(granularity, node) if key and name.endswith(f"_{key}.pt")), None)
-    write(directory, metadata_of(granularity, node, key, **changes), seed=99).rename(path)
-    directory.rmdir()
+    metadata, state = load_checkpoint(path)
+    changed = replace(metadata, **changes)
+    aside = path.parent / "aside"
+    aside.mkdir()
+    write_checkpoint(aside / changed.name.filename, changed, state)
+    (aside / changed.name.filename).rename(path)
+    aside.rmdir()
 
 
 @pytest.fixture(params=GRANULARITIES)
@@ -41,14 +41,15 @@ def granularity(request):
 
 
 @pytest.fixture
-def paths(granularity, tmp_path):
-    """The files of a sound set: two or four."""
-    return write_set(tmp_path / "set", granularity)
+def directory(granularity, tmp_path, trained):
+    """A sound set that was really trained."""
+    return Path(shutil.copytree(trained(granularity), tmp_path / "set"))
 
 
 @pytest.fixture
-def directory(paths):
-    return paths[0].parent
+def paths(directory):
+    """Its files: two or four, the first of node 0 and the last of node 1."""
+    return sorted(directory.iterdir())
 
 
 def expectation(granularity, **changes):
@@ -151,16 +152,12 @@ def test_a_copy_over_another_key_is_found(paths, directory):
     assert "FA012" in codes(directory)
 
 
-def test_a_copy_whose_metadata_were_changed_too_is_found_by_its_weights(paths, directory, granularity):
-    first = paths[0].name
-    name = paths[-1].name
-    key = next((key for key in keys_of(granularity, 1) if key and name.endswith(f"_{key}.pt")), None)
-    metadata = metadata_of(granularity, 1, key)
-    source = metadata_of(granularity, 0, keys_of(granularity, 0)[0])
-    write_checkpoint(paths[-1], metadata, state_of(source, 10))
+def test_a_copy_whose_metadata_were_changed_too_is_found_by_its_weights(paths, directory):
+    metadata, _ = load_checkpoint(paths[-1])
+    write_checkpoint(paths[-1], metadata, load_checkpoint(paths[0])[1])
     report = verify([directory])
     assert [finding.code for finding in report.findings] == ["FA013"]
-    assert first in report.findings[0].message
+    assert paths[0].name in report.findings[0].message
 
 
 @pytest.mark.parametrize("share", [0.001, 0.1, 0.5, 0.9, 0.99])
@@ -230,18 +227,16 @@ TENSOR_DAMAGE: dict[str, tuple[str, Callable[[dict[str, torch.Tensor]], object]]
     "missing": ("FA008", lambda state: state.pop("projection.scale")),
     "extra": ("FA008", lambda state: state.update(another=torch.zeros(1))),
     "shape": ("FA008", lambda state: state.update({"projection.mean": torch.zeros(4, 8)})),
-    "dtype": ("FA008", lambda state: state.update({"projection.mean": torch.zeros(32, dtype=torch.float64)})),
+    "dtype": ("FA008", lambda state: state.update({"projection.mean": state["projection.mean"].double()})),
 }
 
 
-@pytest.mark.usefixtures("paths")
 @pytest.mark.parametrize("damage", TENSOR_DAMAGE)
-def test_damaged_tensors_are_found_by_the_deep_check(directory, granularity, damage):
+def test_damaged_tensors_are_found_by_the_deep_check(paths, directory, damage):
     code, change = TENSOR_DAMAGE[damage]
-    metadata = metadata_of(granularity, 0, keys_of(granularity, 0)[0])
-    state = state_of(metadata, 7)
+    metadata, state = load_checkpoint(paths[0])
     change(state)
-    write_checkpoint(directory / metadata.name.filename, metadata, state)
+    write_checkpoint(paths[0], metadata, state)
     (finding,) = verify([directory], deep=True).findings
     assert finding.code == code
     assert finding.tensor is not None
