@@ -1,9 +1,11 @@
 """Lets the tests of this folder share the checkpoints that they make."""
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -16,19 +18,23 @@ def trained(tmp_path_factory):
 
     from feda2v_cli.cli.main import app
 
-    root = tmp_path_factory.mktemp("trained")
-    done: set[str] = set()
+    # The workers of one test run share what one of them has trained.
+    shared = tmp_path_factory.getbasetemp()
+    root = (shared.parent if os.environ.get("PYTEST_XDIST_WORKER") else shared) / "trained"
+    root.mkdir(exist_ok=True)
 
     def train(granularity: str) -> Path:
         directory = root / granularity
-        if granularity not in done:
-            profile = root / f"{granularity}.toml"
-            profile.write_text(PROFILE_TEXT.replace("per_class", granularity))
-            words = ["train-generators", "--profile", str(profile), "--checkpoint-dir", str(directory)]
-            words += ["--rounds", "2", "--epochs", "1", "-s", f"embedding.cache={root / 'cache'}"]
-            result = CliRunner().invoke(app, [*words, "-s", f"experiment.runs={root / 'runs'}"])
-            assert result.exit_code == 0, result.output
-            done.add(granularity)
+        done = root / f"{granularity}.done"
+        with FileLock(root / "lock"):
+            if not done.exists():
+                profile = root / f"{granularity}.toml"
+                profile.write_text(PROFILE_TEXT.replace("per_class", granularity))
+                words = ["train-generators", "--profile", str(profile), "--checkpoint-dir", str(directory)]
+                words += ["--rounds", "2", "--epochs", "1", "-s", f"embedding.cache={root / 'cache'}"]
+                result = CliRunner().invoke(app, [*words, "-s", f"experiment.runs={root / 'runs'}"])
+                assert result.exit_code == 0, result.output
+                done.touch()
         return directory
 
     return train

@@ -14,7 +14,7 @@ from mutations import mutated
 
 from feda2v_cli.checkpoint.inspection import inspect
 
-FILES_EACH = 1500
+FILES_EACH = 1000
 LONGEST_SECONDS = 1.0
 ALLOWED_BYTES = 100_000_000
 
