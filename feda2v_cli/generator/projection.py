@@ -1,6 +1,6 @@
 """Whitened principal axes: few coordinates for embeddings of any length."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -9,6 +9,12 @@ from torch import Tensor
 
 #: Below this share of the largest axis' variance an axis is rounding noise, and whitening it would blow it up.
 SMALLEST_VARIANCE_SHARE = 1e-8
+
+#: Below this share of the embeddings' mean square a variance is what single precision leaves of equal clips.
+ROUNDING_SHARE = 1e-12
+
+#: Features that are computed with together, in double precision: what bounds the memory.
+FEATURES_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -52,22 +58,24 @@ class Projection:
         """
         clips = embeddings.shape[0]
         mean = embeddings.mean(0)
-        centred = embeddings - mean
-        variances, directions = torch.linalg.eigh((centred @ centred.T).double() / max(clips - 1, 1))
-        variances, directions = variances.flip(0).clamp(min=0), directions.flip(1)
-        usable = int((variances > SMALLEST_VARIANCE_SHARE * variances[0]).sum()) if variances[0] > 0 else 0
+        gram = sum(part @ part.T for part in _centred_parts(embeddings, mean))
+        assert isinstance(gram, Tensor)
+        variances, directions = torch.linalg.eigh(gram / max(clips - 1, 1))
+        variances, directions = variances.flip(0), directions.flip(1)
+        size = float(sum(part.square().sum() for part in torch.split(embeddings, FEATURES_AT_ONCE, dim=1))) / clips
+        usable = int((variances > max(SMALLEST_VARIANCE_SHARE * float(variances[0]), ROUNDING_SHARE * size)).sum())
         if clips < 2 or usable == 0:
             raise ValueError(f"{clips} clips that do not differ span no axis")
-        explained = variances.cumsum(0) / variances.sum()
-        wanted = int((explained < explained_share).sum()) + 1
+        variances = variances[:usable]
+        wanted = int((variances.cumsum(0) / variances.sum() < explained_share).sum()) + 1
         kept = min(rank, clips - 1, usable, wanted)
+        variances, directions = variances[:kept], directions[:, :kept]
         # Of an axis and its opposite, the one on which the farthest clip is positive: a rule that any machine repeats.
-        directions = directions[:, :kept]
         farthest = directions.abs().argmax(0, keepdim=True)
         directions = directions * directions.gather(0, farthest).sign()
-        norms = (variances[:kept] * (clips - 1)).sqrt()
-        axes = (directions / norms).T.to(embeddings.dtype) @ centred
-        return cls(mean, variances[:kept].sqrt().to(embeddings.dtype), axes)
+        weights = (directions / (variances * (clips - 1)).sqrt()).T  # [rank, clips]
+        axes = torch.cat([(weights @ part).float() for part in _centred_parts(embeddings, mean)], dim=1)
+        return cls(mean, variances.sqrt().float(), axes)
 
     @classmethod
     def none(cls, embeddings: Tensor) -> Self:
@@ -99,3 +107,9 @@ class Projection:
     def from_state(cls, state: Mapping[str, Tensor]) -> Self:
         """The projection that gave `state`."""
         return cls(state["projection.mean"], state["projection.scale"], state.get("projection.axes"))
+
+
+def _centred_parts(embeddings: Tensor, mean: Tensor) -> Iterator[Tensor]:
+    """Embeddings around their mean, some features at a time, in double precision: a Gram matrix squares all errors."""
+    for part, own in zip(torch.split(embeddings, FEATURES_AT_ONCE, dim=1), torch.split(mean, FEATURES_AT_ONCE), strict=True):
+        yield part.double() - own.double()

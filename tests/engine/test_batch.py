@@ -1,0 +1,42 @@
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feda2v_cli.engine.batch import draw_epoch, steps_per_epoch
+from feda2v_cli.engine.stream import stream
+
+SIZES = st.lists(st.integers(17, 32), min_size=1, max_size=4)
+
+
+def epoch(sizes: list[int], first: int = 0, noise: int = 3):
+    streams = [stream(0, first + model) for model in range(len(sizes))]
+    return draw_epoch(streams, sizes, [noise] * len(sizes), steps=2)
+
+
+@given(SIZES)
+def test_every_item_is_seen_once_an_epoch(sizes: list[int]) -> None:
+    drawn = epoch(sizes)
+    for model, size in enumerate(sizes):
+        seen = drawn.index[:, model][drawn.mask[:, model] == 1]
+        assert sorted(seen.tolist()) == list(range(size))
+
+
+@given(SIZES)
+def test_the_batches_of_a_model_differ_by_one_item_at_most(sizes: list[int]) -> None:
+    counts = epoch(sizes).mask.sum(2)
+    assert (counts.max(0).values - counts.min(0).values).max() <= 1
+
+
+@given(SIZES)
+def test_what_a_model_sees_does_not_depend_on_its_neighbours(sizes: list[int]) -> None:
+    together = epoch(sizes)
+    for model, size in enumerate(sizes):
+        alone = epoch([size], first=model)
+        width = alone.index.shape[2]
+        assert torch.equal(together.index[:, model, :width], alone.index[:, 0])
+        assert torch.equal(together.mask[:, model, :width], alone.mask[:, 0])
+        assert torch.equal(together.noise[:, model, :width], alone.noise[:, 0])
+
+
+def test_items_that_do_not_fill_the_last_batch_take_a_step_more() -> None:
+    assert [steps_per_epoch(items, 16) for items in (1, 16, 17, 32, 33)] == [1, 1, 2, 2, 3]
