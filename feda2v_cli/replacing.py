@@ -12,10 +12,13 @@ _RANDOM_BYTES = 4
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
     """A file to write and read; at the end it takes the place of `path`, and whatever goes wrong, it is gone.
 
-    The content is synced before it gets its name, and the directory after: a power cut leaves the old file or the new.
+    Args:
+        path: the file; its directory is there.
+        durable: whether the content is synced before it gets its name, and the directory after, so that a power cut
+            too leaves the old file or the new. What can be made again needs no syncing.
 
     Raises:
         OSError: the file cannot be written.
@@ -25,14 +28,16 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     try:
         with open(descriptor, "w+b", buffering=1 << 20) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
         raise
-    _sync_directory(path.parent)
+    if durable:
+        _sync_directory(path.parent)
 
 
 def is_leftover(filename: str) -> bool:

@@ -9,7 +9,7 @@ from feda2v_cli.checkpoint.earlier import EarlierCheckpoint
 from feda2v_cli.checkpoint.inspection import look
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.checkpoint.name import SUFFIX, GeneratorName, parse_name
-from feda2v_cli.checkpoint.writing import is_leftover
+from feda2v_cli.replacing import is_leftover
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.checkpoint.opening import OpenFile, opened
 from feda2v_cli.checkpoint.seal import SEAL_BYTES, digest, seal
 from feda2v_cli.checkpoint.tensors import not_finite
-from feda2v_cli.checkpoint.writing import replacing
 from feda2v_cli.errors import FailedError
+from feda2v_cli.replacing import replacing
 
 if TYPE_CHECKING:
     from torch import Tensor

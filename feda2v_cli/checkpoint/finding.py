@@ -8,8 +8,8 @@ from typing import Any, Literal, Self
 from feda2v_cli.checkpoint.codes import CODES
 from feda2v_cli.checkpoint.name import SUFFIX
 from feda2v_cli.checkpoint.printable import printable
-from feda2v_cli.checkpoint.writing import is_leftover
 from feda2v_cli.errors import FailedError
+from feda2v_cli.replacing import is_leftover
 
 #: Findings that an error names beside the first.
 _MOST_DETAILS = 10

@@ -12,7 +12,7 @@ from feda2v_cli.checkpoint.finding import Finding, FindingsError, most_serious_f
 from feda2v_cli.checkpoint.inspection import Inspection, inspect
 from feda2v_cli.checkpoint.matching import findings_of_sets
 from feda2v_cli.checkpoint.remedy import Remedies
-from feda2v_cli.checkpoint.writing import is_leftover
+from feda2v_cli.replacing import is_leftover
 
 #: Where generators lie when nobody says otherwise.
 DEFAULT_ROOT = Path("checkpoints")

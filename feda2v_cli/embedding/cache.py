@@ -3,8 +3,6 @@
 import errno
 import hashlib
 import json
-import os
-import tempfile
 from io import BytesIO
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import numpy.typing as npt
 
 from feda2v_cli.embedding.encoder import Encoder
 from feda2v_cli.errors import FailedError
+from feda2v_cli.replacing import replacing
 
 Embedding = npt.NDArray[np.float32]
 
@@ -78,8 +77,8 @@ class EmbeddingCache:
         try:
             if not (self.directory / "encoder.json").exists():
                 text = json.dumps(self._identity, indent=2, sort_keys=True) + "\n"
-                _write_whole(self.directory / "encoder.json", text.encode())
-            _write_whole(self.path_of(content_hash), _npy(embedding))
+                _write(self.directory / "encoder.json", text.encode())
+            _write(self.path_of(content_hash), _npy(embedding))
         except OSError as error:
             state = "is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "cannot be written to"
             raise FailedError(
@@ -104,14 +103,7 @@ def _npy(embedding: Embedding) -> bytes:
     return buffer.getvalue()
 
 
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write a file that appears under its name only when it is whole."""
+def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(path, durable=False) as file:
+        file.write(content)

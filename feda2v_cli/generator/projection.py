@@ -111,5 +111,7 @@ class Projection:
 
 def _centred_parts(embeddings: Tensor, mean: Tensor) -> Iterator[Tensor]:
     """Embeddings around their mean, some features at a time, in double precision: a Gram matrix squares all errors."""
-    for part, own in zip(torch.split(embeddings, FEATURES_AT_ONCE, dim=1), torch.split(mean, FEATURES_AT_ONCE), strict=True):
+    for part, own in zip(
+        torch.split(embeddings, FEATURES_AT_ONCE, dim=1), torch.split(mean, FEATURES_AT_ONCE), strict=True
+    ):
         yield part.double() - own.double()

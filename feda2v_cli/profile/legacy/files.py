@@ -1,12 +1,11 @@
 """Which file becomes which, and how it is written."""
 
-import contextlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from feda2v_cli.errors import FailedError, MissingError, OverwriteError, UsageError
+from feda2v_cli.replacing import replacing
 
 
 @dataclass(frozen=True)
@@ -61,17 +60,11 @@ def save(text: str, path: Path) -> None:
     Raises:
         FailedError: it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with replacing(path) as file:
+            file.write(text.encode())
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
         raise FailedError(f"{path} cannot be written — {error.strerror}") from error
 
 
