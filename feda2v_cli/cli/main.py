@@ -1,5 +1,6 @@
 """The `feda2v` command: which commands there are, and how every one of them ends."""
 
+import signal
 import sys
 from typing import Annotated
 
@@ -41,5 +42,6 @@ def _root(
 
 def run() -> None:
     """Run the command line of this process and exit with the code that CLI.md promises."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: a run ends cleanly
     with exit_on_misuse(sys.argv[1:]):
         sys.exit(app(standalone_mode=False))
