@@ -9,7 +9,7 @@ comment of the archive          SHA-256 of every byte before it: the seal
 import errno
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -46,23 +46,43 @@ def write_checkpoint(path: Path, metadata: GeneratorMetadata, state: Mapping[str
         FailedError: the file cannot be written: no space, no permission. An older file is still there.
         ValueError: the file's name and the metadata disagree.
     """
-    import torch
-
     path = Path(path)
     if path.name != metadata.name.filename:
         raise ValueError(f"the file is to be called {path.name}, its metadata demand {metadata.name.filename}")
-    tensors = {name: _own(tensor) for name, tensor in state.items()}
+    tensors = {name: own(tensor) for name, tensor in state.items()}
     content = {"metadata": metadata.to_dict(), "generator_state_dict": tensors}
+    return write_sealed(path, content, lambda digests: header_text(metadata, digests))
+
+
+def write_sealed(
+    path: Path, content: Mapping[str, Mapping[str, object]], header: Callable[[dict[str, str]], bytes]
+) -> int:
+    """Write a dict of plain values and tensors with a header and a seal, whole or not at all.
+
+    Args:
+        path: the file.
+        content: what `torch.save` writes.
+        header: from the SHA-256 of every record to what the metadata record holds.
+
+    Returns:
+        Bytes of the file.
+
+    Raises:
+        FailedError: the file cannot be written: no space, no permission. An older file is still there.
+    """
+    import torch
+
     try:
         with replacing(path) as file:
             torch.save(content, file)
-            _append_metadata(file, metadata)
+            _append_metadata(file, header)
             return _seal(file)
     except (OSError, RuntimeError) as error:
         cause = _cause(error)
         if not isinstance(cause, OSError):
             raise cause from None
-        needed = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+        tensors = (value for part in content.values() for value in part.values() if isinstance(value, torch.Tensor))
+        needed = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
         raise FailedError(
             f"{path} cannot be written — {cause.strerror}",
             [f"it needs {needed} bytes; what was there before is as it was"],
@@ -120,13 +140,13 @@ def load_content(path: Path) -> tuple[Content, dict[str, "Tensor"]]:
     return content, loaded["generator_state_dict"]
 
 
-def _own(tensor: "Tensor") -> "Tensor":
+def own(tensor: "Tensor") -> "Tensor":
     """The tensor on the CPU, with storage of its own and no other element in it."""
     plain = tensor.detach().cpu().contiguous()
     return plain if plain.untyped_storage().nbytes() == plain.numel() * plain.element_size() else plain.clone()
 
 
-def _append_metadata(file: BinaryIO, metadata: GeneratorMetadata) -> None:
+def _append_metadata(file: BinaryIO, header: Callable[[dict[str, str]], bytes]) -> None:
     file.flush()
     archive = _archive_in(file)
     digests = {
@@ -136,7 +156,7 @@ def _append_metadata(file: BinaryIO, metadata: GeneratorMetadata) -> None:
     with zipfile.ZipFile(file, "a", zipfile.ZIP_STORED) as appended:
         # A fixed date: the same content is the same bytes.
         member = zipfile.ZipInfo(f"{archive.root}/{METADATA_RECORD}", (1980, 1, 1, 0, 0, 0))
-        appended.writestr(member, header_text(metadata, digests))
+        appended.writestr(member, header(digests))
         appended.comment = seal("")
 
 

@@ -13,9 +13,12 @@ from feda2v_cli.run.event import (
     CheckpointSaved,
     ClipsEmbedded,
     EpochEnded,
+    Evaluated,
     Event,
+    FederationRoundEnded,
     Noted,
     RoundEnded,
+    RoundSkipped,
     RunResumed,
     RunStarted,
     StackNarrowed,
@@ -24,6 +27,8 @@ from feda2v_cli.run.event import (
 
 #: Without animation, embedding is reported at most so often.
 SECONDS_BETWEEN_LINES = 10.0
+#: More nodes than this make no readable line.
+MOST_NODES_SHOWN = 15
 
 
 class Progress:
@@ -86,8 +91,34 @@ class Progress:
                     self._say(text)
                 else:
                     self._speaker.detail(text)
+            case FederationRoundEnded():
+                self._show_round(event)
+            case RoundSkipped(federation, round_number, present, quorum):
+                self._speaker.warn(
+                    f"{federation} round {round_number} is skipped: {len(present)} nodes answered, quorum {quorum}"
+                )
+            case Evaluated():
+                self._show_evaluation(event)
             case CheckpointSaved(path, _):
                 self._speaker.detail(f"saved {path}")
+
+    def _show_round(self, ended: FederationRoundEnded) -> None:
+        self._move(ended, f"{ended.federation} round {ended.round}", ended.round, ended.rounds, "rounds/s")
+        loss = ", ".join(f"{space} {value:.3f}" for space, value in ended.loss.items())
+        failed = f", {len(ended.failed)} nodes failed" if ended.failed else ""
+        self._speaker.detail(
+            f"{ended.federation} round {ended.round} of {ended.rounds}: loss {loss}{failed} in {ended.seconds:.1f} s"
+        )
+
+    def _show_evaluation(self, evaluated: Evaluated) -> None:
+        nodes = " ".join("-" if value is None else f"{value:.2f}" for value in evaluated.node_accuracy.values())
+        loss = ", ".join(f"{space} {value:.3f}" for space, value in evaluated.loss.items())
+        name = "" if evaluated.federation == "chosen" else f"{evaluated.federation}: "
+        by_node = f" (by node {nodes})" if len(evaluated.node_accuracy) <= MOST_NODES_SHOWN else ""
+        self._say(
+            f"{name}round {evaluated.round} of {evaluated.rounds}: accuracy {evaluated.accuracy:.3f}{by_node}, "
+            f"loss {loss}"
+        )
 
     def _move(self, event: Event, text: str, done: int, total: int, unit: str) -> None:
         if self._plain:

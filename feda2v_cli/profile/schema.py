@@ -140,7 +140,7 @@ class SyntheticSection(Section):
     use: Annotated[tuple[Literal["local", "server", "kd"], ...], AfterValidator(_unique)] = Field(
         ("local",), description="local: in the nodes' training; server: after aggregation; kd: in distillation"
     )
-    refresh: Literal["once", "round"] = Field("once", description="samples are drawn once a run, or every round")
+    refresh: Literal["once", "round"] = Field("round", description="samples are drawn once a run, or every round")
 
 
 class AdapterSection(Section):
@@ -151,10 +151,11 @@ class AdapterSection(Section):
     )
     targets: StrictStr = Field("codes", description="codes (built in), or the path of a dictionary file")
     shapes: Literal["small", "flux", "sd"] = Field("small", description="shapes of the target spaces")
-    hidden: PositiveInt = Field(256, description="width of the hidden layers")
+    hidden: PositiveInt = Field(64, description="width of the hidden layers")
     batch_size: PositiveInt = Field(16, description="clips and samples a step")
-    clip_learning_rate: PositiveFloat = Field(1e-3, description="AdamW, target space clip")
-    t5_learning_rate: PositiveFloat = Field(1e-3, description="AdamW, target space t5")
+    clip_learning_rate: PositiveFloat = Field(3e-3, description="AdamW, target space clip")
+    t5_learning_rate: PositiveFloat = Field(3e-3, description="AdamW, target space t5")
+    schedule: Literal["cosine", "constant"] = Field("cosine", description="of the learning rates, over the rounds")
     weight_decay: NonNegativeFloat = Field(1e-4, description="AdamW")
     clip_norm: PositiveFloat = Field(1.0, description="largest norm of an adapter's gradient")
 
@@ -183,7 +184,9 @@ class FederationSection(Section):
     dropout: Share = Field(0.0, description="share of the chosen nodes that fail in a round (simulated)")
     quorum: PositiveInt = Field(1, description="fewest nodes that make a round count")
     proximal: NonNegativeFloat = Field(0.01, description="fedprox: weight of the proximal term")
-    server_learning_rate: PositiveFloat = Field(1.0, description="fedavgm, fedadam, fedyogi")
+    server_learning_rate: PositiveFloat | None = Field(
+        None, description="unset: 1.0 for fedavgm, 0.01 for fedadam and fedyogi"
+    )
     server_momentum: Share = Field(0.9, description="fedavgm")
     trim: Annotated[StrictFloat, Field(ge=0, lt=0.5)] = Field(0.2, description="trimmed_mean: share cut at each end")
     server_epochs: PositiveInt = Field(3, description="kd, and synthetic.use server: epochs on the server a round")

@@ -110,3 +110,53 @@ class CheckpointSaved(Event):
 
     path: str
     bytes: int
+
+
+@dataclass(frozen=True)
+class FederationRoundEnded(Event):
+    """Nodes and server have finished a round.
+
+    Attributes:
+        federation: which of the run's federations; the profile's is `chosen`.
+        present: ids of the nodes that took part.
+        failed: ids of the nodes that were asked and did not answer.
+        steps: optimiser steps of all nodes together.
+        loss: mean of the nodes' losses, by target space.
+    """
+
+    federation: str
+    round: int
+    rounds: int
+    present: list[int]
+    failed: list[int]
+    steps: int
+    seconds: float
+    loss: dict[str, float]
+
+
+@dataclass(frozen=True)
+class RoundSkipped(Event):
+    """Too few nodes answered in a round: nothing has changed."""
+
+    federation: str
+    round: int
+    present: list[int]
+    quorum: int
+
+
+@dataclass(frozen=True)
+class Evaluated(Event):
+    """The adapters were asked for the classes of the clips that are held out.
+
+    Attributes:
+        accuracy: retrieval accuracy over all classes.
+        node_accuracy: the same for the clips of each node.
+        loss: on these clips, by target space.
+    """
+
+    federation: str
+    round: int
+    rounds: int
+    accuracy: float
+    node_accuracy: dict[str, float | None]
+    loss: dict[str, float]

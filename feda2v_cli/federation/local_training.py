@@ -1,0 +1,189 @@
+"""What the nodes do in a round: they train the server's adapters on what they have, stack by stack."""
+
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from feda2v_cli.engine.batch import steps_per_epoch
+from feda2v_cli.engine.plan import Cost, is_out_of_memory, stacks
+from feda2v_cli.engine.stack import Stack
+from feda2v_cli.engine.train import Loss, ModelData, Optimiser, Trainer
+from feda2v_cli.errors import FailedError
+from feda2v_cli.federation.pool import Pool
+from feda2v_cli.federation.space import Space
+
+
+@dataclass(frozen=True)
+class Task:
+    """One adapter that a node trains in a round.
+
+    Attributes:
+        node: id of the node.
+        items: what it trains on, as places in the pool, [items].
+        learning_rate: of this node and space.
+    """
+
+    node: int
+    items: Tensor
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Adapters that were trained together.
+
+    Attributes:
+        nodes: ids of their nodes.
+        rows: their parameters, [nodes, row], on the device.
+        losses: mean of the last epoch, scaled squared error, [nodes].
+        steps: optimiser steps that each has taken.
+    """
+
+    nodes: tuple[int, ...]
+    rows: Tensor
+    losses: Tensor
+    steps: int
+
+
+@dataclass(frozen=True)
+class LocalTraining:
+    """How nodes train.
+
+    Attributes:
+        batch_size: items a step.
+        weight_decay: of AdamW.
+        clip_norm: largest norm of an adapter's gradient.
+        epochs: of a round.
+        proximal: weight of the proximal term (Li et al., Federated Optimization in Heterogeneous Networks, 2020).
+        budget: bytes that a stack may take.
+        device: where training happens.
+        seed: of the run.
+    """
+
+    batch_size: int
+    weight_decay: float
+    clip_norm: float
+    epochs: int
+    proximal: float
+    budget: int
+    device: torch.device
+    seed: int
+
+    def train(
+        self,
+        space: Space,
+        pool: Pool,
+        tasks: Sequence[Task],
+        start_of: Callable[[Sequence[int]], Tensor],
+        round_number: int,
+        on_narrowed: Callable[[int, int], None],
+    ) -> Iterator[Trained]:
+        """Train one adapter for every task, as many at once as memory holds. The optimiser starts anew every round.
+
+        Args:
+            space: its adapter and targets.
+            pool: what the tasks' items mean.
+            tasks: one a node.
+            start_of: the parameters that some nodes start from, [nodes, row] or [row] for one and the same.
+            round_number: from 1; part of the random streams.
+            on_narrowed: is told when memory ran out, how many were trained at once and how many will be.
+
+        Yields:
+            Stacks, each only as long as it is looked at, so that memory holds one of them.
+
+        Raises:
+            FailedError: memory does not suffice for one adapter.
+        """
+        tokens = pool.embeddings.shape[1]
+        todo = stacks(tasks, self._like, lambda task: self.cost(space, tokens, len(task.items)).bytes, self.budget)
+        while todo:
+            group = todo.pop(0)
+            try:
+                trained = self._train(space, pool, group, start_of, round_number)
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                if len(group) == 1:
+                    raise FailedError(
+                        f"memory ran out while the adapter of node {group[0].node} to {space.name} was trained, alone",
+                        hint="make it smaller: --set adapter.hidden=32",
+                    ) from error
+                trained = None
+            if trained is not None:
+                yield trained
+                continue
+            # Out of the except block, so that the traceback no longer holds the stack's tensors.
+            gc.collect()
+            half = -(-len(group) // 2)
+            on_narrowed(len(group), half)
+            todo = [group[:half], group[half:], *todo]
+
+    def cost(self, space: Space, tokens: int, items: int) -> Cost:
+        """What one adapter needs in memory while it trains on so many items."""
+        hidden, outputs = space.adapter.query.shape[1], space.adapter.query.shape[0]
+        dim = space.adapter.input.in_features
+        return Cost(
+            weights=sum(torch.Size(shape).numel() for shape in space.shapes.values()),
+            activations=tokens * (2 * dim + 6 * hidden) + outputs * (6 * hidden + 4 * space.adapter.target[-1]),
+            data=2 * items,
+            batch=min(self.batch_size, items),
+        )
+
+    def _like(self, task: Task) -> tuple[int, float]:
+        return steps_per_epoch(len(task.items), self.batch_size), task.learning_rate
+
+    def _train(
+        self,
+        space: Space,
+        pool: Pool,
+        group: Sequence[Task],
+        start_of: Callable[[Sequence[int]], Tensor],
+        round_number: int,
+    ) -> Trained:
+        nodes = tuple(task.node for task in group)
+        starts = start_of(nodes).to(self.device)
+        stack = Stack(space.shapes, starts.expand(len(group), -1).clone())
+        trainer = Trainer(
+            stack,
+            [ModelData((space.name, task.node), {"item": task.items}) for task in group],
+            adapter_loss(space, pool, self.proximal, starts),
+            Optimiser(self.batch_size, group[0].learning_rate, self.weight_decay, self.clip_norm),
+            self.seed,
+        )
+        losses = trainer.train_round(round_number, round_number, self.epochs)
+        steps = self.epochs * steps_per_epoch(len(group[0].items), self.batch_size)
+        return Trained(nodes, stack.weights, losses["error"], steps)
+
+
+def adapter_loss(space: Space, pool: Pool, proximal: float = 0.0, anchor: Tensor | None = None) -> Loss:
+    """The mean squared error between each item's output and the target of its own class.
+
+    Args:
+        space: the adapter and the targets.
+        pool: the items.
+        proximal: weight of the squared distance to the anchor.
+        anchor: parameters that the proximal term holds on to, [row].
+
+    Returns:
+        A loss on items `item` [items], places in the pool.
+    """
+
+    def loss(
+        parameters: Mapping[str, Tensor],
+        batch: Mapping[str, Tensor],
+        noise: Tensor,  # noqa: ARG001 - none is drawn
+        progress: Tensor,  # noqa: ARG001 - every round is like the first
+    ) -> dict[str, Tensor]:
+        item = batch["item"]
+        output = functional_call(space.adapter, dict(parameters), (pool.embeddings[item],))
+        error = (output - space.targets[pool.labels[item]]).square().flatten(1).mean(1)
+        if not proximal or anchor is None:
+            return {"loss": error, "error": error}
+        row = torch.cat([value.reshape(-1) for value in parameters.values()])
+        return {"loss": error + 0.5 * proximal * (row - anchor[: len(row)]).square().sum(), "error": error}
+
+    return loss

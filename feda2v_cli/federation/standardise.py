@@ -1,0 +1,65 @@
+"""Standardising embeddings with figures that every node may know: sums over the federation, and no clip.
+
+Each node gives the number of its tokens and, for each dimension, their sum and their sum of squares. Nothing else
+leaves it. (With very few clips even sums say much of them; secure aggregation, Bonawitz et al., 2017, would hide each
+node's behind the total, and is not done here.)
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+#: A dimension that varies less than this share of the mean deviation is left as it is: it would be blown-up noise.
+_SMALLEST_SHARE = 1e-4
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What one node tells of its embeddings.
+
+    Attributes:
+        count: tokens of all its clips.
+        total: sum over them, float64 [dim].
+        squares: sum of their squares, float64 [dim].
+    """
+
+    count: int
+    total: Tensor
+    squares: Tensor
+
+    @classmethod
+    def of(cls, embeddings: Tensor) -> Self:
+        """The sums of embeddings [clips, tokens, dim]."""
+        tokens = embeddings.flatten(0, 1).double()
+        return cls(tokens.shape[0], tokens.sum(0), tokens.square().sum(0))
+
+
+@dataclass(frozen=True)
+class Standardisation:
+    """Mean and deviation of each dimension over the federation's clips that train.
+
+    Attributes:
+        mean: [dim].
+        scale: [dim], above zero.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    @classmethod
+    def of(cls, nodes: Iterable[Sums]) -> Self:
+        """The figures of a federation, from what its nodes tell."""
+        sums = list(nodes)
+        count = sum(node.count for node in sums)
+        mean = torch.stack([node.total for node in sums]).sum(0) / count
+        variance = torch.stack([node.squares for node in sums]).sum(0) / count - mean.square()
+        deviation = variance.clamp(min=0).sqrt()
+        usable = deviation > _SMALLEST_SHARE * deviation.mean()
+        return cls(mean.float(), torch.where(usable, deviation, 1.0).float())
+
+    def __call__(self, embeddings: Tensor) -> Tensor:
+        """Embeddings [clips, tokens, dim] with mean 0 and deviation 1 in each dimension."""
+        return (embeddings - self.mean) / self.scale

@@ -1,0 +1,1 @@
+"""Strategies: how the nodes' adapters become the server's."""

@@ -1,0 +1,73 @@
+"""Which strategies there are. Each is a few parts put together."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from feda2v_cli.federation.pool import Node
+from feda2v_cli.federation.strategy.mean import Aggregate, Mean
+from feda2v_cli.federation.strategy.robust import Median, TrimmedMean
+from feda2v_cli.federation.strategy.server_optimiser import ADAPTIVITY, BETAS, Yogi
+from feda2v_cli.federation.strategy.weight import by_class, by_clips
+from feda2v_cli.profile.schema import FederationSection
+
+#: Step of the server when the profile does not say: FedAdam's and FedYogi's is a distance a parameter moves.
+DEFAULT_LEARNING_RATES = {"fedavgm": 1.0, "fedadam": 1e-2, "fedyogi": 1e-2}
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """How the nodes' adapters become the server's.
+
+    Attributes:
+        name: as the profile has it.
+        aggregate: makes what becomes one adapter of many.
+        weights: what each node counts, [nodes].
+        optimiser: moves the server's adapter; None puts the aggregate in its place.
+        proximal: weight of the proximal term in the nodes' training.
+        exchanges: whether nodes and server exchange adapters at all.
+        distils: whether the server learns from the nodes' outputs and not from their parameters.
+        is_central: whether all clips lie in one place, as no federation allows.
+    """
+
+    name: str
+    aggregate: Callable[[], Aggregate] = Mean
+    weights: Callable[[Sequence[Node]], Tensor] = by_clips
+    optimiser: Callable[[list[Tensor]], Optimizer] | None = None
+    proximal: float = 0.0
+    exchanges: bool = True
+    distils: bool = False
+    is_central: bool = False
+
+
+def make_strategy(section: FederationSection) -> Strategy:
+    """The strategy that a profile names."""
+    name = section.strategy
+    rate = section.server_learning_rate or DEFAULT_LEARNING_RATES.get(name, 1.0)
+    momentum = section.server_momentum
+    match name:
+        case "fedprox":
+            return Strategy(name, proximal=section.proximal)
+        case "fedavgm":
+            # Damped, so that a step is a mean of updates and not their sum (Hsu et al., 2019, with the rate in it).
+            return Strategy(name, optimiser=lambda row: torch.optim.SGD(row, rate, momentum, dampening=momentum))
+        case "fedadam":
+            return Strategy(name, optimiser=lambda row: torch.optim.Adam(row, rate, BETAS, ADAPTIVITY))
+        case "fedyogi":
+            return Strategy(name, optimiser=lambda row: Yogi(row, rate))
+        case "median":
+            return Strategy(name, aggregate=Median)
+        case "trimmed_mean":
+            return Strategy(name, aggregate=lambda: TrimmedMean(section.trim))
+        case "per_class_average":
+            return Strategy(name, weights=by_class)
+        case "kd":
+            return Strategy(name, distils=True)
+        case "none":
+            return Strategy(name, exchanges=False)
+        case "central":
+            return Strategy(name, is_central=True)
+    return Strategy(name)

@@ -1,0 +1,110 @@
+"""Synthetic samples: what other nodes' generators make in place of the clips that may not move."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from feda2v_cli.engine.stream import stream
+from feda2v_cli.generator.generator import Generator
+
+
+@dataclass(frozen=True)
+class Maker:
+    """A generator of a node.
+
+    Attributes:
+        node: whose clips trained it.
+        key: its generator key.
+        generator: draws labelled samples.
+    """
+
+    node: int
+    key: str | None
+    generator: Generator
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Labelled samples.
+
+    Attributes:
+        embeddings: in the encoder's own units, [samples, tokens, dim].
+        labels: index of each one's class, [samples].
+        nodes: node whose generator made each, [samples].
+    """
+
+    embeddings: Tensor
+    labels: Tensor
+    nodes: Tensor
+
+    def for_node(self, node: int | None, per_class: int) -> Tensor:
+        """Places of the samples that a node may use, [at most classes × per_class], the same number for each class.
+
+        Args:
+            node: the node; None for the server, which has no generator of its own.
+            per_class: most samples of a class.
+        """
+        others = self.nodes != (-1 if node is None else node)
+        # Samples of a class stand in the order in which they are dealt: the first ones that are others' count.
+        rank = torch.zeros_like(self.labels)
+        for label in sorted(set(self.labels.tolist())):
+            of_class = others & (self.labels == label)
+            rank[of_class] = torch.arange(int(of_class.sum()))
+        return (others & (rank < per_class)).nonzero().flatten()
+
+
+def draw_samples(
+    makers: Sequence[Maker], classes: Sequence[str], per_class: int, seed: int, round_number: int
+) -> Samples:
+    """Draw so many samples of each class that every node finds `per_class` that others have made, if others make it.
+
+    Where several nodes' generators make a class, each gives a part. What a generator draws depends on the seed, the
+    round, the generator and how much it is asked for.
+
+    Args:
+        makers: generators of all nodes, at least one.
+        classes: of the federation.
+        per_class: samples of a class that a node gets.
+        seed: of the run.
+        round_number: 0 for samples that last a whole run.
+    """
+    wanted: defaultdict[int, dict[str, int]] = defaultdict(dict)  # samples by maker and class
+    order: list[tuple[int, str, int]] = []
+    for name in classes:
+        for place, count in _shares(makers, name, per_class, seed, round_number).items():
+            wanted[place][name] = count
+    drawn: dict[tuple[int, str], Tensor] = {}
+    for place, counts in wanted.items():
+        maker = makers[place]
+        labels = [name for name, count in counts.items() for _ in range(count)]
+        random = stream(seed, "synthetic", maker.node, maker.key, round_number)
+        samples = maker.generator.sample(labels, random.initial_seed())
+        for name, part in zip(counts, torch.split(samples, list(counts.values())), strict=True):
+            drawn[place, name] = part
+    for name in classes:
+        places = [place for place in wanted if name in wanted[place]]
+        # Dealt in turn, so that the first samples of a class come from as many nodes as there are.
+        for turn in range(max((wanted[place][name] for place in places), default=0)):
+            order += [(place, name, turn) for place in places if turn < wanted[place][name]]
+    return Samples(
+        torch.stack([drawn[place, name][turn] for place, name, turn in order]),
+        torch.tensor([classes.index(name) for _, name, _ in order]),
+        torch.tensor([makers[place].node for place, _, _ in order]),
+    )
+
+
+def _shares(makers: Sequence[Maker], name: str, per_class: int, seed: int, round_number: int) -> dict[int, int]:
+    """How many samples of a class each generator gives, by its place; few generators a round where many could."""
+    able = [place for place, maker in enumerate(makers) if name in maker.generator.classes]
+    if not able or not per_class:
+        return {}
+    nodes = sorted({makers[place].node for place in able})
+    if len(nodes) > per_class + 1:
+        order = torch.randperm(len(nodes), generator=stream(seed, "makers", name, round_number))
+        kept = {nodes[index] for index in order[: per_class + 1].tolist()}
+        able = [place for place in able if makers[place].node in kept]
+    # Whoever is left out, the others together give enough.
+    return dict.fromkeys(able, -(-per_class // max(1, len({makers[place].node for place in able}) - 1)))
