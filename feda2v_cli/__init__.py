@@ -1,3 +1,44 @@
-"""Federated learning between audio and images: generators of audio embeddings, checkpoints, federation."""
+"""Federated learning between audio and images: generators of audio embeddings, checkpoints, federation.
+
+What the commands do, as functions. Each is imported when it is first used, so that importing the package is quick.
+
+>>> import feda2v_cli
+>>> "train_generators" in dir(feda2v_cli)
+True
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from feda2v_cli.checkpoint.catalogue import catalogue as catalogue
+    from feda2v_cli.checkpoint.verify import verify as verify
+    from feda2v_cli.job.load_generators import load_generator as load_generator
+    from feda2v_cli.job.load_generators import load_generators as load_generators
+    from feda2v_cli.job.plan_generators import plan_generators as plan_generators
+    from feda2v_cli.job.train_generators import train_generators as train_generators
+    from feda2v_cli.profile.load import load_profile as load_profile
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "catalogue": "checkpoint.catalogue",
+    "load_generator": "job.load_generators",
+    "load_generators": "job.load_generators",
+    "load_profile": "profile.load",
+    "plan_generators": "job.plan_generators",
+    "train_generators": "job.train_generators",
+    "verify": "checkpoint.verify",
+}
+
+__all__ = ["__version__", *sorted(_HOMES)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -185,7 +185,11 @@ def _only(profile: Profile, node_ids: Sequence[int] | None) -> Profile:
     known = [node.id for node in profile.nodes]
     for node in node_ids:
         if node not in known:
-            raise UsageError(f"--nodes {node} — the profile has no such node", [f"it has {', '.join(map(str, known))}"])
+            raise UsageError(
+                f"--nodes {node} — the profile has no such node",
+                [f"it has {', '.join(map(str, known))}"],
+                hint=f"--nodes {','.join(map(str, known))}",
+            )
     return profile.with_nodes(tuple(node_ids))
 
 

@@ -134,10 +134,12 @@ def _validate(values: dict[str, Any], source: _Source) -> Profile:
     if problems:
         lines = _lines(problems, source)
         count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
+        in_file = any(line.startswith(f"{source.given}:") for line in lines)
+        given = shlex.quote(source.given)
         raise ProfileError(
             f"profile {source.given} has {count}",
             lines,
-            hint=f"feda2v profiles check {shlex.quote(source.given)} after mending it",
+            hint=f"feda2v profiles check {given} after mending it" if in_file else f"feda2v profiles show {given}",
         )
     return profile
 

@@ -1,0 +1,77 @@
+"""What is quick must stay quick: it never imports PyTorch."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import feda2v_cli
+
+QUICK_COMMANDS = [
+    ["--help"],
+    ["--version"],
+    ["train-generators", "--help"],
+    ["checkpoints", "ls", "--help"],
+    ["checkpoints", "ls", "."],
+    ["checkpoints", "verify", "--explain", "FA003"],
+    ["profiles", "ls"],
+    ["profiles", "show", "per_group"],
+    ["profiles", "check", "unified"],
+    ["convert-config", "--help"],
+]
+
+
+@pytest.mark.parametrize("arguments", QUICK_COMMANDS, ids=" ".join)
+def test_a_quick_command_never_imports_torch(tmp_path: Path, arguments: list[str]) -> None:
+    code = (
+        "import sys\n"
+        "from feda2v_cli.cli.main import run\n"
+        f"sys.argv = ['feda2v', *{arguments!r}]\n"
+        "try: run()\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "assert 'torch' not in sys.modules, 'torch was imported'\n"
+    )
+    completed = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert completed.returncode == 0, completed.stderr
+
+
+def test_help_imports_neither_pydantic_nor_rich() -> None:
+    code = (
+        "import sys\n"
+        "from feda2v_cli.cli.main import run\n"
+        "sys.argv = ['feda2v', '--help']\n"
+        "try: run()\n"
+        "except SystemExit: pass\n"
+        "assert not {'pydantic', 'rich', 'numpy'} & sys.modules.keys()\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_the_public_functions_are_there_and_listed() -> None:
+    for name in feda2v_cli.__all__:
+        assert getattr(feda2v_cli, name) is not None
+    assert sorted(dir(feda2v_cli)) == sorted(feda2v_cli.__all__)
+
+
+def test_an_unknown_name_of_the_package_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'train'"):
+        feda2v_cli.train  # noqa: B018
+
+
+def test_the_version_is_printed(feda2v) -> None:
+    assert feda2v("--version").stdout == f"feda2v {feda2v_cli.__version__}\n"
+
+
+def test_no_arguments_print_the_help(feda2v) -> None:
+    completed = feda2v()
+    assert completed.returncode == 2
+    assert completed.stderr.startswith("Usage: feda2v")
+
+
+@pytest.mark.parametrize("arguments", [["train"], ["checkpoints", "lst"], ["train-generators", "--epoch", "3"]])
+def test_a_word_that_is_not_known_is_answered_with_exit_2(feda2v, arguments: list[str]) -> None:
+    completed = feda2v(*arguments)
+    assert completed.returncode == 2
+    assert completed.stderr.startswith("error: no such")
+    assert "hint: feda2v" in completed.stderr
