@@ -12,6 +12,7 @@ from feda2v_cli.checkpoint.content import METADATA_RECORD, PICKLE_RECORD, read_p
 from feda2v_cli.checkpoint.defect import Corrupt, Defect
 from feda2v_cli.checkpoint.file import own, write_sealed
 from feda2v_cli.checkpoint.finding import Finding, FindingsError
+from feda2v_cli.checkpoint.kind import ADAPTER_KIND
 from feda2v_cli.checkpoint.metadata import MetadataError, NewerFormatError
 from feda2v_cli.checkpoint.opening import OpenFile, opened
 from feda2v_cli.checkpoint.seal import is_intact
@@ -20,7 +21,6 @@ from feda2v_cli.checkpoint.tensors import not_finite
 if TYPE_CHECKING:
     from torch import Tensor
 
-ADAPTER_KIND = "adapter"
 _STATE = "adapter_state_dict"
 
 
@@ -66,8 +66,7 @@ def load_adapter(path: Path) -> tuple[AdapterMetadata, dict[str, "Tensor"]]:
     try:
         with opened(path) as file:
             metadata = read_adapter(file)
-            if metadata.filename != path.name:
-                raise Defect("FA012", f"holds what belongs into {metadata.filename}: it was renamed, swapped or copied")
+            check_adapter_name(path, metadata)
             # The same descriptor, so that nobody can swap the file between check and load.
             with open(os.dup(file.descriptor), "rb") as stream:
                 stream.seek(0)
@@ -77,6 +76,16 @@ def load_adapter(path: Path) -> tuple[AdapterMetadata, dict[str, "Tensor"]]:
     except Defect as defect:
         raise FindingsError([Finding(defect.code, str(path), defect.message, defect.tensor)]) from defect
     return metadata, state
+
+
+def check_adapter_name(path: Path, metadata: AdapterMetadata) -> None:
+    """Check that a file is called what its metadata demand.
+
+    Raises:
+        Defect: it is not.
+    """
+    if metadata.filename != path.name:
+        raise Defect("FA012", f"holds what belongs into {metadata.filename}: it was renamed, swapped or copied")
 
 
 def read_adapter(file: OpenFile) -> AdapterMetadata:

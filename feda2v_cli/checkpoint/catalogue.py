@@ -4,12 +4,16 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from feda2v_cli.checkpoint.earlier import EarlierCheckpoint
 from feda2v_cli.checkpoint.inspection import look
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.checkpoint.name import SUFFIX, GeneratorName, parse_name
 from feda2v_cli.replacing import is_leftover
+
+if TYPE_CHECKING:
+    from feda2v_cli.checkpoint.adapter_metadata import AdapterMetadata
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,7 @@ class Entry:
         earlier: what it says when the earlier system wrote it.
         problem: why nothing can be read, or that the file is not called what its metadata demand.
         bytes: size of the file.
+        adapter: what it says of itself when it holds adapters.
     """
 
     path: Path
@@ -31,6 +36,7 @@ class Entry:
     earlier: EarlierCheckpoint | None
     problem: str | None
     bytes: int
+    adapter: "AdapterMetadata | None" = None
 
 
 def catalogue(paths: Iterable[Path]) -> list[Entry]:
@@ -92,7 +98,7 @@ def _is_meant(file: Path) -> bool:
 def _entry(path: Path) -> Entry:
     seen = look(path)
     problem = seen.defects[0].message if seen.defects else None
-    return Entry(path, seen.name, seen.metadata, seen.earlier, problem, seen.bytes)
+    return Entry(path, seen.name, seen.metadata, seen.earlier, problem, seen.bytes, seen.adapter)
 
 
 def _order(path: Path) -> tuple[object, ...]:

@@ -1,18 +1,22 @@
 """One file: is it sound, and is it what its name says?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from feda2v_cli.checkpoint.archive import Archive, read_archive
 from feda2v_cli.checkpoint.content import Content, check_name, is_checkpoint, read_content, read_header
 from feda2v_cli.checkpoint.defect import Corrupt, Defect
 from feda2v_cli.checkpoint.earlier import EarlierCheckpoint, check_records, read_earlier
+from feda2v_cli.checkpoint.kind import is_adapter
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.checkpoint.name import GeneratorName, parse_name
 from feda2v_cli.checkpoint.opening import OpenFile, opened
 from feda2v_cli.checkpoint.reference import TensorReference
+
+if TYPE_CHECKING:
+    from feda2v_cli.checkpoint.adapter_metadata import AdapterMetadata
 
 #: Share of the data's spread below which samples have lost its variety. A collapsed model has 0.28, a sound one 0.6.
 SMALLEST_SPREAD = 0.4
@@ -29,6 +33,7 @@ class Inspection:
         earlier: what it says when the earlier system wrote it.
         weights: what tells its weights from others, by generator; empty when they were not read.
         defects: what is wrong with it.
+        adapter: what it says when it holds adapters and no generator.
     """
 
     path: Path
@@ -37,11 +42,12 @@ class Inspection:
     earlier: EarlierCheckpoint | None = None
     weights: Mapping[str, object] = field(default_factory=dict)
     defects: tuple[Defect, ...] = ()
+    adapter: "AdapterMetadata | None" = None
 
     @property
     def name(self) -> GeneratorName | None:
-        """What the file's name says."""
-        return parse_name(self.path.name)
+        """What the file's name says of a generator."""
+        return None if self.adapter is not None else parse_name(self.path.name)
 
 
 def look(path: Path) -> Inspection:
@@ -53,6 +59,8 @@ def look(path: Path) -> Inspection:
             archive = archive_in(file)
             if archive is None or not is_checkpoint(archive):
                 return Inspection(path, size, earlier=read_earlier(file, archive))
+            if is_adapter(archive):
+                return _look_at_adapter(path, archive)
             metadata, _ = read_header(archive)
             return Inspection(path, size, metadata, defects=tuple(_disagreements(path, metadata)))
     except Defect as defect:
@@ -69,6 +77,8 @@ def inspect(path: Path) -> Inspection:
             archive = archive_in(file)
             if archive is None or not is_checkpoint(archive):
                 return _inspect_earlier(path, file, archive)
+            if is_adapter(archive):
+                return _inspect_adapter(path, file, archive)
             try:
                 content = read_content(file)
             except Defect as defect:
@@ -78,6 +88,29 @@ def inspect(path: Path) -> Inspection:
         return Inspection(path, size, defects=(defect,))
     defects = [*_disagreements(path, content.metadata), *_collapse(content.metadata)]
     return Inspection(path, size, content.metadata, None, {"": weights_of(content)}, tuple(defects))
+
+
+def _look_at_adapter(path: Path, archive: Archive) -> Inspection:
+    # Imported here: most checkpoints are generators, and what validates this metadata takes a while to import.
+    from feda2v_cli.checkpoint.adapter_file import check_adapter_name, read_adapter_header
+
+    metadata = read_adapter_header(archive)
+    try:
+        check_adapter_name(path, metadata)
+    except Defect as defect:
+        return Inspection(path, archive.file.size, defects=(defect,), adapter=metadata)
+    return Inspection(path, archive.file.size, adapter=metadata)
+
+
+def _inspect_adapter(path: Path, file: OpenFile, archive: Archive) -> Inspection:
+    from feda2v_cli.checkpoint.adapter_file import read_adapter
+
+    seen = _look_at_adapter(path, archive)
+    try:
+        read_adapter(file)
+    except Defect as defect:
+        return replace(seen, defects=(defect, *seen.defects))
+    return seen
 
 
 def archive_in(file: OpenFile) -> Archive | None:

@@ -56,6 +56,8 @@ class Remedies:
     def for_defect(self, inspection: Inspection, defect: Defect, all_files: "FilesByPath") -> str:
         """Mend what is wrong with one file."""
         path = str(inspection.path)
+        if inspection.adapter is not None:
+            return "feda2v federate --force"
         match defect.code:
             case "FA010":
                 return "feda2v checkpoints verify --explain FA010"

@@ -82,6 +82,16 @@ def _fields(entry: "Entry") -> dict[str, Any]:
             "encoder": metadata.encoder.get("name"),
             "loss": next(iter(metadata.final_losses.values()), None),
         }
+    if entry.adapter is not None:
+        fields |= {
+            "node": entry.adapter.node_id,
+            "base_name": entry.adapter.base_name,
+            "classes": entry.adapter.node_classes,
+            "round": entry.adapter.round,
+            "final": True,
+            "generator_type": "adapter",
+            "encoder": entry.adapter.encoder.get("name"),
+        }
     if earlier is not None:
         fields |= {
             "node": earlier.node,
@@ -100,7 +110,7 @@ def _listing(entries: Sequence["Entry"], width: int) -> Iterator[str]:
     """The list as text, a directory after the other; files of which little is known say why."""
     for directory, group in itertools.groupby(entries, key=lambda entry: entry.path.parent):
         together = list(group)
-        known = [_row(entry) for entry in together if entry.metadata is not None]
+        known = [_row(entry) for entry in together if entry.metadata is not None or entry.adapter is not None]
         yield printable(str(directory))
         yield from _aligned([_HEADINGS, *known], width) if known else ()
         for entry in together:
@@ -113,7 +123,8 @@ def _row(entry: "Entry") -> tuple[str, ...]:
     fields = _fields(entry)
     loss = "" if fields["loss"] is None else f"{fields['loss']:.4g}"
     end = f"{fields['round']} final" if fields["final"] else str(fields["round"])
-    words = (fields["node"], fields["key"] or "", " ".join(fields["classes"]), end, size(fields["bytes"]))
+    node = "server" if fields["node"] is None else fields["node"]
+    words = (node, fields["key"] or "", " ".join(fields["classes"]), end, size(fields["bytes"]))
     return (*map(str, words), str(fields["encoder"]), loss)
 
 

@@ -52,7 +52,7 @@ class Evaluation:
     @property
     def accuracy(self) -> float:
         """Share of all clips whose class was retrieved."""
-        return float(self.confusion.diagonal().sum() / self.confusion.sum())
+        return int(self.confusion.diagonal().sum()) / int(self.confusion.sum())
 
     @property
     def loss(self) -> dict[str, float]:
@@ -79,7 +79,7 @@ class Evaluation:
                 str(node): hits / clips if clips else None for node, (hits, clips) in self.node_hits.items()
             },
             "per_class_accuracy": {
-                name: float(row[index] / row.sum()) if row.sum() else None for index, (name, row) in enumerate(rows)
+                name: int(row[index]) / int(row.sum()) if row.sum() else None for index, (name, row) in enumerate(rows)
             },
             "loss": self.loss,
         }

@@ -71,7 +71,10 @@ def find_generators(
 
 
 def _the_one(expectation: Expectation, command: Sequence[str], root: Path) -> CheckpointSet:
-    sets = [found for found in _sets_under(root) if expectation.base_name in (None, found.base_name)]
+    there = _sets_under(root)
+    sets = [found for found in there if expectation.base_name in (None, found.base_name)]
+    if there and not sets:
+        raise FindingsError([finding for found in there for finding in _errors(found, expectation)])
     if not sets:
         raise MissingError(
             f"no generators under {root}/ — the samples of other nodes' classes come from them",
@@ -86,7 +89,7 @@ def _the_one(expectation: Expectation, command: Sequence[str], root: Path) -> Ch
         return usable[0]
     if not usable:
         raise FindingsError([finding for findings in judged.values() for finding in findings])
-    words = [word for word in command if word not in ("--json",)]
+    words = [word for word in command if word != "--json"]
     raise UsageError(
         f"{len(usable)} sets of generators under {root}/ would do: say which",
         [
@@ -105,7 +108,7 @@ def _sets_under(root: Path) -> list[CheckpointSet]:
 
 
 def _errors(found: CheckpointSet, expectation: Expectation) -> list[Finding]:
-    wanted = replace(expectation, directory=found.directory, base_name=found.base_name)
+    wanted = replace(expectation, directory=found.directory, base_name=expectation.base_name or found.base_name)
     return [finding for finding in verify([found.directory], wanted).findings if finding.is_error]
 
 

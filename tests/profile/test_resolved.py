@@ -20,6 +20,6 @@ def test_every_value_says_where_it_came_from() -> None:
     lines = resolved_toml(load_profile("unified", environment={}, settings=["generator.epochs=3"])).splitlines()
 
     assert "epochs = 3 # --set generator.epochs" in lines
-    assert "hidden = 256 # default" in lines
+    assert "hidden = 64 # default" in lines
     assert "# root is not set" in lines
     assert any(line.startswith("rounds = 10 # unified:") for line in lines)

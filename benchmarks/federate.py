@@ -1,0 +1,265 @@
+"""What samples are worth in a federation, and what a round costs beside the training itself.
+
+    python benchmarks/federate.py gap        accuracy with samples, with fedavg and in central training
+    python benchmarks/federate.py overhead   a round against a plain PyTorch loop, at 10 nodes
+    python benchmarks/federate.py growth     time and memory of a round from 10 to 1,000 nodes
+
+`gap` trains generators and federations anew for every seed: about half an hour on 2 cores with its defaults.
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import mean
+
+import torch
+from torch.nn.utils import clip_grad_norm_
+
+from feda2v_cli.engine.stack import parameters_of, row_of
+from feda2v_cli.federation.adapter import Adapter
+from feda2v_cli.federation.evaluation import HeldOut
+from feda2v_cli.federation.local_training import LocalTraining
+from feda2v_cli.federation.node_store import NodeStore
+from feda2v_cli.federation.pool import Node, Pool
+from feda2v_cli.federation.rounds import Federation
+from feda2v_cli.federation.setup import Setup
+from feda2v_cli.federation.space import Space
+from feda2v_cli.federation.standardise import Standardisation
+from feda2v_cli.job.plan_federation import plan_federation
+from feda2v_cli.job.set_up_federation import set_up_federation
+from feda2v_cli.job.train_generators import train_generators
+from feda2v_cli.profile.load import load_profile
+from feda2v_cli.profile.schema import AdapterSection, FederationSection, SyntheticSection
+from feda2v_cli.run.event import unheard
+
+GROUPS = {
+    "animals": ["dog", "rooster", "pig", "cow", "frog"],
+    "nature": ["rain", "sea_waves", "crackling_fire", "crickets", "chirping_birds"],
+    "mechanical": ["helicopter", "chainsaw", "siren", "car_horn", "engine"],
+}
+CLASSES = [name for names in GROUPS.values() for name in names]
+GRANULARITIES = ("unified", "per_class", "per_group")
+SEED_OF_DATA = 0
+
+
+def gap(arguments: argparse.Namespace) -> None:
+    print(f"{arguments.rounds} rounds, {arguments.samples} samples a class, {arguments.seeds} seeds", flush=True)
+    print(
+        "layout  granularity   seed   fedavg  samples  central   samples after 5 rounds (fedavg, central)", flush=True
+    )
+    for layout in arguments.layouts:
+        baselines: dict[int, dict[str, list[float]]] = {}
+        for granularity in arguments.granularities:
+            finals = []
+            for seed in range(arguments.seeds):
+                curves = _curves(layout, granularity, seed, arguments, baselines)
+                last = {name: curve[-1] for name, curve in curves.items()}
+                finals.append(last)
+                first = {name: curve[0] for name, curve in curves.items()}
+                print(
+                    f"{layout:7} {granularity:11} {seed:6}  {last['fedavg']:7.3f} {last['chosen']:8.3f} "
+                    f"{last['central']:8.3f}   {first['chosen']:.3f} ({first['fedavg']:.3f}, {first['central']:.3f})",
+                    flush=True,
+                )
+            fedavg, samples, central = (mean(last[name] for last in finals) for name in ("fedavg", "chosen", "central"))
+            closed = (
+                f"closes {(samples - fedavg) / (central - fedavg):.0%} of the gap"
+                if central - fedavg > 0.01
+                else f"no gap to close; samples - central = {samples - central:+.3f}"
+            )
+            print(f"{layout:7} {granularity:11}   mean  {fedavg:7.3f} {samples:8.3f} {central:8.3f}   {closed}")
+
+
+def _curves(
+    layout: str,
+    granularity: str,
+    seed: int,
+    arguments: argparse.Namespace,
+    baselines: dict[int, dict[str, list[float]]],
+) -> dict[str, list[float]]:
+    """Accuracies every five rounds, by federation."""
+    with tempfile.TemporaryDirectory() as place:
+        profile = _profile(Path(place), layout, granularity, seed, arguments)
+        train_generators(load_profile(str(profile)))
+        loaded = load_profile(str(profile), settings=["generator.granularity=auto", f"checkpoint.dir={place}/made"])
+        setup = set_up_federation(plan_federation(loaded), unheard)
+        if seed not in baselines:
+            baselines[seed] = {name: _curve(setup.baseline(name), Path(place) / name) for name in ("fedavg", "central")}
+        return baselines[seed] | {"chosen": _curve(setup, Path(place) / "chosen")}
+
+
+def _profile(place: Path, layout: str, granularity: str, seed: int, arguments: argparse.Namespace) -> Path:
+    nodes = list(GROUPS.values()) if layout == "3x5" else [[name] for name in CLASSES]
+    lines = [
+        f'[experiment]\nseed = {seed}\nruns = "{place}/runs"',
+        f'[data]\nroot = "{arguments.data_root}"' if arguments.data_root else "",
+        f'[generator]\ngranularity = "{granularity}"\n[generator.groups]',
+        *(f"{name} = {names}" for name, names in GROUPS.items()),
+        f'[checkpoint]\ndir = "{place}/made"\nevery = 0\nadapter_dir = "{place}/adapters"',
+        f"[synthetic]\nper_class = {arguments.samples if arguments.samples != 'auto' else chr(34) + 'auto' + chr(34)}",
+        f"[federation]\nrounds = {arguments.rounds}",
+        *(f"[[nodes]]\nid = {node}\nclasses = {names}" for node, names in enumerate(nodes)),
+    ]
+    path = place / "profile.toml"
+    path.write_text("\n".join(lines).replace("'", '"'), encoding="utf-8")
+    return path
+
+
+def _curve(setup: Setup, place: Path) -> list[float]:
+    federation = _federation(setup, place)
+    accuracies = []
+    for number in range(1, setup.federation.rounds + 1):
+        federation.run_round(number)
+        if number % 5 == 0:
+            accuracies.append(federation.evaluate(number).accuracy)
+    return accuracies
+
+
+def _federation(setup: Setup, place: Path) -> Federation:
+    place.mkdir(parents=True, exist_ok=True)
+    widths = {space.name: len(space.start(0)) for space in setup.spaces}
+    store = NodeStore(place, [node.id for node in setup.nodes], widths)
+    return Federation(setup, store, lambda models, width: print(f"narrowed from {models} to {width}"))
+
+
+def random_setup(nodes: int, clips: int, budget: int = 512 * 1024**2) -> Setup:
+    """A federation of random clips, without samples."""
+    random = torch.Generator().manual_seed(SEED_OF_DATA)
+    embeddings = torch.randn(nodes * clips, 4, 768, generator=random)
+    labels = torch.randint(0, len(CLASSES), (nodes * clips,), generator=random)
+    adapter = AdapterSection()
+    spaces = tuple(
+        Space.of(name, torch.randn(len(CLASSES), *shape, generator=random), 768, adapter.hidden)
+        for name, shape in {"clip": (64,), "t5": (4, 64)}.items()
+    )
+    members = []
+    for node in range(nodes):
+        places = torch.arange(node * clips, (node + 1) * clips)
+        held = dict.fromkeys(labels[places].tolist(), 1)
+        members.append(Node(node, places, held, {"clip": 3e-3, "t5": 3e-3}))
+    return Setup(
+        classes=tuple(sorted(CLASSES)),
+        spaces=spaces,
+        nodes=tuple(members),
+        clips=Pool(embeddings, labels, len(labels)),
+        held_out=HeldOut(embeddings[:100], labels[:100], ((0,),) * 100, tuple(range(nodes))),
+        standardisation=Standardisation(torch.zeros(768), torch.ones(768)),
+        makers=(),
+        federation=FederationSection(rounds=50),
+        synthetic=SyntheticSection(per_class=0),
+        adapter=adapter,
+        budget=budget,
+        device=torch.device("cpu"),
+        seed=0,
+    )
+
+
+def overhead(arguments: argparse.Namespace) -> None:
+    torch.set_num_threads(1)
+    setup = random_setup(nodes=10, clips=arguments.clips)
+    trained = 0.0
+    train = LocalTraining.train
+
+    def timed(self: LocalTraining, *given: object) -> object:
+        nonlocal trained
+        stacks = train(self, *given)  # type: ignore[arg-type]
+        while True:
+            started = time.perf_counter()
+            stack = next(stacks, None)
+            trained += time.perf_counter() - started
+            if stack is None:
+                return
+            yield stack
+
+    LocalTraining.train = timed  # type: ignore[method-assign,assignment]
+    with tempfile.TemporaryDirectory() as place:
+        federation = _federation(setup, Path(place))
+        federation.run_round(1)
+        trained, started = 0.0, time.perf_counter()
+        for number in range(2, 2 + arguments.repeat):
+            federation.run_round(number)
+            federation.evaluate(number)
+        total = (time.perf_counter() - started) / arguments.repeat
+        trained /= arguments.repeat
+    plain = mean(_plain_loop(setup) for _ in range(arguments.repeat))
+    print(f"10 nodes with {arguments.clips} clips, 3 epochs, batch 16, both spaces, one thread")
+    print(f"plain PyTorch loop        {plain:7.3f} s a round")
+    print(f"round, evaluated          {total:7.3f} s, of which local training {trained:.3f} s")
+    print(f"overhead                  {total - trained:7.3f} s, {(total - trained) / plain:.1%} of the plain loop")
+
+
+def _plain_loop(setup: Setup) -> float:
+    """Seconds of the same local training, node after node, as one writes it by hand."""
+    started = time.perf_counter()
+    for space in setup.spaces:
+        start = parameters_of(space.start(0), space.shapes)
+        for node in setup.nodes:
+            adapter = Adapter(768, setup.adapter.hidden, space.adapter.target)
+            adapter.load_state_dict(start)
+            optimiser = torch.optim.AdamW(adapter.parameters(), lr=3e-3, weight_decay=1e-4, fused=True)
+            for _ in range(setup.federation.local_epochs):
+                for batch in node.clips[torch.randperm(len(node.clips))].split(setup.adapter.batch_size):
+                    optimiser.zero_grad()
+                    output = adapter(setup.clips.embeddings[batch])
+                    loss = (output - space.targets[setup.clips.labels[batch]]).square().mean()
+                    loss.backward()
+                    clip_grad_norm_(adapter.parameters(), setup.adapter.clip_norm)
+                    optimiser.step()
+            row_of(dict(adapter.named_parameters()))
+    return time.perf_counter() - started
+
+
+def growth(arguments: argparse.Namespace) -> None:
+    print(f"4 clips a node, 3 epochs, both spaces, one thread, stacks of at most {arguments.memory} MiB")
+    print(" nodes   seconds a round   peak memory   beside the clips")
+    for nodes in arguments.nodes:
+        words = [sys.executable, __file__, "grow-one", "--nodes", str(nodes), "--memory", str(arguments.memory)]
+        print(subprocess.run(words, check=True, capture_output=True, text=True).stdout, end="", flush=True)
+
+
+def grow_one(arguments: argparse.Namespace) -> None:
+    torch.set_num_threads(1)
+    nodes = arguments.nodes[0]
+    setup = random_setup(nodes, clips=4, budget=arguments.memory * 1024**2)
+    clips = setup.clips.embeddings.nbytes / 1e6
+    with tempfile.TemporaryDirectory() as place:
+        federation = _federation(setup, Path(place))
+        federation.run_round(1)
+        started = time.perf_counter()
+        for number in (2, 3):
+            federation.run_round(number)
+        seconds = (time.perf_counter() - started) / 2
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    print(f"{nodes:6} {seconds:17.3f} {peak:10.0f} MB {peak - clips:15.0f} MB")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True)
+    of_gap = commands.add_parser("gap")
+    of_gap.add_argument("--layouts", nargs="+", default=["3x5", "15x1"], choices=["3x5", "15x1"])
+    of_gap.add_argument("--granularities", nargs="+", default=list(GRANULARITIES), choices=GRANULARITIES)
+    of_gap.add_argument("--samples", default="10", help="samples a class: a number, or auto")
+    of_gap.add_argument("--seeds", type=int, default=3)
+    of_gap.add_argument("--rounds", type=int, default=50)
+    of_gap.add_argument("--data-root", default=None)
+    of_gap.set_defaults(command=gap)
+    of_overhead = commands.add_parser("overhead")
+    of_overhead.add_argument("--clips", type=int, default=160)
+    of_overhead.add_argument("--repeat", type=int, default=5)
+    of_overhead.set_defaults(command=overhead)
+    for name, command in (("growth", growth), ("grow-one", grow_one)):
+        of_growth = commands.add_parser(name)
+        of_growth.add_argument("--nodes", type=int, nargs="+", default=[10, 100, 1000])
+        of_growth.add_argument("--memory", type=int, default=256, help="MiB")
+        of_growth.set_defaults(command=command)
+    arguments = parser.parse_args()
+    arguments.command(arguments)
+
+
+if __name__ == "__main__":
+    main()
