@@ -185,9 +185,9 @@ class FederationSection(Section):
     quorum: PositiveInt = Field(1, description="fewest nodes that make a round count")
     proximal: NonNegativeFloat = Field(0.01, description="fedprox: weight of the proximal term")
     server_learning_rate: PositiveFloat | None = Field(
-        None, description="unset: 1.0 for fedavgm, 0.01 for fedadam and fedyogi"
+        None, description="unset: 1 - server_momentum for fedavgm, 0.01 for fedadam and fedyogi"
     )
-    server_momentum: Share = Field(0.9, description="fedavgm")
+    server_momentum: Annotated[StrictFloat, Field(ge=0, lt=1)] = Field(0.9, description="fedavgm")
     trim: Annotated[StrictFloat, Field(ge=0, lt=0.5)] = Field(0.2, description="trimmed_mean: share cut at each end")
     server_epochs: PositiveInt = Field(3, description="kd, and synthetic.use server: epochs on the server a round")
 

@@ -1,5 +1,6 @@
 """Server optimisers: the mean update of a round is a gradient (Reddi et al., Adaptive Federated Optimization, 2021)."""
 
+import copy
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -38,7 +39,7 @@ class ServerOptimiser:
 
     def state(self) -> dict[str, Any]:
         """All that it has to know to go on."""
-        return self._optimiser.state_dict()
+        return copy.deepcopy(self._optimiser.state_dict())
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go back to a `state`."""

@@ -14,8 +14,8 @@ from feda2v_cli.federation.strategy.server_optimiser import ADAPTIVITY, BETAS, Y
 from feda2v_cli.federation.strategy.weight import by_class, by_clips
 from feda2v_cli.profile.schema import FederationSection
 
-#: Step of the server when the profile does not say: FedAdam's and FedYogi's is a distance a parameter moves.
-DEFAULT_LEARNING_RATES = {"fedavgm": 1.0, "fedadam": 1e-2, "fedyogi": 1e-2}
+#: Step of FedAdam and FedYogi when the profile does not say: about how far a parameter moves in a round.
+ADAPTIVE_LEARNING_RATE = 1e-2
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,14 @@ class Strategy:
 def make_strategy(section: FederationSection) -> Strategy:
     """The strategy that a profile names."""
     name = section.strategy
-    rate = section.server_learning_rate or DEFAULT_LEARNING_RATES.get(name, 1.0)
     momentum = section.server_momentum
+    # FedAvgM (Hsu et al., 2019) adds updates up; with this rate an update's steps add up to the update and no more.
+    rate = section.server_learning_rate or (1 - momentum if name == "fedavgm" else ADAPTIVE_LEARNING_RATE)
     match name:
         case "fedprox":
             return Strategy(name, proximal=section.proximal)
         case "fedavgm":
-            # Damped, so that a step is a mean of updates and not their sum (Hsu et al., 2019, with the rate in it).
-            return Strategy(name, optimiser=lambda row: torch.optim.SGD(row, rate, momentum, dampening=momentum))
+            return Strategy(name, optimiser=lambda row: torch.optim.SGD(row, rate, momentum))
         case "fedadam":
             return Strategy(name, optimiser=lambda row: torch.optim.Adam(row, rate, BETAS, ADAPTIVITY))
         case "fedyogi":

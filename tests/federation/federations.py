@@ -1,0 +1,111 @@
+"""Small federations whose clips can be told apart."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from feda2v_cli.federation.evaluation import HeldOut
+from feda2v_cli.federation.node_store import NodeStore
+from feda2v_cli.federation.pool import Node, Pool
+from feda2v_cli.federation.rounds import Federation
+from feda2v_cli.federation.setup import Setup
+from feda2v_cli.federation.space import Space
+from feda2v_cli.federation.standardise import Standardisation
+from feda2v_cli.federation.synthetic import Maker
+from feda2v_cli.generator.gaussian import GaussianSampler
+from feda2v_cli.generator.generator import Generator
+from feda2v_cli.generator.projection import Projection
+from feda2v_cli.profile.schema import AdapterSection, FederationSection, SyntheticSection
+
+CLASSES = ("cow", "dog", "frog", "pig")
+TOKENS, DIM = 2, 12
+
+
+def clips_of(label: int, count: int, seed: int = 0) -> Tensor:
+    """Embeddings [clips, tokens, dim] around a mean that tells the class."""
+    mean = torch.randn(TOKENS, DIM, generator=torch.Generator().manual_seed(1000 + label))
+    return mean + 0.3 * torch.randn(count, TOKENS, DIM, generator=torch.Generator().manual_seed(seed * 100 + label))
+
+
+def maker_of(node: int, labels: Sequence[int]) -> Maker:
+    """A generator of a node that makes some classes."""
+    means = torch.stack([clips_of(label, 50).mean(0).flatten() for label in labels])
+    features = TOKENS * DIM
+    projection = Projection(torch.zeros(features), torch.ones(features), None)
+    sampler = GaussianSampler(means, 0.3 * torch.eye(features).repeat(len(labels), 1, 1))
+    return Maker(node, None, Generator([CLASSES[label] for label in labels], (TOKENS, DIM), projection, sampler))
+
+
+def setup_of(
+    holdings: Sequence[Sequence[int]],
+    *,
+    clips: int = 6,
+    samples: int = 0,
+    use: tuple[str, ...] = ("local",),
+    refresh: str = "once",
+    learning_rates: Sequence[float] | None = None,
+    budget: int = 1 << 30,
+    seed: int = 0,
+    batch_size: int = 4,
+    **federation: object,
+) -> Setup:
+    """A federation whose nodes hold `clips` clips of each of their classes."""
+    spaces = tuple(
+        Space.of(
+            name,
+            torch.stack(
+                [torch.randn(shape, generator=torch.Generator().manual_seed(label)) for label in range(len(CLASSES))]
+            ),
+            DIM,
+            16,
+        )
+        for name, shape in {"clip": (8,), "t5": (2, 8)}.items()
+    )
+    embeddings, labels, nodes = [], [], []
+    for index, held in enumerate(holdings):
+        start = sum(len(part) for part in embeddings)
+        for label in held:
+            embeddings.append(clips_of(label, clips, seed=index + 1))
+            labels += [label] * clips
+        rate = 3e-3 if learning_rates is None else learning_rates[index]
+        places = torch.arange(start, start + clips * len(held))
+        nodes.append(Node(index, places, dict.fromkeys(held, clips), {"clip": rate, "t5": rate}, samples))
+    tested = torch.cat([clips_of(label, 5, seed=99) for label in range(len(CLASSES))])
+    holders = [tuple(node for node, held in enumerate(holdings) if label in held) for label in range(len(CLASSES))]
+    return Setup(
+        classes=CLASSES,
+        spaces=spaces,
+        nodes=tuple(nodes),
+        clips=Pool(torch.cat(embeddings), torch.tensor(labels), len(labels)),
+        held_out=HeldOut(
+            tested,
+            torch.arange(len(CLASSES)).repeat_interleave(5),
+            tuple(holder for holder in holders for _ in range(5)),
+            tuple(range(len(holdings))),
+        ),
+        standardisation=Standardisation(torch.zeros(DIM), torch.ones(DIM)),
+        makers=tuple(maker_of(node, held) for node, held in enumerate(holdings)) if samples else (),
+        federation=FederationSection.model_validate({"rounds": 5, **federation}),
+        synthetic=SyntheticSection.model_validate({"use": use, "refresh": refresh}),
+        adapter=AdapterSection(batch_size=batch_size, schedule="constant"),
+        budget=budget,
+        device=torch.device("cpu"),
+        seed=seed,
+    )
+
+
+def federation_of(setup: Setup, directory: Path) -> Federation:
+    """A federation before its first round."""
+    widths = {space.name: len(space.start(0)) for space in setup.spaces}
+    store = NodeStore(directory, [node.id for node in setup.nodes], widths)
+    return Federation(setup, store, lambda models, width: None)  # noqa: ARG005
+
+
+def after(setup: Setup, directory: Path, rounds: int) -> Federation:
+    """A federation after so many rounds."""
+    federation = federation_of(setup, directory)
+    for number in range(1, rounds + 1):
+        federation.run_round(number)
+    return federation
