@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from feda2v_cli.checkpoint.catalogue import catalogue as catalogue
     from feda2v_cli.checkpoint.verify import verify as verify
+    from feda2v_cli.job.federate import federate as federate
     from feda2v_cli.job.load_generators import load_generator as load_generator
     from feda2v_cli.job.load_generators import load_generators as load_generators
+    from feda2v_cli.job.plan_federation import plan_federation as plan_federation
     from feda2v_cli.job.plan_generators import plan_generators as plan_generators
     from feda2v_cli.job.train_generators import train_generators as train_generators
     from feda2v_cli.profile.load import load_profile as load_profile
@@ -23,9 +25,11 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "catalogue": "checkpoint.catalogue",
+    "federate": "job.federate",
     "load_generator": "job.load_generators",
     "load_generators": "job.load_generators",
     "load_profile": "profile.load",
+    "plan_federation": "job.plan_federation",
     "plan_generators": "job.plan_generators",
     "train_generators": "job.train_generators",
     "verify": "checkpoint.verify",

@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -44,6 +44,21 @@ def is_leftover(filename: str) -> bool:
     """Whether a name is that of a temporary file, which only a killed process leaves."""
     parts = filename.rsplit(".", 2)
     return filename.startswith(".") and len(parts) == 3 and parts[0].endswith(".pt") and parts[2] == "tmp"
+
+
+def remove_leftovers(files: Iterable[Path]) -> None:
+    """Remove the temporary files that a killed process has left of some files. Nobody else may be writing them.
+
+    Raises:
+        OSError: one cannot be removed.
+    """
+    by_directory: dict[Path, set[str]] = {}
+    for path in files:
+        by_directory.setdefault(path.parent, set()).add(path.name)
+    for directory, names in by_directory.items():
+        for path in directory.iterdir():
+            if is_leftover(path.name) and path.name.removeprefix(".").rsplit(".", 2)[0] in names:
+                path.unlink()
 
 
 def _sync_directory(directory: Path) -> None:

@@ -4,11 +4,11 @@ import hashlib
 import json
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from feda2v_cli.checkpoint.finding import Finding
 from feda2v_cli.checkpoint.lock import lock_nodes
@@ -20,6 +20,7 @@ from feda2v_cli.job.save_adapters import save_adapters
 from feda2v_cli.job.set_up_federation import set_up_federation
 from feda2v_cli.profile.load import LoadedProfile, load_profile
 from feda2v_cli.profile.resolved import profile_hash, resolved_toml
+from feda2v_cli.replacing import remove_leftovers
 from feda2v_cli.run.directory import RunDirectory
 from feda2v_cli.run.event import Event, Listener, Noted, RunResumed, RunStarted, Warned, unheard
 
@@ -70,6 +71,12 @@ class Federated:
         """All of it, as the run directory keeps it."""
         return self._plain(list(vars(self)))
 
+    @classmethod
+    def from_summary(cls, summary: Mapping[str, Any]) -> Self:
+        """What a run has done that has kept this summary."""
+        paths = {"run_dir": Path(summary["run_dir"]), "adapters": tuple(map(Path, summary["adapters"]))}
+        return cls(**(dict(summary) | paths | {"classes": tuple(summary["classes"])}))
+
     def _plain(self, names: Sequence[str]) -> dict[str, Any]:
         plain: dict[str, Any] = json.loads(json.dumps({name: getattr(self, name) for name in names}, default=str))
         return plain
@@ -119,13 +126,14 @@ def federate(
     if earlier is not None and earlier.status == "done":
         if all(path.is_file() for path in plan.files):
             listener(Noted(f"{earlier.path} is done already: there is nothing to resume"))
-            return Federated(**earlier.summary())
+            return Federated.from_summary(earlier.summary())
         earlier = None
     if not force and earlier is None:
         _refuse_to_overwrite(plan)
     _make_directory(checkpoint.adapter_dir)
 
     with lock_nodes(checkpoint.adapter_dir, checkpoint.adapter_base_name, [node.node_id for node in plan.nodes]):
+        remove_leftovers(plan.files)
         run = earlier or RunDirectory.create(
             experiment.runs,
             experiment.name,

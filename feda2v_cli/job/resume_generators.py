@@ -11,7 +11,7 @@ from torch import Tensor
 from feda2v_cli.checkpoint.name import GeneratorName
 from feda2v_cli.errors import FailedError
 from feda2v_cli.job.plan_generators import GeneratorPlan, PlannedGenerator
-from feda2v_cli.replacing import is_leftover, replacing
+from feda2v_cli.replacing import replacing
 
 State = Mapping[str, Tensor]
 
@@ -78,14 +78,6 @@ def save_state(stack: StackToTrain, resume: Path) -> None:
             ["the checkpoints of this round are saved; the run cannot go on"],
             hint=f"df -h {resume}",
         ) from error
-
-
-def remove_leftovers(plan: GeneratorPlan) -> None:
-    """Remove the temporary files that a killed run has left of this plan's checkpoints. The nodes must be locked."""
-    names = {path.name for path in plan.files}
-    for path in plan.directory.iterdir():
-        if is_leftover(path.name) and path.name.removeprefix(".").rsplit(".", 2)[0] in names:
-            path.unlink()
 
 
 def _identity(planned: PlannedGenerator) -> tuple[int, str | None]:

@@ -19,10 +19,11 @@ from feda2v_cli.errors import FailedError, Feda2vError, OverwriteError, RunInter
 from feda2v_cli.generator.rebuild import count_parameters
 from feda2v_cli.job.machine import peak_memory_bytes
 from feda2v_cli.job.plan_generators import GeneratorPlan, PlannedGenerator, plan_generators
-from feda2v_cli.job.resume_generators import remove_leftovers, unfinished_stacks
+from feda2v_cli.job.resume_generators import unfinished_stacks
 from feda2v_cli.job.train_stack import StackTraining
 from feda2v_cli.profile.load import LoadedProfile, load_profile
 from feda2v_cli.profile.resolved import profile_hash, resolved_toml
+from feda2v_cli.replacing import remove_leftovers
 from feda2v_cli.run.directory import RunDirectory
 from feda2v_cli.run.event import (
     ClipsEmbedded,
@@ -134,7 +135,7 @@ def train_generators(
 
     with lock_nodes(plan.directory, plan.base_name, [node.node_id for node in plan.nodes]):
         _check_disk(plan)
-        remove_leftovers(plan)
+        remove_leftovers(plan.files)
         run = earlier or RunDirectory.create(
             runs,
             plan.profile.experiment.name,
