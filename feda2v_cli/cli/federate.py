@@ -218,7 +218,9 @@ def _plan_tables(plan: "FederationPlan") -> list["Table | str"]:
 
 
 def _result_tables(done: "Federated", speaker: Face) -> list["Table | str"]:
-    tables: list[Table | str] = [_rounds_table(done)]
+    from feda2v_cli.cli.rounds_table import rounds_table
+
+    tables: list[Table | str] = [rounds_table(done.rounds)]
     if done.baselines:
         tables += ["", _comparison(done)]
     if speaker.verbose:
@@ -233,28 +235,10 @@ def _result_tables(done: "Federated", speaker: Face) -> list["Table | str"]:
     ]
 
 
-def _rounds_table(done: "Federated") -> "Table":
-    from rich.table import Table
-
-    nodes = list(done.final["node_accuracy"])
-    spaces = list(done.final["loss"])
-    shown = nodes if len(nodes) <= _MOST_NODES else []
-    headings = ["round", "accuracy", *(f"node {node}" for node in shown), *(f"loss {space}" for space in spaces)]
-    table = Table(box=None, pad_edge=False)
-    for heading in headings:
-        table.add_column(heading, justify="right")
-    for row in done.rounds:
-        accuracies = [row["accuracy"], *(row["node_accuracy"][node] for node in shown)]
-        table.add_row(str(row["round"]), *map(_share, accuracies), *(f"{row['loss'][space]:.3f}" for space in spaces))
-    return table
-
-
-#: More nodes than this make no readable columns.
-_MOST_NODES = 8
-
-
 def _comparison(done: "Federated") -> "Table":
     from rich.table import Table
+
+    from feda2v_cli.cli.rounds_table import share
 
     spaces = list(done.final["loss"])
     table = Table("side by side", box=None, pad_edge=False)
@@ -265,12 +249,14 @@ def _comparison(done: "Federated") -> "Table":
     for name, final in {f"{done.strategy}: this run": done.final, **rows}.items():
         worst = min((value for value in final["node_accuracy"].values() if value is not None), default=None)
         losses = (f"{final['loss'][space]:.3f}" for space in spaces)
-        table.add_row(name, _share(final["accuracy"]), _share(worst), *losses)
+        table.add_row(name, share(final["accuracy"]), share(worst), *losses)
     return table
 
 
 def _classes_table(done: "Federated") -> "Table":
     from rich.table import Table
+
+    from feda2v_cli.cli.rounds_table import share
 
     table = Table("class", box=None, pad_edge=False)
     table.add_column("accuracy", justify="right")
@@ -280,9 +266,5 @@ def _classes_table(done: "Federated") -> "Table":
             other: count for other, count in zip(done.classes, done.confusion[index], strict=True) if other != name
         }
         worst = max(others, key=lambda other: others[other], default="")
-        table.add_row(name, _share(accuracy), worst if worst and others[worst] else "")
+        table.add_row(name, share(accuracy), worst if worst and others[worst] else "")
     return table
-
-
-def _share(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"

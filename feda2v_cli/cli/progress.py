@@ -2,13 +2,16 @@
 
 import sys
 import time
+from collections.abc import Iterator
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.console import RenderableType
+from rich.progress import BarColumn, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
 from feda2v_cli.cli.face import Face, is_plain
+from feda2v_cli.cli.rounds_table import rounds_table
 from feda2v_cli.run.event import (
     CheckpointSaved,
     ClipsEmbedded,
@@ -31,6 +34,20 @@ SECONDS_BETWEEN_LINES = 10.0
 MOST_NODES_SHOWN = 15
 
 
+class _BarsUnderTable(RichProgress):
+    """Bars, and above them a table that grows."""
+
+    def __init__(self, *columns: ProgressColumn, **options: Any) -> None:
+        self.evaluations: list[dict[str, Any]] = []
+        super().__init__(*columns, **options)
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        """What stands on the screen."""
+        if self.evaluations:
+            yield rounds_table(self.evaluations)
+        yield from super().get_renderables()
+
+
 class Progress:
     """Shows the events of a run.
 
@@ -41,7 +58,7 @@ class Progress:
     def __init__(self, speaker: Face) -> None:
         self._speaker = speaker
         self._plain = is_plain(sys.stderr)
-        self._bars = RichProgress(
+        self._bars = _BarsUnderTable(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             TextColumn("{task.percentage:>3.0f} %"),
@@ -95,7 +112,7 @@ class Progress:
                 self._show_round(event)
             case RoundSkipped(federation, round_number, present, quorum):
                 self._speaker.warn(
-                    f"{federation} round {round_number} is skipped: {len(present)} nodes answered, quorum {quorum}"
+                    f"{_of(federation)}round {round_number} is skipped: {len(present)} nodes answered, quorum {quorum}"
                 )
             case Evaluated():
                 self._show_evaluation(event)
@@ -103,22 +120,22 @@ class Progress:
                 self._speaker.detail(f"saved {path}")
 
     def _show_round(self, ended: FederationRoundEnded) -> None:
-        self._move(ended, f"{ended.federation} round {ended.round}", ended.round, ended.rounds, "rounds/s")
+        self._move(ended, f"{_of(ended.federation)}round {ended.round}", ended.round, ended.rounds, "rounds/s")
         loss = ", ".join(f"{space} {value:.3f}" for space, value in ended.loss.items())
         failed = f", {len(ended.failed)} nodes failed" if ended.failed else ""
-        self._speaker.detail(
-            f"{ended.federation} round {ended.round} of {ended.rounds}: loss {loss}{failed} in {ended.seconds:.1f} s"
-        )
+        which = f"{_of(ended.federation)}round {ended.round} of {ended.rounds}"
+        self._speaker.detail(f"{which}: loss {loss}{failed} in {ended.seconds:.1f} s")
 
     def _show_evaluation(self, evaluated: Evaluated) -> None:
+        if not self._plain:
+            before = [row for row in self._bars.evaluations if row["federation"] == evaluated.federation]
+            self._bars.evaluations = [*before, evaluated.fields()]
+            return
         nodes = " ".join("-" if value is None else f"{value:.2f}" for value in evaluated.node_accuracy.values())
         loss = ", ".join(f"{space} {value:.3f}" for space, value in evaluated.loss.items())
-        name = "" if evaluated.federation == "chosen" else f"{evaluated.federation}: "
         by_node = f" (by node {nodes})" if len(evaluated.node_accuracy) <= MOST_NODES_SHOWN else ""
-        self._say(
-            f"{name}round {evaluated.round} of {evaluated.rounds}: accuracy {evaluated.accuracy:.3f}{by_node}, "
-            f"loss {loss}"
-        )
+        which = f"{_of(evaluated.federation)}round {evaluated.round} of {evaluated.rounds}"
+        self._say(f"{which}: accuracy {evaluated.accuracy:.3f}{by_node}, loss {loss}")
 
     def _move(self, event: Event, text: str, done: int, total: int, unit: str) -> None:
         if self._plain:
@@ -138,3 +155,8 @@ class Progress:
         if self._plain and time.monotonic() - self._spoke > SECONDS_BETWEEN_LINES:
             self._spoke = time.monotonic()
             self._say(text)
+
+
+def _of(federation: str) -> str:
+    """Which of a run's federations something is about; nothing for the one that was asked for."""
+    return "" if federation == "chosen" else f"{federation}: "

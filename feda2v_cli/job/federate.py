@@ -12,8 +12,9 @@ from typing import Any, Self
 
 from feda2v_cli.checkpoint.finding import Finding
 from feda2v_cli.checkpoint.lock import lock_nodes
-from feda2v_cli.errors import FailedError, Feda2vError, OverwriteError, RunInterrupted
+from feda2v_cli.errors import Feda2vError, RunInterrupted
 from feda2v_cli.federation.setup import Setup
+from feda2v_cli.job.checkpoint_directory import make_directory, refuse_to_overwrite
 from feda2v_cli.job.plan_federation import FederationPlan, plan_federation
 from feda2v_cli.job.run_rounds import FederationRun, Progress
 from feda2v_cli.job.save_adapters import save_adapters
@@ -26,8 +27,6 @@ from feda2v_cli.run.event import Event, Listener, Noted, RunResumed, RunStarted,
 
 #: What the chosen strategy is compared with: nothing exchanged, nothing but parameters exchanged, all clips exchanged.
 BASELINES = ("none", "fedavg", "central")
-#: How many files of a long list a message names.
-SHOWN_FILES = 3
 
 
 @dataclass(frozen=True)
@@ -129,8 +128,8 @@ def federate(
             return Federated.from_summary(earlier.summary())
         earlier = None
     if not force and earlier is None:
-        _refuse_to_overwrite(plan)
-    _make_directory(checkpoint.adapter_dir)
+        refuse_to_overwrite(plan.would_overwrite, "adapter")
+    make_directory(checkpoint.adapter_dir)
 
     with lock_nodes(checkpoint.adapter_dir, checkpoint.adapter_base_name, [node.node_id for node in plan.nodes]):
         remove_leftovers(plan.files)
@@ -230,28 +229,6 @@ def _introduce(plan: FederationPlan, warnings: Sequence[Finding], tell: Listener
         tell(Noted(f"samples come from {plan.generators}"))
     if plan.strategy.is_central:
         tell(Noted("central: all clips lie in one place, as no federation allows; it is the upper bound"))
-
-
-def _refuse_to_overwrite(plan: FederationPlan) -> None:
-    there = plan.would_overwrite
-    if there:
-        shown = [str(path) for path in there[:SHOWN_FILES]]
-        more = [f"… and {len(there) - SHOWN_FILES} more"] if len(there) > SHOWN_FILES else []
-        count = "1 adapter is" if len(there) == 1 else f"{len(there)} adapters are"
-        raise OverwriteError(
-            f"{count} there already",
-            shown + more,
-            hint="--resume goes on with an interrupted run, --force overwrites, --checkpoint-dir DIR writes elsewhere",
-        )
-
-
-def _make_directory(directory: Path) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FailedError(
-            f"{directory} cannot be made — {error.strerror}", hint="write elsewhere: --checkpoint-dir DIR"
-        ) from error
 
 
 def _run_key(plan: FederationPlan, *, baselines: bool) -> str:

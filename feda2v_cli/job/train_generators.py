@@ -15,8 +15,9 @@ from feda2v_cli.checkpoint.file import read_metadata
 from feda2v_cli.checkpoint.lock import lock_nodes
 from feda2v_cli.data.clip import Clip
 from feda2v_cli.embedding.embed import embed
-from feda2v_cli.errors import FailedError, Feda2vError, OverwriteError, RunInterrupted
+from feda2v_cli.errors import FailedError, Feda2vError, RunInterrupted
 from feda2v_cli.generator.rebuild import count_parameters
+from feda2v_cli.job.checkpoint_directory import make_directory, refuse_to_overwrite
 from feda2v_cli.job.machine import peak_memory_bytes
 from feda2v_cli.job.plan_generators import GeneratorPlan, PlannedGenerator, plan_generators
 from feda2v_cli.job.resume_generators import unfinished_stacks
@@ -35,9 +36,6 @@ from feda2v_cli.run.event import (
     Warned,
     unheard,
 )
-
-#: How many files of a long list a message names.
-SHOWN_FILES = 3
 
 
 @dataclass(frozen=True)
@@ -130,8 +128,8 @@ def train_generators(
     if earlier is not None and earlier.status == "done":
         earlier = None
     if not force and earlier is None:
-        _refuse_to_overwrite(plan)
-    _make_directory(plan.directory)
+        refuse_to_overwrite(plan.would_overwrite, "checkpoint")
+    make_directory(plan.directory)
 
     with lock_nodes(plan.directory, plan.base_name, [node.node_id for node in plan.nodes]):
         _check_disk(plan)
@@ -213,28 +211,6 @@ def _embed_all(plan: GeneratorPlan, tell: Listener) -> GeneratorPlan:
     for node in plan.nodes:
         node.without(gone)  # fails when a class has no clip left
     return replace(plan, generators=tuple(planned.without(gone) for planned in plan.generators))
-
-
-def _refuse_to_overwrite(plan: GeneratorPlan) -> None:
-    there = plan.would_overwrite
-    if there:
-        shown = [str(path) for path in there[:SHOWN_FILES]]
-        more = [f"… and {len(there) - SHOWN_FILES} more"] if len(there) > SHOWN_FILES else []
-        count = "1 checkpoint is" if len(there) == 1 else f"{len(there)} checkpoints are"
-        raise OverwriteError(
-            f"{count} there already",
-            shown + more,
-            hint="--resume goes on with an interrupted run, --force overwrites, --checkpoint-dir DIR writes elsewhere",
-        )
-
-
-def _make_directory(directory: Path) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FailedError(
-            f"{directory} cannot be made — {error.strerror}", hint="write elsewhere: --checkpoint-dir DIR"
-        ) from error
 
 
 def _check_disk(plan: GeneratorPlan) -> None:
