@@ -51,6 +51,7 @@ class Expectation:
         generator_type: vae or gaussian.
         train_folds: folds that trained.
         test_folds: folds that were held out.
+        has_groups: whether the profile defines groups, so that it can train per_group generators.
     """
 
     profile: str | None = None
@@ -63,6 +64,7 @@ class Expectation:
     generator_type: str | None = None
     train_folds: tuple[int, ...] | None = None
     test_folds: tuple[int, ...] | None = None
+    has_groups: bool = False
 
     def asks_for(self, what: object) -> str:
         """Who asks for something, for messages."""
@@ -95,6 +97,7 @@ class Expectation:
             generator_type=profile.generator.type if knows_type else None,
             train_folds=profile.data.train_folds,
             test_folds=profile.data.test_folds,
+            has_groups=bool(profile.generator.groups),
         )
 
 

@@ -34,7 +34,10 @@ class Remedies:
 
         words = ["feda2v", "train-generators"]
         if self.expectation.profile is not None:
-            words += ["--profile", self.expectation.profile]
+            # A profile for RUN 2 leaves granularity and groups to the checkpoints: it cannot train every granularity.
+            granularity = granularity or self.expectation.granularity or "unified"
+            if granularity != "per_group" or self.expectation.has_groups:
+                words += ["--profile", self.expectation.profile]
         if granularity is not None:
             words += ["--granularity", granularity]
         if directory is not None and (granularity is None or directory != GENERATOR_DIRS[granularity]):

@@ -73,7 +73,7 @@ def _no_root(root: Path) -> MissingError:
     return MissingError(
         f"data.root {root} is not there",
         [f"did you mean {root.parent / near}?"] if near else [],
-        hint="without data.root (or --data-root) the built-in sounds are used",
+        hint="--data-root DIR takes the directory that holds meta/esc50.csv; without it the built-in sounds are used",
     )
 
 
