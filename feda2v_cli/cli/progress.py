@@ -94,7 +94,7 @@ class Progress:
             case RunResumed(run_dir, rounds_done):
                 self._say(f"going on with {run_dir}, {rounds_done} rounds done")
             case StackNarrowed(models, width):
-                self._speaker.warn(f"memory ran out for {models} generators at once: going on with {width}")
+                self._speaker.warn(f"memory ran out for {models} models at once: going on with {width}")
             case ClipsEmbedded(done, total):
                 self._move(event, "embedding", done, total, "clips/s")
                 self._say_sometimes(f"embedding {done} of {total} clips")

@@ -1,9 +1,16 @@
 import json
+import os
+import pty
+import re
+import select
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+FEDA2V = str(Path(sys.executable).with_name("feda2v"))
 
 QUICK = ("--rounds", "2", "--local-epochs", "1", "--set", "federation.evaluate_every=1")
 
@@ -124,3 +131,33 @@ def test_generators_that_do_not_match_are_refused_with_code_and_hint(feda2v, aft
     assert (completed.returncode, error["code"]) == (1, "FA003")
     assert error["hint"].startswith("feda2v federate --profile use_pretrained --generators checkpoints/generators")
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_terminal_sees_a_table_that_grows(tmp_path: Path) -> None:
+    sent = re.sub(
+        r"\x1b\[[0-9;?]*[a-zA-Z]", "", in_terminal(tmp_path, "federate", *QUICK, "--synthetic-per-class", "0")
+    )
+    first = sent.index("round  accuracy  node 0")
+    assert "round 2" in sent
+    assert sent.index("round  accuracy  node 0", first + 1) > first
+
+
+def in_terminal(directory: Path, *arguments: str) -> str:
+    """What a terminal of 80 columns is sent."""
+    process, terminal = pty.fork()
+    if process == 0:
+        os.chdir(directory)
+        os.environ.update({"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"})
+        os.execv(FEDA2V, ["feda2v", *arguments])
+    received = b""
+    while True:
+        select.select([terminal], [], [], 60)
+        try:
+            part = os.read(terminal, 65536)
+        except OSError:
+            break
+        if not part:
+            break
+        received += part
+    os.waitpid(process, 0)
+    return received.decode()
