@@ -1,7 +1,7 @@
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from feda2v_cli.generator.quality_probe import Probe
+from feda2v_cli.generator.quality_probe import INVERSE_PENALTY, Probe
 
 CLASSES = 4
 
@@ -15,14 +15,18 @@ def clips(count: int, seed: int, features: int = 60) -> tuple[torch.Tensor, torc
 
 def test_its_weights_are_those_of_scikit_learn() -> None:
     embeddings, labels = clips(80, 0)
-    reference = LogisticRegression(C=1.0, tol=1e-8, max_iter=5000).fit(embeddings.double().numpy(), labels.numpy())
+    reference = LogisticRegression(C=INVERSE_PENALTY, tol=1e-8, max_iter=5000).fit(
+        embeddings.double().numpy(), labels.numpy()
+    )
     probe = Probe.trained(embeddings, labels, CLASSES)
     assert torch.allclose(probe.weights, torch.from_numpy(reference.coef_), atol=1e-3)
 
 
 def test_it_names_the_classes_that_scikit_learn_names() -> None:
     (embeddings, labels), (unseen, classes) = clips(80, 0), clips(200, 1)
-    reference = LogisticRegression(C=1.0, tol=1e-8, max_iter=5000).fit(embeddings.double().numpy(), labels.numpy())
+    reference = LogisticRegression(C=INVERSE_PENALTY, tol=1e-8, max_iter=5000).fit(
+        embeddings.double().numpy(), labels.numpy()
+    )
     hits = Probe.trained(embeddings, labels, CLASSES).hits(unseen, classes)
     assert hits.tolist() == (reference.predict(unseen.double().numpy()) == classes.numpy()).tolist()
 

@@ -1,0 +1,140 @@
+"""The face of `feda2v evaluate`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from feda2v_cli.cli.face import Face, face
+from feda2v_cli.cli.options import AsJson, BaseName, DataRoot, ProfileName, Quiet, Settings, Verbose, flags
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rich.table import Table
+
+    from feda2v_cli.generator.quality_verdict import Figure
+    from feda2v_cli.job.evaluate import Evaluation
+
+EXAMPLES = """\b
+Examples:
+  feda2v evaluate checkpoints/generators
+  feda2v evaluate checkpoints/generators_per_class --seeds 5 --verbose
+  feda2v evaluate checkpoints/generators --data-root data/ESC-50
+  feda2v evaluate checkpoints/generators --json | jq -r .data.verdict
+"""
+
+#: What each figure is, for the table.
+MEANINGS = {
+    "tstr": "clips named by a probe trained on samples",
+    "trtr": "clips named by a probe trained on clips",
+    "kad": "kernel audio distance x 100; 0 is best",
+    "recall": "of the clips lie among the samples",
+    "precision": "of the samples lie among the clips",
+    "density": "how deep samples lie among the clips",
+    "coverage": "of the clips have a sample nearby",
+    "fad": "Fréchet audio distance; biased, see its floor",
+    "spread": "of the clips' spread within classes",
+    "memorised": "nearer to training clips than new clips; 0.5 is best",
+}
+#: Figures of the table of classes.
+_CLASS_METRICS = ("tstr", "trtr", "kad", "recall", "precision", "spread", "memorised")
+
+
+def evaluate(
+    path: Annotated[
+        Path | None,
+        typer.Argument(metavar="[PATH]", help="Directory of the set.", show_default="the one set under checkpoints/"),
+    ] = None,
+    profile: ProfileName = None,
+    data_root: DataRoot = None,
+    base_name: BaseName = None,
+    seeds: Annotated[int, typer.Option(metavar="N", help="Draws of samples that are measured.")] = 3,
+    permissive: Annotated[
+        bool,
+        typer.Option("--permissive", help="Only warn when these are not the clips that trained.", show_default=False),
+    ] = False,
+    settings: Settings = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """How good the samples of a set of generators are, held against clips that the set has not seen.
+
+    Beside every figure stands what real clips reach in the samples' place (floor) and what Gaussians fitted to the
+    same clips reach (baseline). The verdict is sound, collapsed, memorised or off-class; the exit code is 0 with any.
+    Without --profile, nodes, folds and encoder are those that the checkpoints name.
+    """
+    with face("evaluate", as_json=as_json, quiet=quiet, verbose=verbose) as speaker:
+        from feda2v_cli.cli.progress import Progress
+        from feda2v_cli.job.evaluate import evaluate as run
+        from feda2v_cli.profile.load import load_profile
+
+        loaded = load_profile(
+            profile or "use_pretrained", flags=flags(data_root=("data.root", data_root)), settings=settings or []
+        )
+        with Progress(speaker) as progress:
+            evaluated = run(
+                path,
+                loaded,
+                base_name=base_name,
+                profile_named=profile,
+                draws=seeds,
+                permissive=permissive,
+                listener=progress.show,
+            )
+        speaker.result(evaluated.to_dict(), *_tables(evaluated, speaker))
+
+
+def _tables(evaluated: "Evaluation", speaker: Face) -> list["Table | str"]:
+    figures = evaluated.overall
+    tables: list[Table | str] = [_overall(figures)]
+    if speaker.verbose:
+        tables += ["", _classes(evaluated.per_class)]
+    active = [one["quality"]["active_units"] for one in evaluated.generators if "active_units" in one["quality"]]
+    if active:
+        tables += ["", f"active latent units: {min(active)} to {max(active)} a generator"]
+    return [
+        *tables,
+        "",
+        f"{evaluated.verdict.word}: {'; '.join(evaluated.verdict.reasons)}",
+        f"{len(evaluated.generators)} {evaluated.granularity} {evaluated.generator_type} generators of "
+        f"{evaluated.directory}, {evaluated.draws} draws, {evaluated.trained} clips trained, "
+        f"{evaluated.held_out} held out, in {evaluated.seconds:.1f} s",
+    ]
+
+
+def _overall(figures: "Mapping[str, Figure | None]") -> "Table":
+    from rich.table import Table
+
+    table = Table("figure", box=None, pad_edge=False)
+    for heading in ("value", "95 %", "floor", "baseline"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("what it is")
+    for name, figure in figures.items():
+        if figure is None:
+            table.add_row(name, "-", "", "", "", MEANINGS[name])
+            continue
+        interval = "" if name == "trtr" else f"{_shown(figure.low)} to {_shown(figure.high)}"
+        table.add_row(
+            name, _shown(figure.value), interval, _shown(figure.floor), _shown(figure.baseline), MEANINGS[name]
+        )
+    return table
+
+
+def _classes(per_class: "Mapping[str, Mapping[str, Figure | None]]") -> "Table":
+    from rich.table import Table
+
+    table = Table("class", box=None, pad_edge=False)
+    for name in _CLASS_METRICS:
+        table.add_column(name, justify="right")
+    for name, figures in per_class.items():
+        values = (figures[metric] for metric in _CLASS_METRICS)
+        table.add_row(name, *("-" if figure is None else _shown(figure.value) for figure in values))
+    return table
+
+
+def _shown(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3f}"

@@ -1,0 +1,120 @@
+"""What figures mean in words: sound, collapsed, off-class or memorised."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Word = Literal["sound", "collapsed", "off-class", "memorised"]
+
+#: Samples with less of the data's spread, or that reach less of what clips recall, have lost its variety.
+#: (Collapsed models that were measured had a spread of 0.3 and recalled nothing; sound ones 0.9 and 0.8 of the floor.)
+SMALLEST_SPREAD = 0.5
+SMALLEST_RECALL_SHARE = 0.25
+#: Below this share of the accuracy that clips teach, samples do not look like their class. For one class it is lower:
+#: there are few clips of one class.
+SMALLEST_ACCURACY_SHARE = 0.7
+SMALLEST_CLASS_ACCURACY_SHARE = 0.34
+#: Chance alone gives ½. Less spread brings samples nearer too, but not to this.
+LARGEST_NEARER_SHARE = 0.95
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure, over several draws of samples.
+
+    Attributes:
+        value: its mean.
+        low: lower end of its 95 % confidence interval.
+        high: upper end.
+        floor: what real clips reach in the samples' place.
+        baseline: what Gaussians fitted to the same clips reach.
+    """
+
+    value: float
+    low: float
+    high: float
+    floor: float | None
+    baseline: float | None
+
+
+#: Figures by name; None where one has no meaning.
+NamedFigures = Mapping[str, Figure | None]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A word and the figures that speak for it; the first of several defects is the word."""
+
+    word: Word
+    reasons: tuple[str, ...]
+
+
+def verdict(overall: NamedFigures, per_class: Mapping[str, NamedFigures]) -> Verdict:
+    """Judge figures.
+
+    A collapsed set is also near its clips and teaches little; those are consequences, and are not looked for in it.
+    """
+    collapsed = list(_collapsed(overall, per_class))
+    if collapsed:
+        return Verdict("collapsed", tuple(collapsed))
+    off_class, memorised = list(_off_class(overall, per_class)), list(_memorised(overall, per_class))
+    if off_class:
+        return Verdict("off-class", (*off_class, *memorised))
+    if memorised:
+        return Verdict("memorised", tuple(memorised))
+    return Verdict("sound", tuple(_sound(overall)))
+
+
+def _collapsed(overall: NamedFigures, per_class: Mapping[str, NamedFigures]) -> Iterator[str]:
+    for where, figures in _places(overall, per_class):
+        spread = figures["spread"]
+        if spread is not None and spread.value < SMALLEST_SPREAD:
+            yield f"the samples{where} have {spread.value:.2f} of the spread of the clips, below {SMALLEST_SPREAD}"
+    recall = overall["recall"]
+    if recall is not None and recall.floor and recall.value < SMALLEST_RECALL_SHARE * recall.floor:
+        yield (
+            f"the samples recall {recall.value:.2f} of the clips held out, clips {recall.floor:.2f}: "
+            f"below {SMALLEST_RECALL_SHARE} of it"
+        )
+
+
+def _off_class(overall: NamedFigures, per_class: Mapping[str, NamedFigures]) -> Iterator[str]:
+    for where, figures in _places(overall, per_class):
+        tstr, trtr = figures["tstr"], figures["trtr"]
+        smallest = SMALLEST_CLASS_ACCURACY_SHARE if where else SMALLEST_ACCURACY_SHARE
+        if tstr is not None and trtr is not None and tstr.value < smallest * trtr.value:
+            yield (
+                f"a probe trained on samples names {tstr.value:.2f} of the clips held out{where}, "
+                f"one trained on clips {trtr.value:.2f}: below {smallest} of it"
+            )
+
+
+def _memorised(overall: NamedFigures, per_class: Mapping[str, NamedFigures]) -> Iterator[str]:
+    for where, figures in _places(overall, per_class):
+        share, spread = figures["memorised"], figures["spread"]
+        if share is not None and spread is not None and share.value > LARGEST_NEARER_SHARE:
+            yield (
+                f"samples{where} are nearer to a clip that trained than clips held out are in {share.value:.2f} of "
+                f"the pairs, above {LARGEST_NEARER_SHARE}; chance gives 0.50"
+            )
+            if not where:
+                return  # what holds for all need not be said of each
+
+
+def _sound(overall: NamedFigures) -> Iterator[str]:
+    tstr, trtr, recall = overall["tstr"], overall["trtr"], overall["recall"]
+    if tstr is not None and trtr is not None and trtr.value:
+        yield f"TSTR is {tstr.value / trtr.value:.2f} of TRTR"
+    if recall is not None and recall.floor:
+        yield f"recall is {recall.value / recall.floor:.2f} of the floor"
+    for name, words in (("spread", "of the spread of the clips"), ("memorised", "nearer than clips held out")):
+        figure = overall[name]
+        if figure is not None:
+            yield f"{figure.value:.2f} {words}"
+
+
+def _places(overall: NamedFigures, per_class: Mapping[str, NamedFigures]) -> Iterator[tuple[str, NamedFigures]]:
+    """Figures, and what they are about in words."""
+    yield "", overall
+    for name, figures in per_class.items():
+        yield f" of {name}", figures

@@ -1,0 +1,41 @@
+import pytest
+from quality_samples import Maker, class_mean, copied, mean_and_noise, measured, reference, shuffled, sound, swapped
+
+from feda2v_cli.generator.quality_verdict import Verdict, verdict
+from feda2v_cli.job.summarise_draws import summarise
+
+
+def judged(maker: Maker) -> Verdict:
+    draws = measured(maker)
+    return verdict(*summarise(draws, draws, reference().floor))
+
+
+@pytest.mark.parametrize(
+    ("maker", "word"),
+    [
+        (sound, "sound"),
+        (class_mean, "collapsed"),
+        (mean_and_noise, "collapsed"),
+        (copied, "memorised"),
+        (shuffled, "off-class"),
+        (swapped, "off-class"),
+    ],
+)
+def test_samples_are_called_by_name(maker: Maker, word: str) -> None:
+    assert judged(maker).word == word
+
+
+def test_reasons_hold_the_figure_and_the_bound() -> None:
+    reasons = judged(class_mean).reasons
+    assert reasons[0] == "the samples have 0.05 of the spread of the clips, below 0.5"
+
+
+def test_classes_that_took_each_other_s_place_are_named() -> None:
+    reasons = " ".join(judged(swapped).reasons)
+    assert "of cow" in reasons
+    assert "of dog" in reasons
+    assert "of pig" not in reasons
+
+
+def test_sound_samples_say_how_near_the_floor_they_are() -> None:
+    assert [reason.partition(" ")[0] for reason in judged(sound).reasons[:2]] == ["TSTR", "recall"]
