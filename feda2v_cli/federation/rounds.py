@@ -80,7 +80,7 @@ class Federation:
             made.restore(state["optimisers"][name])
 
     def run_round(self, number: int, *, keep_nodes: bool = False) -> Round:
-        """Run one round. Unless it ends, the server's state is as it was.
+        """Run one round. Unless it ends, the server's adapters are as they were.
 
         Args:
             number: from 1.
