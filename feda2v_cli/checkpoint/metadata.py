@@ -67,7 +67,8 @@ class GeneratorMetadata:
         generator_training_epochs: epochs seen so far.
         optimiser: its settings.
         final_losses: losses of the last epoch by name.
-        quality: quality figures when known; `spread` is the share of the data's spread that the samples have.
+        quality: quality figures when known; `spread` is the share of the data's spread that the samples have, overall
+            and of each class in `per_class`, `active_units` the number of latent units that a VAE uses.
         package_version: of feda2v.
         torch_version: of PyTorch.
         profile_hash: of the effective profile.

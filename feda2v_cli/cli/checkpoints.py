@@ -28,13 +28,13 @@ app = typer.Typer(help="List and verify checkpoints.", no_args_is_help=True, ric
 Paths = Annotated[
     list[Path] | None, typer.Argument(metavar="PATH", help="Files and directories.", show_default="checkpoints/")
 ]
-_HEADINGS = ("node", "key", "classes", "round", "size", "encoder", "loss")
+_HEADINGS = ("node", "key", "classes", "round", "size", "encoder", "loss", "spread")
 _CLASSES = _HEADINGS.index("classes")
 
 
 @app.command("ls", epilog="Example: feda2v checkpoints ls checkpoints/generators_per_class")
 def list_checkpoints(paths: Paths = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """List checkpoints: node, key, classes, round, size, encoder, loss."""
+    """List checkpoints: node, key, classes, round, size, encoder, loss, and the spread of samples at the end."""
     with face("checkpoints ls", as_json=as_json, quiet=quiet) as speaker:
         from feda2v_cli.checkpoint.catalogue import catalogue
         from feda2v_cli.checkpoint.verify import DEFAULT_ROOT
@@ -67,6 +67,7 @@ def _fields(entry: "Entry") -> dict[str, Any]:
         "generator_type": None,
         "encoder": None,
         "loss": None,
+        "spread": None,
         "problem": entry.problem,
     }
     if metadata is not None:
@@ -81,6 +82,7 @@ def _fields(entry: "Entry") -> dict[str, Any]:
             "generator_type": metadata.generator_type,
             "encoder": metadata.encoder.get("name"),
             "loss": next(iter(metadata.final_losses.values()), None),
+            "spread": (metadata.quality or {}).get("spread"),
         }
     if entry.adapter is not None:
         fields |= {
@@ -112,7 +114,10 @@ def _listing(entries: Sequence["Entry"], width: int) -> Iterator[str]:
         together = list(group)
         known = [_row(entry) for entry in together if entry.metadata is not None or entry.adapter is not None]
         yield printable(str(directory))
-        yield from _aligned([_HEADINGS, *known], width) if known else ()
+        rows = [_HEADINGS, *known]
+        if not any(row[-1] for row in known):  # the spread is known at the end of training alone
+            rows = [row[:-1] for row in rows]
+        yield from _aligned(rows, width) if known else ()
         for entry in together:
             problem = _fields(entry)["problem"]
             if problem:
@@ -125,7 +130,8 @@ def _row(entry: "Entry") -> tuple[str, ...]:
     end = f"{fields['round']} final" if fields["final"] else str(fields["round"])
     node = "server" if fields["node"] is None else fields["node"]
     words = (node, fields["key"] or "", " ".join(fields["classes"]), end, size(fields["bytes"]))
-    return (*map(str, words), str(fields["encoder"]), loss)
+    spread = f"{fields['spread']:.2f}" if isinstance(fields["spread"], float) else ""
+    return (*map(str, words), str(fields["encoder"]), loss, spread)
 
 
 def _aligned(rows: Sequence[tuple[str, ...]], width: int) -> Iterator[str]:

@@ -48,6 +48,11 @@ class Generator:
         self._sampler = sampler
 
     @property
+    def sampler(self) -> Sampler:
+        """What draws its coordinates."""
+        return self._sampler
+
+    @property
     def parameters(self) -> int:
         """How many numbers its tensors hold."""
         return sum(tensor.numel() for tensor in self.state().values())

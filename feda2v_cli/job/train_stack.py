@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ from feda2v_cli.engine.plan import is_out_of_memory
 from feda2v_cli.errors import FailedError
 from feda2v_cli.generator.fit import Fitting, GaussianFitting, TrainingSet, VaeFitting, training_set
 from feda2v_cli.generator.granularity import generator_specs
-from feda2v_cli.generator.quality import spread
+from feda2v_cli.generator.quality import cheap_figures
 from feda2v_cli.job.plan_generators import GeneratorPlan, PlannedGenerator
 from feda2v_cli.job.resume_generators import StackToTrain, save_state
 from feda2v_cli.profile.resolved import profile_hash
@@ -150,7 +151,7 @@ class StackTraining:
             if not ends and not last:
                 continue
             generator = fitting.generator(index)
-            quality = {"spread": spread(generator, sets[index])} if last else None
+            quality = cheap_figures(generator, sets[index]) if last else None
             metadata = self._metadata(planned, generator.architecture(), round_number, losses[index], quality)
             for end in (*ends, *([None] if last else [])):
                 path = planned.file(plan.directory, plan.base_name, end)
@@ -163,7 +164,7 @@ class StackTraining:
         architecture: Mapping[str, int | str],
         round_number: int,
         losses: dict[str, float],
-        quality: dict[str, float] | None,
+        quality: dict[str, Any] | None,
     ) -> GeneratorMetadata:
         plan, profile, spec = self._plan, self._plan.profile, planned.spec
         section = profile.generator

@@ -114,6 +114,7 @@ def test_the_json_list_has_these_fields(workplace):
         "generator_type": "vae",
         "encoder": "melstats",
         "loss": 12.5,
+        "spread": None,
         "problem": None,
     }
 
