@@ -92,9 +92,7 @@ class Trainer:
         self._threads = 1 if largest < WEIGHTS_WORTH_THREADS else torch.get_num_threads()
         self._rows = torch.arange(stack.models, device=stack.device).unsqueeze(1)
 
-        def mean_loss(
-            row: Tensor, batch: Tensors, mask: Tensor, noise: Tensor, progress: Tensor
-        ) -> dict[str, Tensor]:
+        def mean_loss(row: Tensor, batch: Tensors, mask: Tensor, noise: Tensor, progress: Tensor) -> dict[str, Tensor]:
             losses = loss(parameters_of(row, stack.shapes), batch, noise, progress)
             means = {name: (value * mask).sum() / mask.sum() for name, value in losses.items()}
             return means
