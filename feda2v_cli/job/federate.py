@@ -2,17 +2,14 @@
 
 import hashlib
 import json
-import shlex
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from feda2v_cli.checkpoint.finding import Finding
 from feda2v_cli.checkpoint.lock import lock_nodes
-from feda2v_cli.errors import Feda2vError, RunInterrupted
 from feda2v_cli.federation.setup import Setup
 from feda2v_cli.job.checkpoint_directory import make_directory, refuse_to_overwrite
 from feda2v_cli.job.plan_federation import FederationPlan, plan_federation
@@ -23,7 +20,7 @@ from feda2v_cli.profile.load import LoadedProfile, load_profile
 from feda2v_cli.profile.resolved import profile_hash, resolved_toml
 from feda2v_cli.replacing import remove_leftovers
 from feda2v_cli.run.directory import RunDirectory
-from feda2v_cli.run.event import Event, Listener, Noted, RunResumed, RunStarted, Warned, unheard
+from feda2v_cli.run.event import Listener, Noted, RunResumed, RunStarted, Warned, unheard
 
 #: What the chosen strategy is compared with: nothing exchanged, nothing but parameters exchanged, all clips exchanged.
 BASELINES = ("none", "fedavg", "central")
@@ -141,26 +138,10 @@ def federate(
             profile=loaded.text,
             resolved=resolved_toml(loaded),
         )
-
-        def tell(event: Event) -> None:
-            run.record(event)
-            listener(event)
-
-        try:
+        with run.recording(command, listener) as tell:
             _introduce(plan, warnings, tell)
             result = _run(plan, run, tell, started, resumed=earlier is not None, baselines=baselines)
             run.finish("done", result.summary())
-        except KeyboardInterrupt:
-            run.finish("interrupted")
-            words = [word for word in ("feda2v", *command) if word not in ("--resume", "--force")]
-            raise RunInterrupted(
-                "interrupted — what was done is kept", [f"run {run.path}"], hint=f"{shlex.join(words)} --resume"
-            ) from None
-        except BaseException as error:
-            with suppress(Feda2vError):  # what went wrong first is what the user has to know
-                run.record(Warned(f"failed: {error}"))
-                run.finish("failed")
-            raise
     return result
 
 

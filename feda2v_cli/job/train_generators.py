@@ -2,11 +2,9 @@
 
 import hashlib
 import json
-import shlex
 import shutil
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from feda2v_cli.checkpoint.file import read_metadata
 from feda2v_cli.checkpoint.lock import lock_nodes
 from feda2v_cli.data.clip import Clip
 from feda2v_cli.embedding.embed import embed
-from feda2v_cli.errors import FailedError, Feda2vError, RunInterrupted
+from feda2v_cli.errors import FailedError
 from feda2v_cli.generator.rebuild import count_parameters
 from feda2v_cli.job.checkpoint_directory import make_directory, refuse_to_overwrite
 from feda2v_cli.job.machine import peak_memory_bytes
@@ -28,7 +26,6 @@ from feda2v_cli.replacing import remove_leftovers
 from feda2v_cli.run.directory import RunDirectory
 from feda2v_cli.run.event import (
     ClipsEmbedded,
-    Event,
     Listener,
     Noted,
     RunResumed,
@@ -142,26 +139,10 @@ def train_generators(
             profile=loaded.text,
             resolved=resolved_toml(loaded),
         )
-
-        def tell(event: Event) -> None:
-            run.record(event)
-            listener(event)
-
-        try:
+        with run.recording(command, listener) as tell:
             trained, seconds = _train(plan, run, tell, resumed=earlier is not None)
             result = _result(plan, run, trained, seconds, started)
             run.finish("done", result.to_dict())
-        except KeyboardInterrupt:
-            run.finish("interrupted")
-            words = [word for word in ("feda2v", *command) if word not in ("--resume", "--force")]
-            raise RunInterrupted(
-                "interrupted — what was done is kept", [f"run {run.path}"], hint=f"{shlex.join(words)} --resume"
-            ) from None
-        except BaseException as error:
-            with suppress(Feda2vError):  # what went wrong first is what the user has to know
-                run.record(Warned(f"failed: {error}"))
-                run.finish("failed")
-            raise
     return result
 
 

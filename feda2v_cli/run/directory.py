@@ -2,15 +2,16 @@
 
 import json
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from feda2v_cli.errors import FailedError
+from feda2v_cli.errors import FailedError, Feda2vError, RunInterrupted
 from feda2v_cli.replacing import replacing
-from feda2v_cli.run.event import ClipsEmbedded, EpochEnded, Event, Noted, Warned
+from feda2v_cli.run.event import ClipsEmbedded, EpochEnded, Event, Listener, Noted, Warned
 from feda2v_cli.run.provenance import provenance
 
 
@@ -102,6 +103,37 @@ class RunDirectory:
         if isinstance(event, Noted | Warned):
             with _writing(self.path), (self.path / "log.txt").open("a", encoding="utf-8") as log:
                 log.write(f"{line['time']} {event.kind} {event.text}\n")
+
+    @contextmanager
+    def recording(self, command: Sequence[str], listener: Listener) -> Iterator[Listener]:
+        """Keep what happens within, tell it to the listener too, and when it does not end well say how it ended.
+
+        Args:
+            command: words of the command line after `feda2v`, for the hint how to go on.
+            listener: is told what happens.
+
+        Raises:
+            RunInterrupted: in the place of KeyboardInterrupt.
+            FailedError: something cannot be written.
+        """
+
+        def tell(event: Event) -> None:
+            self.record(event)
+            listener(event)
+
+        try:
+            yield tell
+        except KeyboardInterrupt:
+            self.finish("interrupted")
+            words = [word for word in ("feda2v", *command) if word not in ("--resume", "--force")]
+            raise RunInterrupted(
+                "interrupted — what was done is kept", [f"run {self.path}"], hint=f"{shlex.join(words)} --resume"
+            ) from None
+        except BaseException as error:
+            with suppress(Feda2vError):  # what went wrong first is what the user has to know
+                self.record(Warned(f"failed: {error}"))
+                self.finish("failed")
+            raise
 
     def finish(self, status: str, summary: Mapping[str, Any] | None = None) -> None:
         """Say how the run ended, and keep its result.
