@@ -1,0 +1,106 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from feda2v_cli.errors import FailedError, RunInterrupted
+from feda2v_cli.run.directory import RunDirectory
+from feda2v_cli.run.event import CheckpointSaved, EpochEnded, Event, Noted, unheard
+
+
+def created(runs: Path, key: str = "key") -> RunDirectory:
+    return RunDirectory.create(
+        runs, "name", command=["feda2v", "train-generators"], key=key, profile="# given", resolved="# resolved"
+    )
+
+
+def events(run: RunDirectory) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_a_new_run_tells_its_command_versions_and_profile(tmp_path: Path) -> None:
+    run = created(tmp_path / "runs")
+    content = json.loads((run.path / "run.json").read_text())
+    assert content["status"] == "running"
+    assert content["command"] == ["feda2v", "train-generators"]
+    assert {"feda2v", "python", "torch", "numpy"} <= content["versions"].keys()
+    assert (run.path / "profile.toml").read_text() == "# given"
+    assert run.path.name.endswith("-name")
+
+
+def test_runs_of_the_same_second_have_directories_of_their_own(tmp_path: Path) -> None:
+    assert len({created(tmp_path).path for _ in range(3)}) == 3
+
+
+def test_the_latest_run_is_the_newest_with_the_key(tmp_path: Path) -> None:
+    created(tmp_path, "mine")
+    newest = created(tmp_path, "mine")
+    created(tmp_path, "another")
+    latest = RunDirectory.latest(tmp_path, "mine")
+    assert latest is not None
+    assert latest.path == newest.path
+    assert RunDirectory.latest(tmp_path, "nobody's") is None
+
+
+def test_a_directory_that_is_no_run_is_passed_over(tmp_path: Path) -> None:
+    mine = created(tmp_path, "mine")
+    (tmp_path / "zzz").mkdir()
+    (tmp_path / "zzz" / "run.json").write_text("{")
+    latest = RunDirectory.latest(tmp_path, "mine")
+    assert latest is not None
+    assert latest.path == mine.path
+
+
+def test_an_event_is_one_line_with_its_time_and_passing_progress_is_none(tmp_path: Path) -> None:
+    run = created(tmp_path)
+    run.record(CheckpointSaved("a.pt", 10))
+    run.record(EpochEnded(1, 1, 5, 10))
+    (line,) = events(run)
+    assert {"event": "checkpoint_saved", "path": "a.pt", "bytes": 10}.items() <= line.items()
+    assert "time" in line
+
+
+def test_notes_stand_in_the_log_too(tmp_path: Path) -> None:
+    run = created(tmp_path)
+    run.record(Noted("something good to know"))
+    assert (run.path / "log.txt").read_text().endswith("noted something good to know\n")
+
+
+def test_what_happens_within_is_kept_and_told(tmp_path: Path) -> None:
+    run = created(tmp_path)
+    heard: list[Event] = []
+    with run.recording(["train-generators"], heard.append) as tell:
+        tell(Noted("hello"))
+    assert heard == [Noted("hello")]
+    assert events(run)[0]["text"] == "hello"
+
+
+def test_an_interrupted_run_says_the_command_that_goes_on(tmp_path: Path) -> None:
+    run = created(tmp_path)
+    words = ["train-generators", "--data-root", "my sounds", "--force"]
+    with pytest.raises(RunInterrupted) as error, run.recording(words, unheard):
+        raise KeyboardInterrupt
+    assert error.value.hint == "feda2v train-generators --data-root 'my sounds' --resume"
+    assert run.status == "interrupted"
+
+
+def test_a_run_that_fails_says_so_and_the_error_goes_on(tmp_path: Path) -> None:
+    run = created(tmp_path)
+    with pytest.raises(FailedError, match="no luck"), run.recording([], unheard):
+        raise FailedError("no luck")
+    assert run.status == "failed"
+    assert events(run)[-1]["text"] == "failed: no luck"
+
+
+def test_a_run_that_is_done_keeps_its_summary(tmp_path: Path) -> None:
+    run = created(tmp_path)
+    run.finish("done", {"accuracy": 0.9})
+    assert run.status == "done"
+    assert run.summary() == {"accuracy": 0.9}
+
+
+def test_a_place_that_cannot_be_written_is_an_error_with_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(FailedError) as error:
+        created(tmp_path / "file" / "runs")
+    assert error.value.hint == "write it elsewhere: --set experiment.runs=DIR"
