@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from feda2v_cli.checkpoint.catalogue import catalogue as catalogue
     from feda2v_cli.checkpoint.verify import verify as verify
+    from feda2v_cli.job.compare import compare as compare
     from feda2v_cli.job.evaluate import evaluate as evaluate
     from feda2v_cli.job.federate import federate as federate
     from feda2v_cli.job.load_generators import load_generator as load_generator
@@ -27,6 +28,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "catalogue": "checkpoint.catalogue",
     "federate": "job.federate",
+    "compare": "job.compare",
     "evaluate": "job.evaluate",
     "load_generator": "job.load_generators",
     "load_generators": "job.load_generators",

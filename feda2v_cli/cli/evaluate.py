@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\b
 Examples:
   feda2v evaluate checkpoints/generators
-  feda2v evaluate checkpoints/generators_per_class --seeds 5 --verbose
+  feda2v evaluate checkpoints/generators_per_class --seeds 10 --verbose
   feda2v evaluate checkpoints/generators --data-root data/ESC-50
   feda2v evaluate checkpoints/generators --json | jq -r .data.verdict
 """
@@ -49,7 +49,7 @@ def evaluate(
     profile: ProfileName = None,
     data_root: DataRoot = None,
     base_name: BaseName = None,
-    seeds: Annotated[int, typer.Option(metavar="N", help="Draws of samples that are measured.")] = 3,
+    seeds: Annotated[int, typer.Option(metavar="N", help="Draws of samples that are measured.")] = 5,
     permissive: Annotated[
         bool,
         typer.Option("--permissive", help="Only warn when these are not the clips that trained.", show_default=False),

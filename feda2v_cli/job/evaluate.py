@@ -30,7 +30,7 @@ from feda2v_cli.profile.schema import GeneratorSection
 from feda2v_cli.run.event import ClipsEmbedded, Listener, Noted, Warned, unheard
 
 #: Draws of samples over which a figure and its interval are taken, unless the caller says otherwise.
-DRAWS = 3
+DRAWS = 5
 
 
 @dataclass(frozen=True)
