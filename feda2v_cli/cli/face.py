@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
@@ -39,12 +40,12 @@ class Face:
         self.quiet = quiet
         self.verbose = verbose and not quiet
 
-    @property
+    @cached_property
     def out(self) -> "Console":
         """Where results go."""
         return _console(sys.stdout)
 
-    @property
+    @cached_property
     def err(self) -> "Console":
         """Where everything but results goes."""
         return _console(sys.stderr)
@@ -60,7 +61,7 @@ class Face:
     def note(self, text: str) -> None:
         """Tell the user something that is good to know."""
         if not self.quiet:
-            self.err.print(text, markup=False, highlight=False, soft_wrap=True)
+            self.err.print(text, markup=False, highlight=False, soft_wrap=not self.err.is_terminal)
 
     def detail(self, text: str) -> None:
         """Tell the user something under --verbose alone."""

@@ -68,7 +68,7 @@ class Progress:
             transient=True,
             disable=self._plain or speaker.quiet,
         )
-        self._task = self._bars.add_task("", total=None, rate="")
+        self._task = self._bars.add_task("", total=None, rate="", visible=False)
         self._started = time.monotonic()
         self._spoke = time.monotonic()
         self._phase: type[Event] | None = None
@@ -143,7 +143,7 @@ class Progress:
         if self._phase is not type(event):
             self._phase = type(event)
             self._started = time.monotonic()
-            self._bars.reset(self._task, total=total, rate="")
+            self._bars.reset(self._task, total=total, rate="", visible=True)
         passed = time.monotonic() - self._started
         rate = f"{done / passed:,.0f} {unit}" if passed > 1 else ""
         self._bars.update(self._task, description=text, completed=done, total=total, rate=rate)
