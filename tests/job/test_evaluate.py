@@ -156,3 +156,17 @@ def test_where_there_is_no_set_the_command_that_trains_one_is_named(
 def test_one_draw_gives_no_interval(generators: Path) -> None:
     with pytest.raises(UsageError, match="1 draws give no interval"):
         evaluate(generators, draws=1)
+
+
+def test_nodes_that_make_the_same_class_give_a_part_of_its_samples_each(tmp_path: Path) -> None:
+    settings = [
+        'nodes=[{id=0, classes=["dog", "rain"]}, {id=1, classes=["dog", "siren"]}]',
+        "generator.type=gaussian",
+        "checkpoint.every=0",
+        f"checkpoint.dir='{tmp_path}/generators'",
+        f"experiment.runs='{tmp_path}/runs'",
+    ]
+    train_generators(load_profile("unified", settings=settings))
+    evaluated = evaluate(tmp_path / "generators", draws=2)
+    assert evaluated.trained == 3 * 32
+    assert len(evaluated.points.samples.labels) == 3 * 32
