@@ -6,8 +6,7 @@ from feda2v_cli.job.summarise_draws import summarise
 
 
 def judged(maker: Maker) -> Verdict:
-    draws = measured(maker)
-    return verdict(*summarise(draws, draws, reference().floor))
+    return verdict(*summarise(measured(maker), measured(sound), reference().floor))
 
 
 @pytest.mark.parametrize(
@@ -39,3 +38,9 @@ def test_classes_that_took_each_other_s_place_are_named() -> None:
 
 def test_sound_samples_say_how_near_the_floor_they_are() -> None:
     assert [reason.partition(" ")[0] for reason in judged(sound).reasons[:2]] == ["TSTR", "recall"]
+
+
+def test_a_class_that_gaussians_of_its_clips_cannot_teach_either_is_no_defect() -> None:
+    overall, per_class = summarise(measured(swapped), measured(swapped), reference().floor)
+    reasons = verdict(overall, per_class).reasons
+    assert not [reason for reason in reasons if "held out of cow" in reason]
