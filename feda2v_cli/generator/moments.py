@@ -12,11 +12,17 @@ class ClassMoments:
 
     Attributes:
         means: [classes, rank].
-        covariances: [classes, rank, rank].
+        roots: [classes, clips, rank]; a class's covariance is rootᵀ root. They stay small where a covariance of rank ×
+            rank would not: there are few clips, and a dense model has thousands of coordinates.
     """
 
     means: Tensor
-    covariances: Tensor
+    roots: Tensor
+
+    @property
+    def covariances(self) -> Tensor:
+        """[classes, rank, rank]."""
+        return self.roots.mT @ self.roots
 
 
 def class_moments(coordinates: Tensor, labels: Tensor, classes: int, shrinkage: float) -> ClassMoments:
@@ -35,7 +41,7 @@ def class_moments(coordinates: Tensor, labels: Tensor, classes: int, shrinkage: 
     counts = one_hot.sum(0)
     means = one_hot.T @ coordinates / counts[:, None]
     centred = coordinates - means[labels]
-    scatters = torch.einsum("nc,nr,ns->crs", one_hot, centred, centred)
-    pooled = scatters.sum(0) / (counts.sum() - classes).clamp(min=1)
-    own = scatters / (counts - 1).clamp(min=1)[:, None, None]
-    return ClassMoments(means, (1 - shrinkage) * own + shrinkage * pooled)
+    own = one_hot.T / (counts - 1).clamp(min=1)[:, None]  # [classes, clips]
+    pooled = 1 / max(len(labels) - classes, 1)
+    weights = (1 - shrinkage) * own + shrinkage * pooled
+    return ClassMoments(means, weights.sqrt()[:, :, None] * centred)

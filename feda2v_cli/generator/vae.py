@@ -16,6 +16,9 @@ from feda2v_cli.generator.moments import ClassMoments
 #: of the variance, and the likelihood a scale that the hidden layers can still shrink.
 NOISE_SHARE = 0.25
 
+#: Least share of the mean variance that the decoder's noise has along a coordinate at the start.
+SMALLEST_NOISE_SHARE = 2.5e-4
+
 
 class ConditionalVae(nn.Module):
     """A VAE on whitened coordinates, told the class of each (Kingma and Welling, 2014; Sohn et al., 2015).
@@ -106,13 +109,14 @@ def start(module: ConditionalVae, moments: ClassMoments, random: torch.Generator
         bound = value.shape[-1] ** -0.5
         parameters[name] = (torch.rand(value.shape, generator=random) * 2 - 1) * bound
     latent = module.decoder_input.in_features
-    variances, directions = torch.linalg.eigh(moments.covariances.double())
-    variances, directions = variances.flip(-1).clamp(min=0), directions.flip(-1)
-    kept = min(latent, variances.shape[-1])
-    loading = torch.zeros(*variances.shape, latent, dtype=torch.double)  # [classes, rank, latent]
-    loading[..., :kept] = directions[..., :kept] * ((1 - NOISE_SHARE) * variances[:, None, :kept]).sqrt()
-    noise = (moments.covariances.double() - loading @ loading.mT).diagonal(dim1=-2, dim2=-1)
-    noise = noise.clamp(min=NOISE_SHARE * variances.mean(-1, keepdim=True) * 1e-3 + 1e-12)  # [classes, rank]
+    _, scales, axes = torch.linalg.svd(moments.roots.double(), full_matrices=False)  # axes: [classes, few, rank]
+    kept = min(latent, scales.shape[-1])
+    loading = torch.zeros(len(axes), axes.shape[-1], latent, dtype=torch.double)  # [classes, rank, latent]
+    loading[..., :kept] = axes[:, :kept].mT * (1 - NOISE_SHARE) ** 0.5 * scales[:, None, :kept]
+    variances = moments.roots.double().square().sum(-2)  # [classes, rank]
+    noise = variances - loading.square().sum(-1)
+    # A coordinate that never varies, or a class of one clip, still needs a scale that can be divided by.
+    noise = noise.clamp(min=SMALLEST_NOISE_SHARE * variances.mean(-1, keepdim=True) + 1e-12)  # [classes, rank]
     weighted = loading.mT / noise[:, None, :]
     posterior = torch.linalg.inv(torch.eye(latent, dtype=torch.double) + weighted @ loading)
     parameters |= {
