@@ -94,8 +94,7 @@ class Trainer:
 
         def mean_loss(row: Tensor, batch: Tensors, mask: Tensor, noise: Tensor, progress: Tensor) -> dict[str, Tensor]:
             losses = loss(parameters_of(row, stack.shapes), batch, noise, progress)
-            means = {name: (value * mask).sum() / mask.sum() for name, value in losses.items()}
-            return means
+            return {name: (value * mask).sum() / mask.sum() for name, value in losses.items()}
 
         self._losses = vmap(mean_loss, in_dims=(0, 0, 0, 0, None))
 
