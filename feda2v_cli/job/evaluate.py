@@ -14,7 +14,6 @@ from torch import Tensor
 from feda2v_cli.checkpoint.finding import Finding, FindingsError
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.data.clip import Clip, fingerprint
-from feda2v_cli.embedding.embed import embed
 from feda2v_cli.engine.stream import stream
 from feda2v_cli.errors import UsageError
 from feda2v_cli.generator.fit import GaussianFitting, training_set
@@ -23,11 +22,12 @@ from feda2v_cli.generator.granularity import GeneratorSpec
 from feda2v_cli.generator.quality_measure import Labelled, Reference
 from feda2v_cli.generator.quality_verdict import Figure, Verdict, verdict
 from feda2v_cli.generator.rebuild import rebuild
+from feda2v_cli.job.embed_clips import embed_nodes
 from feda2v_cli.job.plan_evaluation import EvaluationPlan, plan_evaluation
 from feda2v_cli.job.summarise_draws import summarise
 from feda2v_cli.profile.load import LoadedProfile, load_profile
 from feda2v_cli.profile.schema import GeneratorSection
-from feda2v_cli.run.event import ClipsEmbedded, Listener, Noted, Warned, unheard
+from feda2v_cli.run.event import Listener, Noted, Warned, unheard
 
 #: Draws of samples over which a figure and its interval are taken, unless the caller says otherwise.
 DRAWS = 5
@@ -211,16 +211,7 @@ def evaluate(
 
 def _embed_all(plan: EvaluationPlan, listener: Listener) -> dict[Clip, Tensor]:
     """Embeddings [features] of every clip that can be read."""
-    clips = list(dict.fromkeys(clip for node in plan.nodes for clip in (*node.train, *node.test)))
-    embeddings = embed(
-        clips,
-        plan.encoder,
-        plan.profile.embedding.cache.expanduser(),
-        skip_unreadable=plan.profile.data.skip_unreadable,
-        progress=lambda done, total: listener(ClipsEmbedded(done, total)),
-    )
-    for clip, reason in embeddings.skipped:
-        listener(Warned(f"left out {clip.name}: {reason}"))
+    embeddings = embed_nodes(plan.nodes, plan.encoder, plan.profile, listener)
     return dict(zip(embeddings.clips, embeddings.values.flatten(1), strict=True))
 
 

@@ -19,6 +19,7 @@ from feda2v_cli.errors import MissingError, UsageError
 from feda2v_cli.federation.participation import chosen
 from feda2v_cli.federation.space import Space
 from feda2v_cli.federation.strategy.strategy import Strategy, make_strategy
+from feda2v_cli.job.choose_nodes import choose_nodes
 from feda2v_cli.job.find_generators import GeneratorSet, find_generators
 from feda2v_cli.job.machine import choose_device
 from feda2v_cli.job.plan_generators import BASELINE_BYTES, CHECKPOINT_OVERHEAD_BYTES
@@ -137,7 +138,7 @@ def plan_federation(
         FailedError: the dictionary file cannot be used.
     """
     whole = loaded.profile
-    profile = _only(whole, node_ids)
+    profile = choose_nodes(whole, node_ids)
     _check(profile)
     device = choose_device(profile.experiment.device)
     targets = make_targets(profile.adapter, profile.classes)
@@ -184,16 +185,6 @@ def _named(command: Sequence[str], loaded: LoadedProfile) -> str:
         if option in command[:-1]:
             return command[list(command).index(option) + 1]
     return loaded.name
-
-
-def _only(profile: Profile, node_ids: Sequence[int] | None) -> Profile:
-    if node_ids is None:
-        return profile
-    known = [node.id for node in profile.nodes]
-    for node in node_ids:
-        if node not in known:
-            raise UsageError(f"--nodes {node} — the profile has no such node", [f"it has {', '.join(map(str, known))}"])
-    return profile.with_nodes(tuple(node_ids))
 
 
 def _check(profile: Profile) -> None:

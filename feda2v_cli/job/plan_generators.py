@@ -16,6 +16,7 @@ from feda2v_cli.engine.plan import memory_budget, stacks
 from feda2v_cli.errors import FailedError, UsageError
 from feda2v_cli.generator.fit import cost, largest_rank, model_shapes, same_steps
 from feda2v_cli.generator.granularity import GeneratorSpec, generator_specs
+from feda2v_cli.job.choose_nodes import choose_nodes
 from feda2v_cli.job.machine import choose_device
 from feda2v_cli.profile.load import LoadedProfile
 from feda2v_cli.profile.schema import NodeSection, Profile
@@ -151,7 +152,7 @@ def plan_generators(loaded: LoadedProfile, node_ids: Sequence[int] | None = None
     directory, base_name = whole.generator_dir, whole.base_name
     assert directory is not None
     assert base_name is not None
-    profile = _only(whole, node_ids)
+    profile = choose_nodes(whole, node_ids)
     device = choose_device(profile.experiment.device)
     encoder = make_encoder(profile.embedding, device)
     nodes = clips_of_nodes(profile)
@@ -177,20 +178,6 @@ def plan_generators(loaded: LoadedProfile, node_ids: Sequence[int] | None = None
         nodes=nodes,
         generators=generators,
     )
-
-
-def _only(profile: Profile, node_ids: Sequence[int] | None) -> Profile:
-    if node_ids is None:
-        return profile
-    known = [node.id for node in profile.nodes]
-    for node in node_ids:
-        if node not in known:
-            raise UsageError(
-                f"--nodes {node} — the profile has no such node",
-                [f"it has {', '.join(map(str, known))}"],
-                hint=f"--nodes {','.join(map(str, known))}",
-            )
-    return profile.with_nodes(tuple(node_ids))
 
 
 def _planned(

@@ -9,15 +9,15 @@ from torch import Tensor
 
 from feda2v_cli.data.clip import Clip
 from feda2v_cli.data.nodes import NodeClips
-from feda2v_cli.embedding.embed import embed
 from feda2v_cli.federation.evaluation import HeldOut
 from feda2v_cli.federation.pool import Node, Pool
 from feda2v_cli.federation.setup import Setup, central_node
 from feda2v_cli.federation.standardise import Standardisation, Sums
 from feda2v_cli.federation.synthetic import Maker
 from feda2v_cli.generator.rebuild import rebuild
+from feda2v_cli.job.embed_clips import embed_nodes
 from feda2v_cli.job.plan_federation import FederationPlan, learning_rates
-from feda2v_cli.run.event import ClipsEmbedded, Listener, Warned
+from feda2v_cli.run.event import Listener
 
 
 def set_up_federation(plan: FederationPlan, tell: Listener) -> Setup:
@@ -101,20 +101,7 @@ def _held_out(nodes: Sequence[NodeClips]) -> dict[Clip, list[int]]:
 
 def _embed_all(plan: FederationPlan, tell: Listener) -> tuple[dict[Clip, Tensor], tuple[NodeClips, ...]]:
     """The embedding of every clip, each once, and the nodes without clips that are unreadable."""
-    clips = list(dict.fromkeys(clip for node in plan.nodes for clip in (*node.train, *node.test)))
-    embeddings = embed(
-        clips,
-        plan.encoder,
-        plan.profile.embedding.cache.expanduser(),
-        skip_unreadable=plan.profile.data.skip_unreadable,
-        progress=lambda done, total: tell(ClipsEmbedded(done, total)),
-    )
-    for path in embeddings.damaged:
-        tell(Warned(f"the cache entry {path} was damaged and has been computed anew"))
-    for clip, reason in embeddings.skipped:
-        tell(Warned(f"left out {clip.name}: {reason}"))
+    embeddings = embed_nodes(plan.nodes, plan.encoder, plan.profile, tell)
     gone = {clip for clip, _ in embeddings.skipped}
-    if gone:
-        tell(Warned(f"{len(gone)} unreadable clips are left out"))
     nodes = tuple(node.without(gone) for node in plan.nodes) if gone else plan.nodes
     return dict(zip(embeddings.clips, embeddings.values, strict=True)), nodes

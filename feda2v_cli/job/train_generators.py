@@ -16,6 +16,7 @@ from feda2v_cli.embedding.embed import embed
 from feda2v_cli.errors import FailedError
 from feda2v_cli.generator.rebuild import count_parameters
 from feda2v_cli.job.checkpoint_directory import make_directory, refuse_to_overwrite
+from feda2v_cli.job.embed_clips import tell_what_was_wrong
 from feda2v_cli.job.machine import peak_memory_bytes
 from feda2v_cli.job.plan_generators import GeneratorPlan, PlannedGenerator, plan_generators
 from feda2v_cli.job.resume_generators import unfinished_stacks
@@ -30,7 +31,6 @@ from feda2v_cli.run.event import (
     Noted,
     RunResumed,
     RunStarted,
-    Warned,
     unheard,
 )
 
@@ -181,13 +181,9 @@ def _embed_all(plan: GeneratorPlan, tell: Listener) -> GeneratorPlan:
         done += len(planned.clips)
         unreadable += embeddings.skipped
         damaged += embeddings.damaged
-    for path in damaged:
-        tell(Warned(f"the cache entry {path} was damaged and has been computed anew"))
-    for clip, reason in unreadable:
-        tell(Warned(f"left out {clip.name}: {reason}"))
+    tell_what_was_wrong(unreadable, damaged, tell)
     if not unreadable:
         return plan
-    tell(Warned(f"{len(unreadable)} unreadable clips are left out"))
     gone = {clip for clip, _ in unreadable}
     for node in plan.nodes:
         node.without(gone)  # fails when a class has no clip left

@@ -1,0 +1,45 @@
+"""Embeds the clips of a run, and tells of all that was wrong with them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from feda2v_cli.data.clip import Clip
+from feda2v_cli.data.nodes import NodeClips
+from feda2v_cli.embedding.embed import Embeddings, embed
+from feda2v_cli.embedding.encoder import Encoder
+from feda2v_cli.profile.schema import Profile
+from feda2v_cli.run.event import ClipsEmbedded, Listener, Warned
+
+
+def embed_nodes(nodes: Sequence[NodeClips], encoder: Encoder, profile: Profile, tell: Listener) -> Embeddings:
+    """Embeddings of all clips of all nodes, each clip once.
+
+    Args:
+        nodes: and their clips.
+        encoder: makes the embeddings.
+        profile: says where the cache is, and whether unreadable clips are left out.
+        tell: is told the progress, and of clips and cache entries with which something was wrong.
+
+    Raises:
+        UnreadableClipError: a clip cannot be read, and the profile does not leave such clips out.
+        FailedError: the cache cannot be read or written.
+    """
+    embeddings = embed(
+        list(dict.fromkeys(clip for node in nodes for clip in (*node.train, *node.test))),
+        encoder,
+        profile.embedding.cache.expanduser(),
+        skip_unreadable=profile.data.skip_unreadable,
+        progress=lambda done, total: tell(ClipsEmbedded(done, total)),
+    )
+    tell_what_was_wrong(embeddings.skipped, embeddings.damaged, tell)
+    return embeddings
+
+
+def tell_what_was_wrong(unreadable: Sequence[tuple[Clip, str]], damaged: Sequence[Path], tell: Listener) -> None:
+    """Warn of clips that are left out, and of cache entries that had to be computed anew."""
+    for path in damaged:
+        tell(Warned(f"the cache entry {path} was damaged and has been computed anew"))
+    for clip, reason in unreadable:
+        tell(Warned(f"left out {clip.name}: {reason}"))
+    if unreadable:
+        tell(Warned(f"{len(unreadable)} unreadable clips are left out"))
