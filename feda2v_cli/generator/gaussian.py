@@ -5,6 +5,7 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
+from feda2v_cli.generator.balanced import balanced_normal
 from feda2v_cli.generator.moments import ClassMoments
 
 #: Added to a covariance's diagonal, as a share of its mean: of few clips a covariance is singular.
@@ -40,7 +41,7 @@ class GaussianSampler:
 
     def draw(self, labels: Tensor, random: torch.Generator) -> Tensor:
         """Coordinates [samples, rank] of classes `labels` [samples]."""
-        noise = torch.randn(len(labels), self.means.shape[1], generator=random)
+        noise = balanced_normal(labels, self.means.shape[1], random)
         return self.means[labels] + torch.einsum("nrs,ns->nr", self.factors[labels], noise)
 
     def architecture(self) -> dict[str, int]:

@@ -29,7 +29,8 @@ def class_moments(coordinates: Tensor, labels: Tensor, classes: int, shrinkage: 
     """Means and shrunk covariances: of few clips alone a covariance is mostly noise.
 
     Each class's covariance is mixed with the pooled one of all classes (regularised discriminant analysis: Friedman,
-    1989, equation 16). With one class the two are the same.
+    1989, equation 16). With one class the two are the same. A class of one clip has no covariance of its own; it
+    takes the pooled one, or its samples would all be that clip.
 
     Args:
         coordinates: [clips, rank].
@@ -43,5 +44,6 @@ def class_moments(coordinates: Tensor, labels: Tensor, classes: int, shrinkage: 
     centred = coordinates - means[labels]
     own = one_hot.T / (counts - 1).clamp(min=1)[:, None]  # [classes, clips]
     pooled = 1 / max(len(labels) - classes, 1)
-    weights = (1 - shrinkage) * own + shrinkage * pooled
+    shares = torch.where(counts > 1, shrinkage, 1.0)[:, None]  # [classes, 1]
+    weights = (1 - shares) * own + shares * pooled
     return ClassMoments(means, weights.sqrt()[:, :, None] * centred)

@@ -10,11 +10,12 @@ from torch.func import functional_call
 from torch.nn.functional import silu
 
 from feda2v_cli.engine.train import Loss
+from feda2v_cli.generator.balanced import balanced_normal
 from feda2v_cli.generator.moments import ClassMoments
 
-#: Share of the variance along a latent's axis that the decoder's noise keeps at the start. It leaves the latent most
-#: of the variance, and the likelihood a scale that the hidden layers can still shrink.
-NOISE_SHARE = 0.25
+#: Share of the variance along a latent's axis that the decoder's noise keeps at the start. Noise has no correlations:
+#: the more of it, the farther samples stray from the directions in which clips of a class differ.
+NOISE_SHARE = 0.02
 
 #: Least share of the mean variance that the decoder's noise has along a coordinate at the start.
 SMALLEST_NOISE_SHARE = 2.5e-4
@@ -200,8 +201,8 @@ class VaeSampler:
         """Coordinates [samples, rank] of classes `labels` [samples]."""
         classes, rank, latent = self.module.loading.shape
         one_hot = torch.nn.functional.one_hot(labels, classes).float()
-        mean, log_scale = self.module.decode(torch.randn(len(labels), latent, generator=random), one_hot)
-        return mean + log_scale.exp() * torch.randn(len(labels), rank, generator=random)
+        mean, log_scale = self.module.decode(balanced_normal(labels, latent, random), one_hot)
+        return mean + log_scale.exp() * balanced_normal(labels, rank, random)
 
     def architecture(self) -> dict[str, int]:
         """Width of the hidden layers and number of latent units."""
