@@ -38,17 +38,16 @@ def draw_epoch(
         noise_sizes: normal numbers that each model needs an item.
         steps: steps of the epoch, the same for all.
     """
-    models = len(streams)
-    widths = [-(-size // steps) for size in sizes]
-    index = torch.zeros(models, steps, max(widths), dtype=torch.long)
-    mask = torch.zeros(models, steps, max(widths))
-    noise = torch.zeros(models, steps, max(widths), max(noise_sizes))
-    for model, (random, size, noise_size, width) in enumerate(zip(streams, sizes, noise_sizes, widths, strict=True)):
-        # Items are dealt like cards, so that the steps' batches differ by one item at most.
-        dealt = torch.zeros(steps * width, dtype=torch.long)
-        dealt[:size] = torch.randperm(size, generator=random)
-        index[model, :, :width] = dealt.view(width, steps).T
-        mask[model, :, :width] = (torch.arange(steps * width) < size).float().view(width, steps).T
+    models, batch = len(streams), -(-max(sizes) // steps)
+    dealt = torch.zeros(models, batch * steps, dtype=torch.long)
+    noise = torch.zeros(models, steps, batch, max(noise_sizes))
+    # Nothing but the drawing goes model by model, for each has its own stream.
+    for model, (random, size, noise_size) in enumerate(zip(streams, sizes, noise_sizes, strict=True)):
+        torch.randperm(size, generator=random, out=dealt[model, :size])
         if noise_size:
+            width = -(-size // steps)
             noise[model, :, :width, :noise_size] = torch.randn(steps, width, noise_size, generator=random)
-    return EpochBatches(index.transpose(0, 1), mask.transpose(0, 1), noise.transpose(0, 1))
+    mask = torch.arange(batch * steps) < torch.tensor(sizes).unsqueeze(1)
+    # Items are dealt like cards, so that the steps' batches differ by one item at most.
+    index, mask = (part.view(models, batch, steps).permute(2, 0, 1).contiguous() for part in (dealt, mask.float()))
+    return EpochBatches(index, mask, noise.transpose(0, 1))

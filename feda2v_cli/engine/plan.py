@@ -14,6 +14,10 @@ from feda2v_cli.engine.stack import BYTES_PER_WEIGHT
 #: Share of the free memory that training takes when nobody says how much.
 AUTO_SHARE = 0.7
 
+#: Most bytes of a stack's weights on a CPU. Wider stacks are no quicker, and beyond `allocator.LARGEST_ON_HEAP` half as
+#: quick: every operation's result is mapped anew, and the kernel clears its pages.
+QUICK_BYTES = 12 * 1024**2
+
 _UNITS = {"K": 1, "M": 2, "G": 3, "T": 4}
 
 T = TypeVar("T")
@@ -59,7 +63,23 @@ def memory_budget(memory: str, device: torch.device) -> int:
     return int(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * AUTO_SHARE)
 
 
-def stacks(models: Sequence[T], like: Callable[[T], Hashable], cost: Callable[[T], int], budget: int) -> list[list[T]]:
+def quick_width(weights: int, device: torch.device) -> int | None:
+    """Most models that are quicker together than in two stacks; None where wider is always quicker.
+
+    Args:
+        weights: trained numbers of one model.
+        device: where training happens.
+    """
+    return max(1, QUICK_BYTES // (4 * weights)) if device.type == "cpu" else None
+
+
+def stacks(
+    models: Sequence[T],
+    like: Callable[[T], Hashable],
+    cost: Callable[[T], int],
+    budget: int,
+    widest: int | None = None,
+) -> list[list[T]]:
     """Deal models into stacks that train one after the other.
 
     Args:
@@ -67,13 +87,14 @@ def stacks(models: Sequence[T], like: Callable[[T], Hashable], cost: Callable[[T
         like: models with an equal value may share a stack (architecture, steps an epoch, optimiser).
         cost: bytes of one model.
         budget: bytes that a stack may take; a model that is dearer than that gets a stack of its own.
+        widest: most models of a stack, whatever the budget; None for no such limit.
     """
     alike: dict[Hashable, list[T]] = defaultdict(list)
     for model in models:
         alike[like(model)].append(model)
     dealt: list[list[T]] = []
     for group in alike.values():
-        width = max(1, budget // max(map(cost, group)))
+        width = min(max(1, budget // max(map(cost, group))), widest or len(group))
         # Equal widths, so that the last stack is not a narrow one.
         count = -(-len(group) // width)
         bounds = [len(group) * part // count for part in range(count + 1)]

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.func import vmap
+from torch.nn.utils.rnn import pad_sequence
 from torch.optim.adamw import adamw
 
+from feda2v_cli.engine.allocator import keep_freed_memory
 from feda2v_cli.engine.batch import draw_epoch, steps_per_epoch
 from feda2v_cli.engine.stack import Stack, parameters_of
 from feda2v_cli.engine.stream import Identity, stream
@@ -82,6 +84,7 @@ class Trainer:
         steps = {steps_per_epoch(model.size, optimiser.batch_size) for model in data}
         if len(data) != stack.models or len(steps) != 1:
             raise ValueError(f"{stack.models} models, {len(data)} data sets, steps an epoch: {sorted(steps)}")
+        keep_freed_memory()
         self.stack = stack
         self._data = data
         self._optimiser = optimiser
@@ -174,7 +177,4 @@ class Trainer:
 
 def _padded(parts: Sequence[Tensor], device: torch.device) -> Tensor:
     """Data sets of different sizes as one tensor [models, most items, …], zeros behind each."""
-    stacked = parts[0].new_zeros(len(parts), max(part.shape[0] for part in parts), *parts[0].shape[1:])
-    for row, part in zip(stacked, parts, strict=True):
-        row[: part.shape[0]] = part
-    return stacked.to(device)
+    return pad_sequence(list(parts), batch_first=True).to(device)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from feda2v_cli.engine.batch import steps_per_epoch
-from feda2v_cli.engine.plan import Cost, is_out_of_memory, stacks
+from feda2v_cli.engine.plan import Cost, is_out_of_memory, quick_width, stacks
 from feda2v_cli.engine.stack import Stack
 from feda2v_cli.engine.train import Loss, ModelData, Optimiser, Trainer
 from feda2v_cli.errors import FailedError
@@ -82,7 +82,9 @@ class LocalTraining:
         round_number: int,
         on_narrowed: Callable[[int, int], None],
     ) -> Iterator[Trained]:
-        """Train one adapter for every task, as many at once as memory holds. The optimiser starts anew every round.
+        """Train one adapter for every task, as many at once as is quick and memory holds.
+
+        The optimiser starts anew every round.
 
         Args:
             space: its adapter and targets.
@@ -99,7 +101,13 @@ class LocalTraining:
             FailedError: memory does not suffice for one adapter.
         """
         tokens = pool.embeddings.shape[1]
-        todo = stacks(tasks, self._like, lambda task: self.cost(space, tokens, len(task.items)).bytes, self.budget)
+        todo = stacks(
+            tasks,
+            self._like,
+            lambda task: self.cost(space, tokens, len(task.items)).bytes,
+            self.budget,
+            quick_width(self.cost(space, tokens, 0).weights, self.device),
+        )
         while todo:
             group = todo.pop(0)
             try:

@@ -26,7 +26,7 @@ def participants(
     """
     random = stream(seed, "participants", round_number)
     order = torch.randperm(len(nodes), generator=random)[: chosen(len(nodes), fraction)]
-    fails = torch.rand(len(nodes), generator=random) < dropout
+    fails = (torch.rand(len(nodes), generator=random) < dropout).tolist()
     asked = sorted(order.tolist(), key=lambda place: nodes[place])
     answering = [nodes[place] for place in asked if not fails[place]]
     return answering, [nodes[place] for place in asked if fails[place]]

@@ -1,6 +1,7 @@
 """A target space: its adapter, and the classes' targets in units in which losses and learning rates mean the same."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import torch
@@ -48,7 +49,7 @@ class Space:
             adapter = Adapter(dim, hidden, tuple(targets.shape[1:]))
         return cls(name, adapter, centred / scale, centre, scale)
 
-    @property
+    @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of the adapter's parameters by name."""
         return {name: tuple(value.shape) for name, value in self.adapter.named_parameters()}

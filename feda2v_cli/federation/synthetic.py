@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from feda2v_cli.engine.stream import stream
 from feda2v_cli.generator.generator import Generator
@@ -49,11 +50,9 @@ class Samples:
         """
         others = self.nodes != (-1 if node is None else node)
         # Samples of a class stand in the order in which they are dealt: the first ones that are others' count.
-        rank = torch.zeros_like(self.labels)
-        for label in sorted(set(self.labels.tolist())):
-            of_class = others & (self.labels == label)
-            rank[of_class] = torch.arange(int(of_class.sum()))
-        return (others & (rank < per_class)).nonzero().flatten()
+        seen = (one_hot(self.labels) * others.unsqueeze(1)).cumsum(0)  # [samples, classes], others' up to each sample
+        rank = seen.gather(1, self.labels.unsqueeze(1)).squeeze(1)  # from 1
+        return (others & (rank <= per_class)).nonzero().flatten()
 
 
 def draw_samples(

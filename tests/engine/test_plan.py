@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feda2v_cli.engine.plan import is_out_of_memory, memory_budget, stacks
+from feda2v_cli.engine.plan import QUICK_BYTES, is_out_of_memory, memory_budget, quick_width, stacks
 
 CPU = torch.device("cpu")
 
@@ -31,6 +31,18 @@ def test_models_that_are_alike_share_a_stack() -> None:
 
 def test_a_stack_takes_no_more_than_the_budget_and_stacks_are_equally_wide() -> None:
     assert [len(stack) for stack in stacks(range(10), lambda _: 0, lambda _: 3, budget=12)] == [3, 3, 4]
+
+
+def test_a_stack_is_no_wider_than_is_quick_whatever_the_budget() -> None:
+    assert [len(stack) for stack in stacks(range(10), lambda _: 0, lambda _: 3, budget=100, widest=4)] == [3, 3, 4]
+    assert [len(stack) for stack in stacks(range(4), lambda _: 0, lambda _: 3, budget=6, widest=4)] == [2, 2]
+
+
+def test_a_quick_stack_fits_its_bytes_on_a_cpu_and_has_no_limit_elsewhere() -> None:
+    weights = 57_600
+    assert quick_width(weights, CPU) == QUICK_BYTES // (4 * weights)
+    assert quick_width(QUICK_BYTES, CPU) == 1
+    assert quick_width(weights, torch.device("cuda")) is None
 
 
 def test_a_model_that_is_dearer_than_the_budget_is_trained_alone() -> None:

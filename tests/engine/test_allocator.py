@@ -1,0 +1,25 @@
+import subprocess
+import sys
+
+#: Page faults of steps that each make and free two tensors of 16 MiB, after some to warm up.
+STEPS = """
+import resource, sys, torch
+from feda2v_cli.engine.allocator import keep_freed_memory
+if sys.argv[1] == "keep":
+    keep_freed_memory()
+def step():
+    first = torch.ones(4 << 20)
+    return float((first + 1)[0])
+for _ in range(3): step()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10): step()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def page_faults(how: str) -> int:
+    return int(subprocess.check_output([sys.executable, "-c", STEPS, how], text=True))
+
+
+def test_memory_that_is_freed_serves_the_next_step() -> None:
+    assert page_faults("keep") < 100
