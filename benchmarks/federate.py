@@ -215,10 +215,14 @@ def _plain_loop(setup: Setup) -> float:
 
 
 def growth(arguments: argparse.Namespace) -> None:
-    print(f"4 clips a node, 3 epochs, both spaces, one thread, stacks of at most {arguments.memory} MiB")
+    print(
+        f"{arguments.strategy}, 4 clips a node, 3 epochs, both spaces, one thread, "
+        f"stacks of at most {arguments.memory} MiB"
+    )
     print(" nodes   seconds a round   peak memory   beside the clips")
     for nodes in arguments.nodes:
         words = [sys.executable, __file__, "grow-one", "--nodes", str(nodes), "--memory", str(arguments.memory)]
+        words += ["--strategy", arguments.strategy]
         print(subprocess.run(words, check=True, capture_output=True, text=True).stdout, end="", flush=True)
 
 
@@ -226,6 +230,8 @@ def grow_one(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     nodes = arguments.nodes[0]
     setup = random_setup(nodes, clips=4, budget=arguments.memory * 1024**2)
+    section = setup.federation.model_copy(update={"strategy": arguments.strategy})
+    setup = replace(setup, federation=section)
     clips = setup.clips.embeddings.nbytes / 1e6
     with tempfile.TemporaryDirectory() as place:
         federation = _federation(setup, Path(place))
@@ -257,6 +263,7 @@ def main() -> None:
         of_growth = commands.add_parser(name)
         of_growth.add_argument("--nodes", type=int, nargs="+", default=[10, 100, 1000])
         of_growth.add_argument("--memory", type=int, default=256, help="MiB")
+        of_growth.add_argument("--strategy", default="fedavg")
         of_growth.set_defaults(command=command)
     arguments = parser.parse_args()
     arguments.command(arguments)

@@ -7,17 +7,23 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from feda2v_cli.errors import FailedError
+
 
 class NodeStore:
     """The nodes' own adapters after a round, [nodes, row] a target space.
 
     There are two files a space, for even and for odd rounds: while a round is written, the round before is whole, so
-    that a run that was killed finds it.
+    that a run that was killed finds it. Their space on the disk is taken when they are made: a disk that is full is an
+    error then, where writing to a file in memory that has no space would end the process.
 
     Args:
         directory: where the files are.
         nodes: ids of all nodes.
         widths: length of a row, by space.
+
+    Raises:
+        FailedError: by whatever needs a file for the first time, when the disk is full.
     """
 
     def __init__(self, directory: Path, nodes: Sequence[int], widths: Mapping[str, int]) -> None:
@@ -35,13 +41,26 @@ class NodeStore:
 
     def write(self, round_number: int, space: str, nodes: Sequence[int], rows: Tensor) -> None:
         """Keep what some nodes have trained in a round, [nodes, row]."""
-        mapped = self._rows(round_number, space)
-        for node, row in zip(nodes, rows.cpu(), strict=True):
-            mapped[self._places[node]] = row
+        self._rows(round_number, space).index_copy_(0, self._places_of(nodes), rows.detach().cpu())
 
     def read(self, round_number: int, space: str, nodes: Sequence[int]) -> Tensor:
         """Adapters of some nodes after a round, [nodes, row]."""
-        return self._rows(round_number, space)[[self._places[node] for node in nodes]]
+        return self._rows(round_number, space).index_select(0, self._places_of(nodes))
+
+    def read_part(self, round_number: int, space: str, nodes: Sequence[int], part: slice) -> Tensor:
+        """Some parameters of some nodes' adapters after a round, [nodes, parameters].
+
+        They are read node by node, and not from the mapped file: the kernel maps what lies around them as well, which
+        is in the end the whole file.
+        """
+        width = self._widths[space]
+        start, end, _ = part.indices(width)
+        values = torch.empty(len(nodes), end - start)
+        with self._path(round_number, space).open("rb", buffering=0) as file:
+            for node, row in zip(nodes, values.numpy(), strict=True):
+                file.seek(4 * (self._places[node] * width + start))
+                file.readinto(row)
+        return values
 
     def sync(self, round_number: int) -> None:
         """Bring a round's files to the disk."""
@@ -52,10 +71,28 @@ class NodeStore:
             finally:
                 os.close(descriptor)
 
+    def _places_of(self, nodes: Sequence[int]) -> Tensor:
+        return torch.tensor([self._places[node] for node in nodes], dtype=torch.long)
+
     def _rows(self, round_number: int, space: str) -> Tensor:
+        path = self._path(round_number, space)
         size = len(self._places) * self._widths[space]
-        rows = torch.from_file(str(self._path(round_number, space)), shared=True, size=size, dtype=torch.float32)
-        return rows.view(len(self._places), -1)
+        self._reserve(path, 4 * size)
+        return torch.from_file(str(path), shared=True, size=size, dtype=torch.float32).view(len(self._places), -1)
+
+    def _reserve(self, path: Path, size: int) -> None:
+        if path.exists() and path.stat().st_size >= size:
+            return
+        try:
+            with path.open("ab") as file:
+                if hasattr(os, "posix_fallocate"):  # not on macOS
+                    os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            raise FailedError(
+                f"{path} cannot be written — {error}",
+                [f"the adapters of {len(self._places)} nodes take {size / 1e6:.0f} MB"],
+                hint=f"df -h {self._directory}",
+            ) from error
 
     def _path(self, round_number: int, space: str) -> Path:
         return self._directory / f"nodes_{space}_{'odd' if round_number % 2 else 'even'}.bin"

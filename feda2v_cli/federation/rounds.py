@@ -17,6 +17,8 @@ from feda2v_cli.federation.server_training import distil, fine_tune
 from feda2v_cli.federation.setup import Setup
 from feda2v_cli.federation.space import Space
 from feda2v_cli.federation.strategy.distillation import Teaching
+from feda2v_cli.federation.strategy.mean import Mean
+from feda2v_cli.federation.strategy.robust import part_by_part
 from feda2v_cli.federation.strategy.server_optimiser import ServerOptimiser
 from feda2v_cli.federation.synthetic import Samples, draw_samples
 
@@ -47,7 +49,8 @@ class Federation:
 
     Args:
         setup: the federation.
-        store: the nodes' own adapters; written in rounds whose outcome of single nodes is wanted.
+        store: the nodes' own adapters; written in rounds whose outcome of single nodes is wanted, and in every round
+            where the strategy looks at all of them at once.
         on_narrowed: is told when memory ran out, how many were trained at once and how many will be.
 
     Attributes:
@@ -94,7 +97,8 @@ class Federation:
         ids = [node.id for node in setup.nodes]
         present, failed = participants(ids, section.fraction, section.dropout, setup.seed, number)
         skipped = len(present) < min(section.quorum, len(ids))
-        chosen = [node for node in setup.nodes if node.id in set(present) and not skipped]
+        asked = set() if skipped else set(present)
+        chosen = [node for node in setup.nodes if node.id in asked]
         keeps = keep_nodes or not self.strategy.exchanges
         if keeps:
             self._prepare_store(number)
@@ -108,7 +112,7 @@ class Federation:
             steps += taken
         # Step 4: nodes that were not there hear of the outcome.
         if keeps and self.strategy.exchanges:
-            self._tell_absent(number, [node.id for node in setup.nodes if node not in chosen], rows)
+            self._tell_absent(number, [node for node in ids if node not in asked], rows)
         self.rows = rows
         return Round(number, tuple(present), tuple(failed), skipped, losses, steps)
 
@@ -136,7 +140,7 @@ class Federation:
         setup, strategy = self.setup, self.strategy
         by_id = {node.id: node for node in chosen}
         weight = dict(zip(by_id, strategy.weights(chosen).tolist(), strict=True))
-        aggregate = strategy.aggregate()
+        mean = Mean()
         teaching = Teaching(space, self._pool, self._server_samples) if strategy.distils else None
         losses: dict[int, float] = {}
         steps = 0
@@ -145,19 +149,20 @@ class Federation:
             self._on_narrowed,
         ):  # fmt: skip
             self._check_finite(space, trained, number)
-            if keeps:
+            if keeps or strategy.robust is not None:
                 self._store.write(number, space.name, trained.nodes, trained.rows)
             if teaching is not None:
                 teaching.add(trained.rows, [by_id[node] for node in trained.nodes])
-            elif strategy.exchanges:
-                aggregate.add(trained.rows, torch.tensor([weight[node] for node in trained.nodes]))
+            elif strategy.exchanges and strategy.robust is None:
+                mean.add(trained.rows, torch.tensor([weight[node] for node in trained.nodes]))
             losses |= dict(zip(trained.nodes, trained.losses.tolist(), strict=True))
             steps += trained.steps * len(trained.nodes)
         row = self.rows[space.name]
         if teaching is not None:
             row = distil(row, teaching, space, self._pool, setup, number)
         elif strategy.exchanges:
-            row = self._moved(space, row, aggregate.result())
+            together = mean.result() if strategy.robust is None else self._robust(space, list(by_id), number)
+            row = self._moved(space, row, together)
         if setup.uses("server"):
             row = fine_tune(row, self._server_samples, space, self._pool, setup, number)
         if not torch.isfinite(row).all():
@@ -167,6 +172,14 @@ class Federation:
                 hint="--set federation.server_learning_rate=0.001",
             )
         return row, sum(losses.values()) / len(losses), steps
+
+    def _robust(self, space: Space, nodes: Sequence[int], number: int) -> Tensor:
+        aggregate = self.strategy.robust
+        assert aggregate is not None
+        width = len(self.rows[space.name])
+        return part_by_part(
+            aggregate, lambda part: self._store.read_part(number, space.name, nodes, part), len(nodes), width
+        )
 
     def _moved(self, space: Space, row: Tensor, aggregate: Tensor) -> Tensor:
         made = self._optimisers.get(space.name)
@@ -228,10 +241,13 @@ class Federation:
 
     def _tell_absent(self, number: int, absent: Sequence[int], rows: Mapping[str, Tensor]) -> None:
         for space in self.setup.spaces:
-            for node in absent:
-                self._store.write(number, space.name, [node], rows[space.name][None])
+            self._store.write(number, space.name, absent, rows[space.name].expand(len(absent), -1))
 
     def _check_finite(self, space: Space, trained: Trained, number: int) -> None:
+        # A norm is finite only where the whole row is, and takes a tenth of the time; one that overflowed is no proof.
+        norms = torch.linalg.vector_norm(trained.rows, dim=1).cpu()
+        if (trained.losses + norms).isfinite().all():
+            return
         finite = trained.losses.isfinite() & trained.rows.isfinite().all(1).cpu()
         for node, is_finite in zip(trained.nodes, finite.tolist(), strict=True):
             if not is_finite:

@@ -1,9 +1,12 @@
+from collections.abc import Callable
+
 import pytest
 import torch
 
 from feda2v_cli.federation.pool import Node
+from feda2v_cli.federation.strategy import robust
 from feda2v_cli.federation.strategy.mean import Mean
-from feda2v_cli.federation.strategy.robust import Median, TrimmedMean
+from feda2v_cli.federation.strategy.robust import median, part_by_part, trimmed_mean
 from feda2v_cli.federation.strategy.server_optimiser import ADAPTIVITY, BETAS, ServerOptimiser
 from feda2v_cli.federation.strategy.strategy import make_strategy
 from feda2v_cli.federation.strategy.weight import by_class, by_clips
@@ -48,24 +51,46 @@ def test_the_mean_does_not_depend_on_how_nodes_are_stacked() -> None:
 
 
 def test_the_median_is_that_of_each_parameter() -> None:
-    odd, even = Median(), Median()
-    odd.add(ROWS[:3], torch.ones(3))
-    even.add(ROWS, torch.ones(4))
-    assert odd.result().tolist() == [2.0, 10.0]
-    assert even.result().tolist() == [4.0, 5.0]
+    assert median(ROWS[:3]).tolist() == [2.0, 10.0]
+    assert median(ROWS).tolist() == [4.0, 5.0]
 
 
 def test_the_trimmed_mean_leaves_out_both_ends() -> None:
-    trimmed = TrimmedMean(0.25)
-    trimmed.add(ROWS, torch.ones(4))
-    assert trimmed.result().tolist() == [4.0, 5.0]
+    assert trimmed_mean(ROWS, 0.25).tolist() == [4.0, 5.0]
 
 
 @pytest.mark.parametrize("nodes", [1, 2, 3])
 def test_the_trimmed_mean_of_few_nodes_leaves_one(nodes: int) -> None:
-    trimmed = TrimmedMean(0.49)
-    trimmed.add(ROWS[:nodes], torch.ones(nodes))
-    assert trimmed.result().isfinite().all()
+    assert torch.equal(trimmed_mean(ROWS[:nodes], 0.49), median(ROWS[:nodes]))
+
+
+@pytest.mark.parametrize("parameters", [64, 192, 256, 1024])
+@pytest.mark.parametrize("aggregate", [median, lambda values: trimmed_mean(values, 0.2)])
+def test_the_bits_do_not_depend_on_how_many_parameters_are_sorted_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, aggregate: Callable[[torch.Tensor], torch.Tensor], parameters: int
+) -> None:
+    rows = torch.randn(37, 1024, generator=torch.Generator().manual_seed(0))
+    monkeypatch.setattr(robust, "SORTED_BYTES", parameters * 37 * 8)
+    seen: list[int] = []
+
+    def values_of(part: slice) -> torch.Tensor:
+        seen.append(rows[:, part].shape[1])
+        return rows[:, part]
+
+    assert torch.equal(part_by_part(aggregate, values_of, 37, 1024), aggregate(rows))
+    assert max(seen) == parameters
+
+
+def test_robust_strategies_sort_a_few_parameters_however_many_nodes_there_are() -> None:
+    seen: list[int] = []
+
+    def values_of(part: slice) -> torch.Tensor:
+        seen.append(part.stop - part.start)
+        return torch.zeros(1, part.stop - part.start)
+
+    for nodes in (1_000, 100_000, 100_000_000):
+        part_by_part(median, values_of, nodes, 64 * 1024)
+        assert seen[-1] == max(64, robust.SORTED_BYTES // (8 * nodes * 64) * 64)
 
 
 def test_fedavg_counts_clips() -> None:

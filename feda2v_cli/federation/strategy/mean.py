@@ -1,26 +1,7 @@
-"""Averages of what the nodes have trained."""
-
-from typing import Protocol
+"""The average of what the nodes have trained, taken as it comes."""
 
 import torch
 from torch import Tensor
-
-
-class Aggregate(Protocol):
-    """Becomes one adapter of many. Stacks are added one after the other."""
-
-    def add(self, rows: Tensor, weights: Tensor) -> None:
-        """Add adapters.
-
-        Args:
-            rows: their parameters, [nodes, row].
-            weights: what each counts, [nodes].
-        """
-        ...
-
-    def result(self) -> Tensor:
-        """The one adapter, [row]."""
-        ...
 
 
 class Mean:
@@ -35,11 +16,17 @@ class Mean:
         self._weight = 0.0
 
     def add(self, rows: Tensor, weights: Tensor) -> None:
-        """Add adapters [nodes, row] with weights [nodes]."""
-        doubles = rows.detach().cpu().double()
+        """Add adapters.
+
+        Args:
+            rows: their parameters, [nodes, row].
+            weights: what each counts, [nodes].
+        """
+        rows = rows.detach().cpu()
         if self._total is None:
-            self._total = torch.zeros_like(doubles[0])
-        for row, weight in zip(doubles, weights.tolist(), strict=True):
+            self._total = torch.zeros_like(rows[0], dtype=torch.double)
+        # One row at a time becomes double: it stays in the cache, where the whole stack would be twice its own size.
+        for row, weight in zip(rows, weights.tolist(), strict=True):
             self._total.add_(row, alpha=weight)
             self._weight += weight
 

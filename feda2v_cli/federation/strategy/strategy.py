@@ -8,8 +8,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from feda2v_cli.federation.pool import Node
-from feda2v_cli.federation.strategy.mean import Aggregate, Mean
-from feda2v_cli.federation.strategy.robust import Median, TrimmedMean
+from feda2v_cli.federation.strategy.robust import median, trimmed_mean
 from feda2v_cli.federation.strategy.server_optimiser import ADAPTIVITY, BETAS, Yogi
 from feda2v_cli.federation.strategy.weight import by_class, by_clips
 from feda2v_cli.profile.schema import FederationSection
@@ -24,8 +23,9 @@ class Strategy:
 
     Attributes:
         name: as the profile has it.
-        aggregate: makes what becomes one adapter of many.
-        weights: what each node counts, [nodes].
+        robust: one value of each parameter from those of all nodes, [nodes, parameters] -> [parameters]; None for the
+            weighted mean.
+        weights: what each node counts in the weighted mean, [nodes].
         optimiser: moves the server's adapter; None puts the aggregate in its place.
         proximal: weight of the proximal term in the nodes' training.
         exchanges: whether nodes and server exchange adapters at all.
@@ -34,7 +34,7 @@ class Strategy:
     """
 
     name: str
-    aggregate: Callable[[], Aggregate] = Mean
+    robust: Callable[[Tensor], Tensor] | None = None
     weights: Callable[[Sequence[Node]], Tensor] = by_clips
     optimiser: Callable[[list[Tensor]], Optimizer] | None = None
     proximal: float = 0.0
@@ -59,9 +59,9 @@ def make_strategy(section: FederationSection) -> Strategy:
         case "fedyogi":
             return Strategy(name, optimiser=lambda row: Yogi(row, rate))
         case "median":
-            return Strategy(name, aggregate=Median)
+            return Strategy(name, robust=median)
         case "trimmed_mean":
-            return Strategy(name, aggregate=lambda: TrimmedMean(section.trim))
+            return Strategy(name, robust=lambda values: trimmed_mean(values, section.trim))
         case "per_class_average":
             return Strategy(name, weights=by_class)
         case "kd":
