@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 from feda2v_cli.checkpoint.adapter_metadata import AdapterMetadata
 from feda2v_cli.checkpoint.archive import Archive, read_archive
-from feda2v_cli.checkpoint.content import METADATA_RECORD, PICKLE_RECORD, read_pickle_record, tensors_of
+from feda2v_cli.checkpoint.content import (
+    METADATA_RECORD,
+    PICKLE_RECORD,
+    damage,
+    metadata_text,
+    read_pickle_record,
+    tensors_of,
+)
 from feda2v_cli.checkpoint.defect import Corrupt, Defect
 from feda2v_cli.checkpoint.file import own, write_sealed
 from feda2v_cli.checkpoint.finding import Finding, FindingsError
@@ -97,8 +104,8 @@ def read_adapter(file: OpenFile) -> AdapterMetadata:
     archive = read_archive(file)
     archive.check_layout()
     if not is_intact(archive):
-        raise Corrupt("its SHA-256 is not that of its seal: it was damaged or changed")
-    metadata = read_adapter_header(archive)
+        raise damage(archive, lambda: read_adapter_header(archive)[1], _STATE)
+    metadata, _ = read_adapter_header(archive)
     content = read_pickle_record(archive)
     if set(content) != {"metadata", _STATE} or content["metadata"] != metadata.model_dump(mode="json"):
         raise Corrupt(f"record {PICKLE_RECORD} is not what record {METADATA_RECORD} says")
@@ -106,17 +113,18 @@ def read_adapter(file: OpenFile) -> AdapterMetadata:
     return metadata
 
 
-def read_adapter_header(archive: Archive) -> AdapterMetadata:
-    """The metadata of an adapter's checkpoint, without reading its tensors.
+def read_adapter_header(archive: Archive) -> tuple[AdapterMetadata, dict[str, str]]:
+    """The metadata of an adapter's checkpoint and the SHA-256 of its records, without reading its tensors.
 
     Raises:
         Defect: they cannot be read, or a later version wrote them.
     """
+    text = metadata_text(archive)
     try:
-        header = json.loads(archive.content(archive.records[METADATA_RECORD]))
+        header = json.loads(text)
         if header["kind"] != ADAPTER_KIND:
             raise Corrupt(f"holds a {header['kind']!r:.40}, not an {ADAPTER_KIND}")
-        return AdapterMetadata.from_dict(header["metadata"])
+        return AdapterMetadata.from_dict(header["metadata"]), dict(header["records"])
     except NewerFormatError as error:
         raise Defect("FA017", f"written by a later version: {error.title}") from error
     except MetadataError as error:

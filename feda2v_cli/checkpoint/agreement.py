@@ -24,6 +24,7 @@ def contradictions(checkpoints: CheckpointSet, remedies: Remedies) -> Iterator[F
         yield from _differing(checkpoints, of_node, "FA003", _own_granularity, str, remedies)
         yield from _differing(checkpoints, of_node, "FA016", lambda metadata: metadata.dataset_name, str, remedies)
     yield from _round_gaps(checkpoints, remedies)
+    yield from _stale(checkpoints, remedies)
     yield from same_weights(checkpoints, remedies)
 
 
@@ -125,6 +126,18 @@ def _round_gaps(checkpoints: CheckpointSet, remedies: Remedies) -> Iterator[Find
         else:
             continue
         yield Finding("FA015", str(member.path), problem, hint=train_again(checkpoints, [member], remedies))
+
+
+def _stale(checkpoints: CheckpointSet, remedies: Remedies) -> Iterator[Finding]:
+    """FA021: generators that an earlier run left, of classes or groups that the node's newest files do not know."""
+    for member in checkpoints.stale.values():
+        yield Finding(
+            "FA021",
+            str(member.path),
+            f"is of an earlier run: the newest generators of node {member.metadata.node_id} know no "
+            f"{member.metadata.generator_key}",
+            hint=remedies.remove(member.path),
+        )
 
 
 def same_weights(checkpoints: CheckpointSet, remedies: Remedies) -> Iterator[Finding]:

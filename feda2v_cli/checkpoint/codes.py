@@ -185,6 +185,14 @@ _MEANINGS = (
         "Look at the figures with feda2v evaluate, and train the generator longer, or as gaussian.",
         is_warning=True,
     ),
+    Meaning(
+        "FA021",
+        "stale",
+        "A generator of a class or group that the newest generators of its node do not know: an earlier run left it, "
+        "and a run would load it with the others.",
+        "Remove the file, or train the generators of that node with the class or group.",
+        is_warning=True,
+    ),
 )
 CODES = {meaning.code: meaning for meaning in _MEANINGS}
 

@@ -3,7 +3,7 @@
 import io
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from feda2v_cli.errors import UsageError
 METADATA_RECORD = "feda2v/metadata.json"
 PICKLE_RECORD = "data.pkl"
 KIND = "generator"
+STATE = "generator_state_dict"
 #: Real metadata takes some 5 kB; the limits keep a forged file from filling the memory.
 LARGEST_METADATA_BYTES = 2 << 20
 LARGEST_PICKLE_BYTES = 64 << 20
@@ -45,11 +46,11 @@ def is_checkpoint(archive: Archive) -> bool:
     return METADATA_RECORD in archive.records or is_sealed(archive)
 
 
-def read_header(archive: Archive) -> tuple[GeneratorMetadata, dict[str, str]]:
-    """The metadata of a checkpoint and the SHA-256 of its records, without reading its tensors.
+def metadata_text(archive: Archive) -> bytes:
+    """What the metadata record holds, as it was written.
 
     Raises:
-        Defect: they cannot be read, or a later version wrote them.
+        Corrupt: it is missing, too large or damaged.
     """
     record = archive.records.get(METADATA_RECORD)
     if record is None:
@@ -59,6 +60,16 @@ def read_header(archive: Archive) -> tuple[GeneratorMetadata, dict[str, str]]:
     text = archive.content(record)
     if zlib.crc32(text) != record.crc:
         raise Corrupt(f"record {METADATA_RECORD} is damaged: its checksum differs")
+    return text
+
+
+def read_header(archive: Archive) -> tuple[GeneratorMetadata, dict[str, str]]:
+    """The metadata of a checkpoint and the SHA-256 of its records, without reading its tensors.
+
+    Raises:
+        Defect: they cannot be read, or a later version wrote them.
+    """
+    text = metadata_text(archive)
     try:
         header = json.loads(text)
         if header["kind"] != KIND:
@@ -99,16 +110,16 @@ def read_content(file: OpenFile) -> Content:
     archive = read_archive(file)
     archive.check_layout()
     if not is_intact(archive):
-        raise _damage(archive)
+        raise damage(archive, lambda: read_header(archive)[1], STATE)
     metadata, digests = read_header(archive)
     if digests.keys() != archive.records.keys() - {METADATA_RECORD}:
         raise Corrupt(f"record {METADATA_RECORD} lists other records than the archive holds")
     content = read_pickle_record(archive)
-    if set(content) != {"metadata", "generator_state_dict"}:
-        raise Corrupt(f"record {PICKLE_RECORD} holds other keys than metadata and generator_state_dict")
+    if set(content) != {"metadata", STATE}:
+        raise Corrupt(f"record {PICKLE_RECORD} holds other keys than metadata and {STATE}")
     if content["metadata"] != metadata.to_dict():
         raise Corrupt(f"the metadata in {PICKLE_RECORD} and in {METADATA_RECORD} differ")
-    return Content(metadata, tensors_of(content["generator_state_dict"], archive.sizes), digests)
+    return Content(metadata, tensors_of(content[STATE], archive.sizes), digests)
 
 
 def read_pickle_record(archive: Archive) -> dict[Any, Any]:
@@ -152,12 +163,18 @@ def tensors_of(state: object, sizes: Mapping[str, int]) -> dict[str, TensorRefer
     return state
 
 
-def _damage(archive: Archive) -> Corrupt:
-    """Which record of a broken archive is damaged."""
+def damage(archive: Archive, read_digests: Callable[[], Mapping[str, str]], state: str) -> Corrupt:
+    """Which record of a broken archive is damaged.
+
+    Args:
+        archive: its seal is not that of its bytes.
+        read_digests: reads the SHA-256 of every record from the metadata record; may raise a defect.
+        state: under which key the pickle holds the tensors.
+    """
     if not is_sealed(archive):
         return Corrupt("the seal at the end of the file is damaged")
     try:
-        _, digests = read_header(archive)
+        digests = read_digests()
     except Corrupt as error:
         return error
     except Defect:
@@ -166,18 +183,18 @@ def _damage(archive: Archive) -> Corrupt:
         if name != METADATA_RECORD and digests.get(name) != digest(
             archive.file, archive.content_offset(record), record.size
         ):
-            tensor = _tensor_in(archive, name)
+            tensor = _tensor_in(archive, name, state)
             about = f" (tensor {tensor})" if tensor else ""
             return Corrupt(f"record {name}{about} is damaged: its SHA-256 differs", tensor)
     return Corrupt("the seal at the end of the file is broken, and no record: a header is damaged")
 
 
-def _tensor_in(archive: Archive, name: str) -> str | None:
+def _tensor_in(archive: Archive, name: str, state: str) -> str | None:
     """Name of the tensor whose elements lie in a record, if the pickle can still tell."""
     if not name.startswith("data/"):
         return None
     try:
-        state = tensors_of(read_pickle_record(archive).get("generator_state_dict"), archive.sizes)
+        tensors = tensors_of(read_pickle_record(archive).get(state), archive.sizes)
     except Defect:
         return None
-    return next((tensor for tensor, reference in state.items() if f"data/{reference.storage.key}" == name), None)
+    return next((tensor for tensor, reference in tensors.items() if f"data/{reference.storage.key}" == name), None)

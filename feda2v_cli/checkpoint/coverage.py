@@ -55,7 +55,9 @@ def _classes(
     made = {name for member in members for name in member.metadata.generator_classes}
     held = expected.classes
     if held is None:
-        held = tuple(dict.fromkeys(name for member in members for name in member.metadata.node_classes))
+        # What an earlier run left speaks of the classes of that run.
+        own = [member for member in members if member.place not in checkpoints.stale]
+        held = tuple(dict.fromkeys(name for member in own for name in member.metadata.node_classes))
     missing: dict[GeneratorName, list[str]] = {}
     for name in held:
         if name not in made:

@@ -94,7 +94,7 @@ def _look_at_adapter(path: Path, archive: Archive) -> Inspection:
     # Imported here: most checkpoints are generators, and what validates this metadata takes a while to import.
     from feda2v_cli.checkpoint.adapter_file import check_adapter_name, read_adapter_header
 
-    metadata = read_adapter_header(archive)
+    metadata, _ = read_adapter_header(archive)
     try:
         check_adapter_name(path, metadata)
     except Defect as defect:

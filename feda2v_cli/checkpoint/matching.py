@@ -1,8 +1,8 @@
 """Which sets are meant, and what is wrong with them."""
 
 import os
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from feda2v_cli.checkpoint.agreement import contradictions, same_weights_of_earlier
@@ -10,7 +10,7 @@ from feda2v_cli.checkpoint.coverage import gaps
 from feda2v_cli.checkpoint.expectation import Expectation
 from feda2v_cli.checkpoint.finding import Finding
 from feda2v_cli.checkpoint.fulfilment import disappointments, granularity_mismatch
-from feda2v_cli.checkpoint.inspection import Inspection
+from feda2v_cli.checkpoint.inspection import Inspection, look
 from feda2v_cli.checkpoint.name import SUFFIX, parse_name
 from feda2v_cli.checkpoint.remedy import Remedies
 from feda2v_cli.checkpoint.sets import CheckpointSet, sets_of
@@ -119,19 +119,25 @@ def _instead(root: Path) -> list[str]:
     """The directories beside a root that hold checkpoints; no deeper, for beside it may lie a whole disk."""
     try:
         beside = sorted(path for path in root.parent.iterdir() if path != root and path.is_dir())
-        held = [(path, [file for file in path.iterdir() if file.suffix == SUFFIX]) for path in beside[:_MOST_SEARCHED]]
+        held = [(path, _base_names(path)) for path in beside[:_MOST_SEARCHED]]
     except OSError:
         return []
     return [
-        f"{directory} holds {', '.join(f'{base} ({count})' for base, count in sorted(_base_names(files).items()))}"
-        for directory, files in held
-        if files
+        f"{directory} holds {', '.join(f'{base} ({len(files)})' for base, files in sorted(bases.items()))}"
+        for directory, bases in held
+        if bases
     ]
 
 
-def _base_names(files: Iterable[Path]) -> Counter[str]:
-    names = ((file, parse_name(file.name)) for file in files)
-    return Counter(file.stem if name is None else name.base_name for file, name in names)
+def _base_names(directory: Path) -> dict[str, list[Path]]:
+    """The checkpoints in a directory by base name; adapters are none that could be loaded instead."""
+    bases: defaultdict[str, list[Path]] = defaultdict(list)
+    for file in sorted(directory.iterdir()):
+        if file.suffix == SUFFIX:
+            name = parse_name(file.name)
+            bases[file.stem if name is None else name.base_name].append(file)
+    # One file tells for all of a name: a directory may hold thousands.
+    return {base: files for base, files in bases.items() if look(files[0]).adapter is None}
 
 
 def _names_in(root: Path) -> str:

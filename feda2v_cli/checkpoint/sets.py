@@ -62,6 +62,19 @@ class CheckpointSet:
         return current
 
     @cached_property
+    def stale(self) -> dict[Place, Member]:
+        """What a run would load that is of an earlier run: the newest file of its node expects no such key."""
+        of_nodes = grouped(list(self.current.values()), lambda metadata: metadata.node_id)
+        stale = {}
+        for members in of_nodes.values():
+            expected = max(members, key=lambda member: member.metadata.timestamp).metadata.expected_keys
+            for member in members:
+                key = member.metadata.generator_key
+                if expected and key is not None and key not in expected:
+                    stale[member.place] = member
+        return stale
+
+    @cached_property
     def newest_rounds(self) -> dict[Place, int]:
         """The last round of each generator that has a file."""
         newest: dict[Place, int] = {}

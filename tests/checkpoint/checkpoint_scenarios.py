@@ -207,6 +207,14 @@ def collapsed() -> list[str]:
     return []
 
 
+def stale() -> list[str]:
+    write_set(PER_CLASS, "per_class")
+    before = {"node_classes": ("dog", "cow", "frog"), "expected_keys": ("dog", "cow", "frog")}
+    frog = {"generator_classes": ("frog",), "timestamp": "2026-11-19T10:00:00+00:00"}
+    write(PER_CLASS, metadata_of("per_class", 0, "frog", **before, **frog), seed=77)
+    return []
+
+
 SCENARIOS: dict[str, Callable[[], list[str]]] = {
     "FA001": not_found,
     "FA002": base_name_mismatch,
@@ -228,5 +236,6 @@ SCENARIOS: dict[str, Callable[[], list[str]]] = {
     "FA018": leftover,
     "FA019": legacy,
     "FA020": collapsed,
+    "FA021": stale,
 }
-WARNINGS = ("FA015", "FA016", "FA018", "FA019", "FA020")
+WARNINGS = ("FA015", "FA016", "FA018", "FA019", "FA020", "FA021")

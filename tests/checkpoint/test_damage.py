@@ -104,6 +104,36 @@ def test_a_missing_group_is_found_without_a_profile(tmp_path):
     assert "vae_group_node0_group_nature_sounds.pt would" in finding.message
 
 
+EARLIER = {"node_classes": ("dog", "frog", "pig"), "expected_keys": ("dog", "frog", "pig")}
+
+
+def leave_a_file_of_an_earlier_run(directory: Path, timestamp: str = "2026-11-19T10:00:00+00:00") -> Path:
+    return write(directory, metadata_of("per_class", 0, "frog", timestamp=timestamp, **EARLIER), seed=77)
+
+
+def test_a_file_of_an_earlier_run_is_found_and_its_other_classes_are_not_missed(tmp_path):
+    write_set(tmp_path, "per_class")
+    left = leave_a_file_of_an_earlier_run(tmp_path)
+    (finding,) = verify([tmp_path]).findings
+    assert (finding.code, finding.path, finding.hint) == ("FA021", str(left), f"rm {left}")
+    assert "the newest generators of node 0 know no frog" in finding.message
+
+
+def test_the_newest_file_of_a_node_says_which_are_of_an_earlier_run(tmp_path):
+    _, cow, *_ = write_set(tmp_path, "per_class")
+    leave_a_file_of_an_earlier_run(tmp_path, timestamp="2026-11-21T10:00:00+00:00")
+    findings = verify([tmp_path]).findings
+    assert [finding.path for finding in findings if finding.code == "FA021"] == [str(cow)]
+    assert ["pig" in finding.message for finding in findings if finding.code == "FA005"] == [True]
+
+
+def test_a_class_that_is_asked_for_is_covered_by_a_file_of_an_earlier_run(tmp_path):
+    write_set(tmp_path, "per_class")
+    leave_a_file_of_an_earlier_run(tmp_path)
+    nodes = (ExpectedNode(0, classes=("dog", "cow", "frog")), ExpectedNode(1))
+    assert codes(tmp_path, Expectation(nodes=nodes)) == ["FA021"]
+
+
 EXPECTED_DAMAGE: dict[str, tuple[str, dict]] = {
     "base name": ("FA002", {"base_name": "other"}),
     "node": ("FA004", {"nodes": (*map(ExpectedNode, CLASSES), ExpectedNode(2))}),

@@ -1,0 +1,88 @@
+"""Checkpoints of adapters: damage names the record, and they are no generators."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from checkpoint_samples import write_set
+from checkpoint_scenarios import flip_bit, middle_of
+
+from feda2v_cli.checkpoint.adapter_file import load_adapter, write_adapter
+from feda2v_cli.checkpoint.adapter_metadata import AdapterMetadata
+from feda2v_cli.checkpoint.finding import FindingsError
+from feda2v_cli.checkpoint.verify import verify
+
+
+def write_adapters(directory: Path) -> Path:
+    """Write the adapters of a node and of the server; the node's is returned."""
+    directory.mkdir(parents=True, exist_ok=True)
+    random = torch.Generator().manual_seed(0)
+    for node in (None, 0):
+        metadata = AdapterMetadata(
+            base_name="adapter",
+            node_id=node,
+            round=10,
+            strategy="fedavg",
+            classes=["cow", "dog"],
+            node_classes=["cow", "dog"],
+            architecture={"dim": 8, "hidden": 4, "spaces": {"clip": [6]}},
+            encoder={"name": "melstats"},
+            embedding_shape=[4, 8],
+            targets={"name": "codes"},
+            targets_fingerprint="0f" * 32,
+            dataset_name="builtin",
+            train_folds=[1, 2, 3, 4],
+            test_folds=[5],
+            synthetic_per_class=0,
+            generators={},
+            seed=0,
+            accuracy=0.9,
+            package_version="0.1.0",
+            torch_version="2.14.1",
+            profile_hash="ab" * 32,
+        )
+        path = directory / metadata.filename
+        state = {name: torch.randn(400, generator=random) for name in ("embedding.mean", "clip.input.weight")}
+        write_adapter(path, metadata, state)
+    return path
+
+
+RECORDS = ("data.pkl", "data/0", "data/1", "version", ".data/serialization_id", "feda2v/metadata.json")
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_a_flipped_bit_is_found_and_its_record_named(tmp_path: Path, record: str) -> None:
+    path = write_adapters(tmp_path)
+    flip_bit(path, middle_of(path, record))
+    (finding,) = verify([tmp_path]).findings
+    assert finding.code == "FA009"
+    assert f"record {record}" in finding.message
+    with pytest.raises(FindingsError, match=f"record {record}"):
+        load_adapter(path)
+
+
+def test_a_flipped_bit_in_a_tensor_names_the_tensor(tmp_path: Path) -> None:
+    path = write_adapters(tmp_path)
+    flip_bit(path, middle_of(path, "data/1"))
+    assert verify([tmp_path]).findings[0].tensor == "clip.input.weight"
+
+
+def test_a_flipped_bit_in_the_seal_is_found(tmp_path: Path) -> None:
+    flip_bit(write_adapters(tmp_path), -1)
+    (finding,) = verify([tmp_path]).findings
+    assert (finding.code, "seal" in finding.message) == ("FA009", True)
+
+
+def test_sound_adapters_have_no_finding(tmp_path: Path) -> None:
+    write_adapters(tmp_path)
+    assert verify([tmp_path]).findings == ()
+
+
+def test_adapters_are_not_named_where_generators_are_missing(tmp_path: Path) -> None:
+    write_adapters(tmp_path / "adapters")
+    (alone,) = verify([tmp_path / "missing"]).findings
+    assert "there are no checkpoints beside it either" in alone.message
+    write_set(tmp_path / "generators", "unified")
+    (beside,) = verify([tmp_path / "missing"]).findings
+    assert f"{tmp_path / 'generators'} holds vae_unified (2)" in beside.message
+    assert "adapter" not in beside.message.replace(str(tmp_path), "")
