@@ -35,7 +35,7 @@ MEANINGS = {
     "coverage": "of the clips have a sample nearby",
     "fad": "Fréchet audio distance; biased, see its floor",
     "spread": "of the clips' spread within classes",
-    "memorised": "nearer to training clips than new clips; 0.5 is best",
+    "memorised": "nearer to training clips than other clips; 0.5 is best",
 }
 #: Figures of the table of classes.
 _CLASS_METRICS = ("tstr", "trtr", "kad", "recall", "precision", "spread", "memorised")

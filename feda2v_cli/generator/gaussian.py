@@ -29,7 +29,7 @@ class GaussianSampler:
     @classmethod
     def fit(cls, moments: ClassMoments) -> Self:
         """The Gaussian with these moments."""
-        covariances = moments.covariances.double()
+        covariances = moments.covariances
         jitter = JITTER_SHARE * covariances.diagonal(dim1=-2, dim2=-1).mean(-1).clamp(min=torch.finfo(torch.float).tiny)
         steady = covariances + jitter[:, None, None] * torch.eye(covariances.shape[-1], dtype=torch.double)
         return cls(moments.means, torch.linalg.cholesky(steady).float())

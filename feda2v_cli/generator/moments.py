@@ -21,8 +21,9 @@ class ClassMoments:
 
     @property
     def covariances(self) -> Tensor:
-        """[classes, rank, rank]."""
-        return self.roots.mT @ self.roots
+        """Float64 [classes, rank, rank]: rounding to single precision can make a covariance indefinite."""
+        roots = self.roots.double()
+        return roots.mT @ roots
 
 
 def class_moments(coordinates: Tensor, labels: Tensor, classes: int, shrinkage: float) -> ClassMoments:

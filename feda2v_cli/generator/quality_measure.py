@@ -160,9 +160,20 @@ def _held_against(held_out: Tensor, samples: Tensor) -> Figures:
 
 
 def _memorised(distances: Tensor, held_out: Tensor, trained: Tensor) -> float | None:
-    if not len(distances) or not len(held_out):
+    """How often samples are nearer to a clip that trained than clips held out are, and than clips that trained are.
+
+    The smaller of the two shares: clips held out may lie far because they come from other recordings, clips that
+    trained may lie near each other because they come from the same one, and neither makes a sample a copy.
+
+    Args:
+        distances: of each sample to the nearest clip that trained, [samples].
+        held_out: clips of the class, [clips, features].
+        trained: clips of the class, [clips, features].
+    """
+    if not len(distances) or not len(held_out) or len(trained) < 2:
         return None
-    return nearer_share(distances, nearest_distances(held_out, trained))
+    references = nearest_distances(held_out, trained), distances_to_the_rest(trained)
+    return min(nearer_share(distances, reference) for reference in references)
 
 
 def _scatter(values: Tensor) -> tuple[float, int]:

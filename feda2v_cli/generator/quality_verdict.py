@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal
 
 Word = Literal["sound", "collapsed", "off-class", "memorised"]
@@ -55,23 +56,35 @@ def verdict(overall: NamedFigures, per_class: Mapping[str, NamedFigures]) -> Ver
     """Judge figures.
 
     A collapsed set is also near its clips and teaches little; those are consequences, and are not looked for in it.
+    Of a single class it is the other way round: samples of another class in its place may have less spread.
     """
-    collapsed = list(_collapsed(overall, per_class))
-    if collapsed:
-        return Verdict("collapsed", tuple(collapsed))
-    off_class, memorised = list(_off_class(overall, per_class)), list(_memorised(overall, per_class))
-    if off_class:
-        return Verdict("off-class", (*off_class, *memorised))
-    if memorised:
-        return Verdict("memorised", tuple(memorised))
+    narrow = list(_narrow(per_class))
+    if overall_collapse := list(_collapsed(overall)):
+        return Verdict("collapsed", (*overall_collapse, *narrow))
+    defects: dict[Word, list[str]] = {
+        "off-class": list(_off_class(overall, per_class)),
+        "collapsed": narrow,
+        "memorised": list(_memorised(overall, per_class)),
+    }
+    for word, reasons in defects.items():
+        if reasons:
+            return Verdict(word, tuple(chain.from_iterable(defects.values())))
     return Verdict("sound", tuple(_sound(overall)))
 
 
-def _collapsed(overall: NamedFigures, per_class: Mapping[str, NamedFigures]) -> Iterator[str]:
-    for where, figures in _places(overall, per_class):
-        spread = figures["spread"]
-        if spread is not None and spread.value < SMALLEST_SPREAD:
-            yield f"the samples{where} have {spread.value:.2f} of the spread of the clips, below {SMALLEST_SPREAD}"
+def _narrow(per_class: Mapping[str, NamedFigures]) -> Iterator[str]:
+    for name, figures in per_class.items():
+        yield from _little_spread(f" of {name}", figures)
+
+
+def _little_spread(where: str, figures: NamedFigures) -> Iterator[str]:
+    spread = figures["spread"]
+    if spread is not None and spread.value < SMALLEST_SPREAD:
+        yield f"the samples{where} have {spread.value:.2f} of the spread of the clips, below {SMALLEST_SPREAD}"
+
+
+def _collapsed(overall: NamedFigures) -> Iterator[str]:
+    yield from _little_spread("", overall)
     recall = overall["recall"]
     if recall is not None and recall.floor and recall.value < SMALLEST_RECALL_SHARE * recall.floor:
         yield (
@@ -103,7 +116,7 @@ def _memorised(overall: NamedFigures, per_class: Mapping[str, NamedFigures]) -> 
         share, spread = figures["memorised"], figures["spread"]
         if share is not None and spread is not None and share.value > LARGEST_NEARER_SHARE:
             yield (
-                f"samples{where} are nearer to a clip that trained than clips held out are in {share.value:.2f} of "
+                f"samples{where} are nearer to a clip that trained than other clips are in {share.value:.2f} of "
                 f"the pairs, above {LARGEST_NEARER_SHARE}; chance gives 0.50"
             )
             if not where:
@@ -116,7 +129,7 @@ def _sound(overall: NamedFigures) -> Iterator[str]:
         yield f"TSTR is {tstr.value / trtr.value:.2f} of TRTR"
     if recall is not None and recall.floor:
         yield f"recall is {recall.value / recall.floor:.2f} of the floor"
-    for name, words in (("spread", "of the spread of the clips"), ("memorised", "nearer than clips held out")):
+    for name, words in (("spread", "of the spread of the clips"), ("memorised", "nearer than other clips")):
         figure = overall[name]
         if figure is not None:
             yield f"{figure.value:.2f} {words}"

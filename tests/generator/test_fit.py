@@ -3,7 +3,9 @@ import torch
 from generator_samples import SHAPE, SMALL, data, embeddings, fitted, spec
 
 from feda2v_cli.generator.fit import GaussianFitting, VaeFitting, cost, largest_rank, training_set
+from feda2v_cli.generator.gaussian import GaussianSampler
 from feda2v_cli.generator.generator import Generator
+from feda2v_cli.generator.moments import class_moments
 from feda2v_cli.generator.quality import spread
 
 
@@ -94,3 +96,12 @@ def test_the_largest_rank_is_known_before_any_clip_is_read(clips: int, expected:
 def test_a_larger_model_costs_more() -> None:
     assert cost(40, 1, 96, SMALL).bytes < cost(40, 5, 96, SMALL).bytes
     assert cost(40, 1, 96, SMALL).bytes < cost(40, 1, 96, SMALL.model_copy(update={"hidden": 64})).bytes
+
+
+def test_gaussians_of_few_clips_on_many_axes_have_a_factor() -> None:
+    random = torch.Generator().manual_seed(0)
+    turned, _ = torch.linalg.qr(torch.randn(209, 209, generator=random))
+    scales = torch.tensor([1000.0] + [0.1] * 208)
+    coordinates = torch.randn(210, 209, generator=random) * scales @ turned
+    moments = class_moments(coordinates, torch.arange(210) % 7, 7, shrinkage=0.0)
+    assert torch.isfinite(GaussianSampler.fit(moments).factors).all()

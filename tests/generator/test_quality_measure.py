@@ -25,6 +25,14 @@ def test_new_clips_reach_the_floor(judge: Reference) -> None:
     assert found["tstr"] == pytest.approx(floor["tstr"], abs=0.1)
 
 
+def test_clips_held_out_from_elsewhere_do_not_make_samples_copies() -> None:
+    held_out = clips(HELD_OUT, "held out")
+    elsewhere = Labelled(held_out.values + 2, held_out.labels)
+    judge = Reference.of(CLASSES, clips(TRAINED, "trained"), elsewhere)
+    assert judge.measure(sound(0)).overall["memorised"] < 0.7
+    assert judge.measure(copied(0)).overall["memorised"] == 1
+
+
 def test_the_floor_of_tstr_is_trtr_and_trtr_has_none(judge: Reference) -> None:
     assert judge.floor.overall["tstr"] == judge.measure(sound(0)).overall["trtr"]
     assert judge.floor.overall["trtr"] is None

@@ -1,6 +1,8 @@
 import pytest
+import torch
 from quality_samples import Maker, class_mean, copied, mean_and_noise, measured, reference, shuffled, sound, swapped
 
+from feda2v_cli.generator.quality_measure import Labelled
 from feda2v_cli.generator.quality_verdict import Verdict, verdict
 from feda2v_cli.job.summarise_draws import summarise
 
@@ -44,3 +46,14 @@ def test_a_class_that_gaussians_of_its_clips_cannot_teach_either_is_no_defect() 
     overall, per_class = summarise(measured(swapped), measured(swapped), reference().floor)
     reasons = verdict(overall, per_class).reasons
     assert not [reason for reason in reasons if "held out of cow" in reason]
+
+
+def test_one_narrow_class_is_a_collapse_and_is_named() -> None:
+    def one_narrow(draw: int) -> Labelled:
+        drawn, narrow = sound(draw), class_mean(draw)
+        return Labelled(torch.where((drawn.labels == 1)[:, None], narrow.values, drawn.values), drawn.labels)
+
+    found = judged(one_narrow)
+    assert found.word == "collapsed"
+    assert len(found.reasons) == 1
+    assert "of dog" in found.reasons[0]

@@ -27,7 +27,7 @@ def test_training_starts_from_samples_with_the_moments_of_the_classes() -> None:
     for label in range(CLASSES):
         loading, noise = module.loading[label], (2 * module.log_scale[label]).exp()
         covariance = loading @ loading.T + torch.diag(noise)
-        expected = MOMENTS.covariances[label]
+        expected = MOMENTS.covariances[label].float()
         torch.testing.assert_close(covariance.diagonal(), expected.diagonal(), rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(module.class_mean[label], MOMENTS.means[label])
 
@@ -35,7 +35,7 @@ def test_training_starts_from_samples_with_the_moments_of_the_classes() -> None:
 def test_with_a_latent_for_every_axis_they_keep_the_correlations() -> None:
     module = started(latent=RANK)
     for label in range(CLASSES):
-        loading, expected = module.loading[label], MOMENTS.covariances[label]
+        loading, expected = module.loading[label], MOMENTS.covariances[label].float()
         torch.testing.assert_close(loading @ loading.T, (1 - NOISE_SHARE) * expected, rtol=1e-3, atol=1e-4)
 
 
