@@ -171,7 +171,7 @@ DROPPED = {
         "optimizer": "AdamW",
         "learning_rate": "adapter.clip_learning_rate",
         "momentum": "AdamW",
-        "learning_rate_schedule": "no schedule",
+        "learning_rate_schedule": "adapter.schedule",
     },
     "model": dict.fromkeys(
         ["backbone", "backbone_model", "pretrained", "num_classes", "embedding_size", "patch_size", "patch_count"],
@@ -180,9 +180,9 @@ DROPPED = {
     "dataset": dict.fromkeys(["image_size", "transform", "partition", "dir_alpha", "balance"], "did not read it"),
     "wandb": {"disabled": "metrics.jsonl"},
     "feda2v": {
-        "clip_adapter_learning_rate_schedule": "no schedule",
-        "t5_adapter_learning_rate_schedule": "no schedule",
-        "adapters_learning_rate_schedule": "no schedule",
+        "clip_adapter_learning_rate_schedule": "adapter.schedule",
+        "t5_adapter_learning_rate_schedule": "adapter.schedule",
+        "adapters_learning_rate_schedule": "adapter.schedule",
         "optimizer_clip_gradients": "adapter.clip_norm",
         "train_adapters": "feda2v federate",
         "text_losses_summed": "no run of the earlier system read it",
