@@ -56,6 +56,7 @@ class LocalTraining:
     Attributes:
         batch_size: items a step.
         weight_decay: of AdamW.
+        noise: on the inputs, see `noisy`.
         clip_norm: largest norm of an adapter's gradient.
         epochs: of a round.
         proximal: weight of the proximal term (Li et al., Federated Optimization in Heterogeneous Networks, 2020).
@@ -66,6 +67,7 @@ class LocalTraining:
 
     batch_size: int
     weight_decay: float
+    noise: float
     clip_norm: float
     epochs: int
     proximal: float
@@ -137,7 +139,7 @@ class LocalTraining:
         return Cost(
             weights=sum(torch.Size(shape).numel() for shape in space.shapes.values()),
             activations=tokens * (2 * dim + 6 * hidden) + outputs * (6 * hidden + 4 * space.adapter.target[-1]),
-            data=2 * items,
+            data=items * (2 + (dim if self.noise else 0)),
             batch=min(self.batch_size, items),
         )
 
@@ -157,8 +159,8 @@ class LocalTraining:
         stack = Stack(space.shapes, starts.expand(len(group), -1).clone())
         trainer = Trainer(
             stack,
-            [ModelData((space.name, task.node), {"item": task.items}) for task in group],
-            adapter_loss(space, pool, self.proximal, starts),
+            [ModelData((space.name, task.node), {"item": task.items}, pool.noise_width(self.noise)) for task in group],
+            adapter_loss(space, pool, self.noise, self.proximal, starts),
             Optimiser(self.batch_size, group[0].learning_rate, self.weight_decay, self.clip_norm),
             self.seed,
         )
@@ -167,27 +169,30 @@ class LocalTraining:
         return Trained(nodes, stack.weights, losses["error"], steps)
 
 
-def adapter_loss(space: Space, pool: Pool, proximal: float = 0.0, anchor: Tensor | None = None) -> Loss:
+def adapter_loss(
+    space: Space, pool: Pool, input_noise: float, proximal: float = 0.0, anchor: Tensor | None = None
+) -> Loss:
     """The mean squared error between each item's output and the target of its own class.
 
     Args:
         space: the adapter and the targets.
         pool: the items.
+        input_noise: standard deviation of noise on the inputs.
         proximal: weight of the squared distance to the anchor.
         anchor: parameters that the proximal term holds on to, [row].
 
     Returns:
-        A loss on items `item` [items], places in the pool.
+        A loss on items `item` [items], places in the pool, with the pool's width of noise.
     """
 
     def loss(
         parameters: Mapping[str, Tensor],
         batch: Mapping[str, Tensor],
-        noise: Tensor,  # noqa: ARG001 - none is drawn
+        noise: Tensor,
         progress: Tensor,  # noqa: ARG001 - every round is like the first
     ) -> dict[str, Tensor]:
         item = batch["item"]
-        output = functional_call(space.adapter, dict(parameters), (pool.embeddings[item],))
+        output = functional_call(space.adapter, dict(parameters), (pool.noisy(item, input_noise, noise),))
         error = (output - space.targets[pool.labels[item]]).square().flatten(1).mean(1)
         if not proximal or anchor is None:
             return {"loss": error, "error": error}

@@ -35,6 +35,24 @@ class Pool:
             clips,
         )
 
+    def noise_width(self, deviation: float) -> int:
+        """Normal numbers an item that `noisy` needs."""
+        return self.embeddings.shape[-1] if deviation else 0
+
+    def noisy(self, items: Tensor, deviation: float, noise: Tensor) -> Tensor:
+        """Embeddings with noise, [items, tokens, dim], so that few clips are not learnt by heart.
+
+        Noise on the inputs is a penalty on steep outputs (Bishop, Training with Noise is Equivalent to Tikhonov
+        Regularization, 1995). The tokens of a clip get the same, as if its recording were another.
+
+        Args:
+            items: places, [items].
+            deviation: of the noise, in standardised units.
+            noise: standard normal, [items, `noise_width`].
+        """
+        embeddings = self.embeddings[items]
+        return embeddings + deviation * noise[:, None, :] if deviation else embeddings
+
 
 @dataclass(frozen=True)
 class Node:

@@ -191,6 +191,7 @@ class Federation:
         return LocalTraining(
             batch_size=section.batch_size,
             weight_decay=section.weight_decay,
+            noise=section.noise,
             clip_norm=section.clip_norm,
             epochs=setup.federation.local_epochs,
             proximal=self.strategy.proximal,

@@ -26,7 +26,8 @@ def fine_tune(row: Tensor, samples: Tensor, space: Space, pool: Pool, setup: Set
         setup: the federation.
         round_number: from 1.
     """
-    return _train(row, {"item": samples}, adapter_loss(space, pool), space, setup, round_number, "fine-tune")
+    loss = adapter_loss(space, pool, setup.adapter.noise)
+    return _train(row, {"item": samples}, loss, space, pool, setup, round_number, "fine-tune")
 
 
 def distil(row: Tensor, teaching: Teaching, space: Space, pool: Pool, setup: Setup, round_number: int) -> Tensor:
@@ -51,24 +52,33 @@ def distil(row: Tensor, teaching: Teaching, space: Space, pool: Pool, setup: Set
             hint="--set federation.fraction=1.0, or another strategy: --strategy fedavg",
         )
     items = {"item": samples, "said": said.to(setup.device)}
-    return _train(row, items, _distillation_loss(space, pool), space, setup, round_number, "distil")
+    loss = _distillation_loss(space, pool, setup.adapter.noise)
+    return _train(row, items, loss, space, pool, setup, round_number, "distil")
 
 
-def _distillation_loss(space: Space, pool: Pool) -> Loss:
+def _distillation_loss(space: Space, pool: Pool, input_noise: float) -> Loss:
     def loss(
         parameters: Mapping[str, Tensor],
         batch: Mapping[str, Tensor],
-        noise: Tensor,  # noqa: ARG001 - none is drawn
+        noise: Tensor,
         progress: Tensor,  # noqa: ARG001 - every round is like the first
     ) -> dict[str, Tensor]:
-        output = functional_call(space.adapter, dict(parameters), (pool.embeddings[batch["item"]],))
+        inputs = pool.noisy(batch["item"], input_noise, noise)
+        output = functional_call(space.adapter, dict(parameters), (inputs,))
         return {"loss": (output - batch["said"]).square().flatten(1).mean(1)}
 
     return loss
 
 
 def _train(
-    row: Tensor, items: Mapping[str, Tensor], loss: Loss, space: Space, setup: Setup, round_number: int, task: str
+    row: Tensor,
+    items: Mapping[str, Tensor],
+    loss: Loss,
+    space: Space,
+    pool: Pool,
+    setup: Setup,
+    round_number: int,
+    task: str,
 ) -> Tensor:
     section = setup.adapter
     rate = section.clip_learning_rate if space.name == "clip" else section.t5_learning_rate
@@ -76,7 +86,7 @@ def _train(
     stack = Stack(space.shapes, row[None].to(setup.device).clone())
     trainer = Trainer(
         stack,
-        [ModelData((space.name, "server", task), items)],
+        [ModelData((space.name, "server", task), items, pool.noise_width(section.noise))],
         loss,
         Optimiser(section.batch_size, rate, section.weight_decay, section.clip_norm),
         setup.seed,

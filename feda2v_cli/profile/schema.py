@@ -153,10 +153,11 @@ class AdapterSection(Section):
     shapes: Literal["small", "flux", "sd"] = Field("small", description="shapes of the target spaces")
     hidden: PositiveInt = Field(64, description="width of the hidden layers")
     batch_size: PositiveInt = Field(16, description="clips and samples a step")
-    clip_learning_rate: PositiveFloat = Field(3e-3, description="AdamW, target space clip")
-    t5_learning_rate: PositiveFloat = Field(3e-3, description="AdamW, target space t5")
+    clip_learning_rate: PositiveFloat = Field(1e-3, description="AdamW, target space clip")
+    t5_learning_rate: PositiveFloat = Field(1e-3, description="AdamW, target space t5")
     schedule: Literal["cosine", "constant"] = Field("cosine", description="of the learning rates, over the rounds")
     weight_decay: NonNegativeFloat = Field(1e-4, description="AdamW")
+    noise: NonNegativeFloat = Field(1.0, description="noise added to the input, in standardised units")
     clip_norm: PositiveFloat = Field(1.0, description="largest norm of an adapter's gradient")
 
 

@@ -24,7 +24,7 @@ def test_all_nodes_start_from_the_same_parameters() -> None:
 def test_the_loss_of_an_item_is_measured_against_its_own_target() -> None:
     setup = setup_of([[0, 1, 2, 3]])
     for space in setup.spaces:
-        loss = adapter_loss(space, setup.clips)
+        loss = adapter_loss(space, setup.clips, 0.0)
         parameters = parameters_of(space.start(0), space.shapes)
         items = torch.tensor([0, 7, 13, 20])
         together = loss(parameters, {"item": items}, torch.zeros(4, 0), torch.zeros(()))["loss"]

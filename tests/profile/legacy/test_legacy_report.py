@@ -110,7 +110,6 @@ def test_defaults_that_differ_from_the_earlier_ones_are_told(converted) -> None:
         ("federation.eval_gap", "1", "federation.evaluate_every"),
         ("feda2v.adapter_aggregation_mode", "none", "federation.strategy"),
         ("feda2v.clip_adapter_learning_rate", "0.0001", "adapter.clip_learning_rate"),
-        ("feda2v.t5_adapter_learning_rate", "0.001", "adapter.t5_learning_rate"),
         ("training.batch_size", "10", "adapter.batch_size"),
         ("feda2v.audio_model_name", "MIT/ast-finetuned-audioset-10-10-0.4593", "embedding.encoder"),
         ("feda2v.synthetic_samples_per_class", "auto", "synthetic.per_class"),
