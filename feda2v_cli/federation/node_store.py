@@ -52,14 +52,21 @@ class NodeStore:
 
         They are read node by node, and not from the mapped file: the kernel maps what lies around them as well, which
         is in the end the whole file.
+
+        Raises:
+            FailedError: the file is shorter than it was written.
         """
         width = self._widths[space]
         start, end, _ = part.indices(width)
         values = torch.empty(len(nodes), end - start)
-        with self._path(round_number, space).open("rb", buffering=0) as file:
+        with self._path(round_number, space).open("rb") as file:
             for node, row in zip(nodes, values.numpy(), strict=True):
                 file.seek(4 * (self._places[node] * width + start))
-                file.readinto(row)
+                if file.readinto(row) != row.nbytes:
+                    raise FailedError(
+                        f"{file.name} ends before the adapter of node {node}",
+                        hint="run again with --force, and leave the run directory to the run",
+                    )
         return values
 
     def sync(self, round_number: int) -> None:

@@ -68,7 +68,7 @@ def verdict(overall: NamedFigures, per_class: Mapping[str, NamedFigures]) -> Ver
     }
     for word, reasons in defects.items():
         if reasons:
-            return Verdict(word, tuple(chain.from_iterable(defects.values())))
+            return Verdict(word, tuple(chain.from_iterable(defects.values())))  # the first is the word, all are told
     return Verdict("sound", tuple(_sound(overall)))
 
 

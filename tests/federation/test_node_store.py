@@ -1,3 +1,4 @@
+import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,3 +61,12 @@ def test_a_store_takes_its_space_on_the_disk_at_once(tmp_path: Path) -> None:
     NodeStore(tmp_path, range(1000), {"clip": 500}).write(1, "clip", [0], torch.zeros(1, 500))
     (file,) = tmp_path.iterdir()
     assert file.stat().st_blocks * 512 >= 2_000_000
+
+
+def test_a_file_that_was_cut_is_an_error_that_names_it(tmp_path: Path) -> None:
+    store = NodeStore(tmp_path, [0, 1], {"clip": 8})
+    store.write(1, "clip", [0, 1], torch.ones(2, 8))
+    (path,) = tmp_path.iterdir()
+    os.truncate(path, 40)
+    with pytest.raises(FailedError, match=f"{path.name} ends before the adapter of node 1"):
+        store.read_part(1, "clip", [0, 1], slice(0, 8))
