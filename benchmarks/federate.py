@@ -21,6 +21,8 @@ from statistics import mean
 import torch
 from torch.nn.utils import clip_grad_norm_
 
+from feda2v_cli.data.builtin import CLIPS_PER_CLASS, BuiltinClip
+from feda2v_cli.embedding.embed import embed
 from feda2v_cli.engine.stack import parameters_of, row_of
 from feda2v_cli.federation.adapter import Adapter
 from feda2v_cli.federation.evaluation import HeldOut
@@ -31,7 +33,7 @@ from feda2v_cli.federation.rounds import Federation
 from feda2v_cli.federation.setup import Setup
 from feda2v_cli.federation.space import Space
 from feda2v_cli.federation.standardise import Standardisation
-from feda2v_cli.job.plan_federation import plan_federation
+from feda2v_cli.job.plan_federation import FederationPlan, plan_federation
 from feda2v_cli.job.run_rounds import FederationRun
 from feda2v_cli.job.set_up_federation import set_up_federation
 from feda2v_cli.job.train_generators import train_generators
@@ -90,10 +92,26 @@ def _curves(
         profile = _profile(Path(place), layout, granularity, seed, arguments)
         train_generators(load_profile(str(profile)))
         loaded = load_profile(str(profile), settings=["generator.granularity=auto", f"checkpoint.dir={place}/made"])
-        setup = set_up_federation(plan_federation(loaded), unheard)
+        plan = plan_federation(loaded)
+        setup = set_up_federation(plan, unheard)
+        if arguments.unseen and not arguments.data_root:
+            setup = replace(setup, held_out=unseen_clips(setup, plan, arguments.unseen))
         if seed not in baselines:
             baselines[seed] = {name: _curve(setup.baseline(name), Path(place) / name) for name in ("fedavg", "central")}
         return baselines[seed] | {"chosen": _curve(setup, Path(place) / "chosen")}
+
+
+def unseen_clips(setup: Setup, plan: FederationPlan, per_class: int) -> HeldOut:
+    """Built-in sounds that no fold holds: as many as it takes to tell close accuracies apart."""
+    clips = [
+        BuiltinClip(f"{name}-{take}.wav", name, 0, take=take)
+        for name in setup.classes
+        for take in range(CLIPS_PER_CLASS, CLIPS_PER_CLASS + per_class)
+    ]
+    values = embed(clips, plan.encoder, plan.profile.embedding.cache.expanduser()).values
+    labels = torch.tensor([setup.classes.index(clip.class_name) for clip in clips])
+    nodes = setup.held_out.nodes
+    return HeldOut(setup.standardisation(values), labels, (nodes,) * len(clips), nodes)
 
 
 def _profile(place: Path, layout: str, granularity: str, seed: int, arguments: argparse.Namespace) -> Path:
@@ -258,7 +276,9 @@ def main() -> None:
     of_gap.add_argument("--samples", default="10", help="samples a class: a number, or auto")
     of_gap.add_argument("--seeds", type=int, default=3)
     of_gap.add_argument("--rounds", type=int, default=50)
-    of_gap.add_argument("--data-root", default=None)
+    tested = of_gap.add_mutually_exclusive_group()
+    tested.add_argument("--unseen", type=int, default=200, help="clips a class made for the test; 0: the held-out fold")
+    tested.add_argument("--data-root", default=None, help="recordings in the place of the built-in sounds")
     of_gap.set_defaults(command=gap)
     of_overhead = commands.add_parser("overhead")
     of_overhead.add_argument("--clips", type=int, default=160)
