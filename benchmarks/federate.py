@@ -4,8 +4,9 @@
     python benchmarks/federate.py overhead   a round against a plain PyTorch loop, at 10 nodes
     python benchmarks/federate.py growth     time and memory of a round from 10 to 1,000 nodes
 
-`gap` trains generators and federations anew for every seed, and holds out another fold: about 40 minutes on 2 cores
-with its defaults.
+`gap` trains generators and federations anew for every seed, each without another fold of clips. It tests on built-in
+sounds that no fold holds, 200 of every class, or with --profile on the held-out fold of one's own recordings. With its
+defaults it takes about 40 minutes on 2 cores.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from pathlib import Path
 from statistics import mean
 
 import torch
+from seeds import settings_of_seed
 from torch.nn.utils import clip_grad_norm_
 
 from feda2v_cli.data.builtin import CLIPS_PER_CLASS, BuiltinClip
@@ -48,7 +50,6 @@ GROUPS = {
 }
 CLASSES = [name for names in GROUPS.values() for name in names]
 GRANULARITIES = ("unified", "per_class", "per_group")
-FOLDS = (1, 2, 3, 4, 5)
 SEED_OF_DATA = 0
 
 
@@ -57,7 +58,7 @@ def gap(arguments: argparse.Namespace) -> None:
     print(
         "layout  granularity   seed   fedavg  samples  central   samples after 5 rounds (fedavg, central)", flush=True
     )
-    for layout in arguments.layouts:
+    for layout in ["profile"] if arguments.profile else arguments.layouts:
         baselines: dict[int, dict[str, list[float]]] = {}
         for granularity in arguments.granularities:
             finals = []
@@ -89,12 +90,16 @@ def _curves(
 ) -> dict[str, list[float]]:
     """Accuracies every five rounds, by federation."""
     with tempfile.TemporaryDirectory() as place:
-        profile = _profile(Path(place), layout, granularity, seed, arguments)
-        train_generators(load_profile(str(profile)))
-        loaded = load_profile(str(profile), settings=["generator.granularity=auto", f"checkpoint.dir={place}/made"])
-        plan = plan_federation(loaded)
+        profile = arguments.profile or str(_profile(Path(place), layout))
+        settings = [
+            *settings_of_seed(seed, place),
+            f"federation.rounds={arguments.rounds}",
+            f"synthetic.per_class={arguments.samples}",
+        ]
+        train_generators(load_profile(profile, settings=[*settings, f"generator.granularity={granularity}"]))
+        plan = plan_federation(load_profile(profile, settings=[*settings, "generator.granularity=auto"]))
         setup = set_up_federation(plan, unheard)
-        if arguments.unseen and not arguments.data_root:
+        if arguments.unseen and not arguments.profile:
             setup = replace(setup, held_out=unseen_clips(setup, plan, arguments.unseen))
         if seed not in baselines:
             baselines[seed] = {name: _curve(setup.baseline(name), Path(place) / name) for name in ("fedavg", "central")}
@@ -114,18 +119,12 @@ def unseen_clips(setup: Setup, plan: FederationPlan, per_class: int) -> HeldOut:
     return HeldOut(setup.standardisation(values), labels, (nodes,) * len(clips), nodes)
 
 
-def _profile(place: Path, layout: str, granularity: str, seed: int, arguments: argparse.Namespace) -> Path:
+def _profile(place: Path, layout: str) -> Path:
+    """The built-in sounds on the nodes of a layout."""
     nodes = list(GROUPS.values()) if layout == "3x5" else [[name] for name in CLASSES]
-    held_out = FOLDS[-1 - seed % len(FOLDS)]
     lines = [
-        f'[experiment]\nseed = {seed}\nruns = "{place}/runs"',
-        f"[data]\ntest_folds = [{held_out}]\ntrain_folds = {[fold for fold in FOLDS if fold != held_out]}",
-        f'root = "{arguments.data_root}"' if arguments.data_root else "",
-        f'[generator]\ngranularity = "{granularity}"\n[generator.groups]',
+        "[generator.groups]",
         *(f"{name} = {names}" for name, names in GROUPS.items()),
-        f'[checkpoint]\ndir = "{place}/made"\nevery = 0\nadapter_dir = "{place}/adapters"',
-        f"[synthetic]\nper_class = {arguments.samples if arguments.samples != 'auto' else chr(34) + 'auto' + chr(34)}",
-        f"[federation]\nrounds = {arguments.rounds}",
         *(f"[[nodes]]\nid = {node}\nclasses = {names}" for node, names in enumerate(nodes)),
     ]
     path = place / "profile.toml"
@@ -278,7 +277,7 @@ def main() -> None:
     of_gap.add_argument("--rounds", type=int, default=50)
     tested = of_gap.add_mutually_exclusive_group()
     tested.add_argument("--unseen", type=int, default=200, help="clips a class made for the test; 0: the held-out fold")
-    tested.add_argument("--data-root", default=None, help="recordings in the place of the built-in sounds")
+    tested.add_argument("--profile", help="recordings of one's own on their nodes, in the place of the layouts")
     of_gap.set_defaults(command=gap)
     of_overhead = commands.add_parser("overhead")
     of_overhead.add_argument("--clips", type=int, default=160)

@@ -12,12 +12,13 @@ import tempfile
 from pathlib import Path
 from statistics import fmean
 
+from seeds import settings_of_seed
+
 from feda2v_cli.job.evaluate import Evaluation, evaluate
 from feda2v_cli.job.train_generators import train_generators
 from feda2v_cli.profile.load import load_profile
 
 GRANULARITIES = ("unified", "per_class", "per_group")
-FOLDS = (1, 2, 3, 4, 5)
 
 
 def main() -> None:
@@ -36,15 +37,9 @@ def main() -> None:
 
 def _evaluated(granularity: str, seed: int, arguments: argparse.Namespace) -> Evaluation:
     with tempfile.TemporaryDirectory() as directory:
-        held_out = FOLDS[-1 - seed % len(FOLDS)]
         settings = [
-            f"checkpoint.dir='{directory}/generators'",
-            f"experiment.runs='{directory}/runs'",
-            "checkpoint.every=0",
-            f"experiment.seed={seed}",
+            *settings_of_seed(seed, directory),
             f"generator.granularity={granularity}",
-            f"data.test_folds=[{held_out}]",
-            f"data.train_folds={[fold for fold in FOLDS if fold != held_out]}",
             *([f"data.root='{arguments.data_root}'"] if arguments.data_root else []),
             *arguments.settings,
         ]
