@@ -67,6 +67,25 @@ def clips_of_nodes(profile: Profile) -> tuple[NodeClips, ...]:
     return nodes
 
 
+def check_held_out(profile: Profile, nodes: Iterable[NodeClips], purpose: str) -> None:
+    """Make sure that clips are held out.
+
+    Args:
+        profile: says which folds are.
+        nodes: their clips.
+        purpose: what needs them, for the error.
+
+    Raises:
+        MissingError: no node has a clip in the folds held out.
+    """
+    if not any(node.test for node in nodes):
+        raise MissingError(
+            f"no node has a clip in the folds held out, data.test_folds = {list(profile.data.test_folds)}",
+            [purpose],
+            hint="--set 'data.test_folds=[5]'",
+        )
+
+
 def _place(data: DataSection, node: NodeSection) -> tuple[str, Path | None]:
     """Layout and root of a node's data set: its own, if it names one, or the profile's."""
     if node.dataset is None and node.root is None:

@@ -14,7 +14,7 @@ from feda2v_cli.checkpoint.loading import load_set
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.checkpoint.sets import sets_of
 from feda2v_cli.checkpoint.verify import DEFAULT_ROOT
-from feda2v_cli.data.nodes import NodeClips, clips_of_nodes
+from feda2v_cli.data.nodes import NodeClips, check_held_out, clips_of_nodes
 from feda2v_cli.embedding.encoder import Encoder, make_encoder
 from feda2v_cli.errors import MissingError, UsageError
 from feda2v_cli.job.machine import choose_device
@@ -100,12 +100,7 @@ def plan_evaluation(
             ]
         )
     nodes = clips_of_nodes(profile)
-    if not any(node.test for node in nodes):
-        raise MissingError(
-            f"no node has a clip in the folds held out, data.test_folds = {list(profile.data.test_folds)}",
-            ["samples are held against them"],
-            hint="--set 'data.test_folds=[5]'",
-        )
+    check_held_out(profile, nodes, "samples are held against them")
     return EvaluationPlan(directory, profile, encoder, nodes, tuple(generators))
 
 

@@ -10,12 +10,12 @@ import torch
 from feda2v_cli.checkpoint.adapter_metadata import adapter_filename
 from feda2v_cli.checkpoint.expectation import Expectation
 from feda2v_cli.checkpoint.finding import Finding
-from feda2v_cli.data.nodes import NodeClips, clips_of_nodes
+from feda2v_cli.data.nodes import NodeClips, check_held_out, clips_of_nodes
 from feda2v_cli.embedding.encoder import Encoder, make_encoder
 from feda2v_cli.embedding.target import Targets, make_targets
 from feda2v_cli.engine.plan import memory_budget
 from feda2v_cli.engine.stack import BYTES_PER_WEIGHT
-from feda2v_cli.errors import MissingError, UsageError
+from feda2v_cli.errors import UsageError
 from feda2v_cli.federation.participation import chosen
 from feda2v_cli.federation.space import Space
 from feda2v_cli.federation.strategy.strategy import Strategy, make_strategy
@@ -144,12 +144,7 @@ def plan_federation(
     targets = make_targets(profile.adapter, profile.classes)
     encoder = make_encoder(profile.embedding, device)
     nodes = clips_of_nodes(profile)
-    if not any(node.test for node in nodes):
-        raise MissingError(
-            f"no node has a clip in the folds held out, data.test_folds = {list(profile.data.test_folds)}",
-            ["accuracy is measured on them"],
-            hint="--set 'data.test_folds=[5]'",
-        )
+    check_held_out(profile, nodes, "accuracy is measured on them")
     generators = None
     if needs_samples(profile):
         ids = None if node_ids is None else tuple(node_ids)
