@@ -8,9 +8,10 @@ def balanced_normal(labels: Tensor, width: int, random: torch.Generator) -> Tens
     """Standard normal noise for each sample, [samples, width].
 
     Each sample's noise is exactly standard normal. Together, the samples of a class come in opposite pairs, so that
-    their mean has no error of chance (antithetic variables: Hammersley and Morton, 1956), and the pairs' directions
-    are orthogonal, as many as there is room for, so that their covariance has less (orthogonal sampling: Choromanski
-    et al., Unifying Orthogonal Monte Carlo Methods, 2019). A sample left over at an odd number is its own.
+    their mean has no error of chance (antithetic variables: Hammersley and Morton, 1956). The coordinates are taken in
+    blocks of as many as there are pairs, and in each block the pairs' directions are orthogonal, so that their
+    covariance there has less (orthogonal sampling: Choromanski et al., Unifying Orthogonal Monte Carlo Methods, 2019).
+    The block that matters most should come first. A sample left over at an odd number is its own.
 
     Args:
         labels: which samples belong together, [samples].
@@ -21,14 +22,57 @@ def balanced_normal(labels: Tensor, width: int, random: torch.Generator) -> Tens
     for label in torch.unique(labels):
         places = (labels == label).nonzero().flatten()
         pairs, opposites = places[0:-1:2], places[1::2]
-        turned = torch.cat([_orthogonal(block) for block in torch.split(noise[pairs], max(width, 1))])
-        noise[pairs], noise[opposites] = turned, -turned
+        if len(pairs):
+            turned = _balanced(noise[pairs])
+            noise[pairs], noise[opposites] = turned, -turned
     return noise
 
 
+def strongest_first(loadings: Tensor, scale: Tensor) -> Tensor:
+    """Orthonormal directions of a class's noise, those that move embeddings farthest first.
+
+    Args:
+        loadings: linear maps from noise to coordinates, [classes, rank, width].
+        scale: size of each coordinate in an embedding's own units, [rank].
+
+    Returns:
+        A direction a row, [classes, width, width].
+    """
+    scaled = loadings.double() * scale.double()[:, None]
+    directions: Tensor = torch.linalg.eigh(scaled.mT @ scaled).eigenvectors.mT.flip(1).float()
+    return directions
+
+
+def turned(noise: Tensor, labels: Tensor, directions: Tensor) -> Tensor:
+    """Noise whose coordinates are amounts along `directions`, [samples, width].
+
+    Args:
+        noise: [samples, width].
+        labels: class of each sample, [samples].
+        directions: [classes, width, width], of `strongest_first`.
+    """
+    along = torch.empty_like(noise)
+    for label in torch.unique(labels):
+        of_class = labels == label
+        along[of_class] = noise[of_class] @ directions[label]
+    return along
+
+
+def _balanced(vectors: Tensor) -> Tensor:
+    """Vectors [count, width], orthogonal in each block of `count` coordinates; what is left over as far as it can."""
+    count, width = vectors.shape
+    whole = width - width % count
+    blocks = vectors[:, :whole].view(count, -1, count).transpose(0, 1)  # [blocks, count, count]
+    parts = [_orthogonal(blocks).transpose(0, 1).flatten(1)]
+    if whole < width:
+        parts.append(torch.cat([_orthogonal(few) for few in torch.split(vectors[:, whole:], width - whole)]))
+    return torch.cat(parts, dim=1)
+
+
 def _orthogonal(vectors: Tensor) -> Tensor:
-    """The vectors, turned until they are orthogonal; their lengths stay. [vectors, width], no more than width."""
-    basis, triangle = torch.linalg.qr(vectors.T.double())
+    """The vectors, turned until they are orthogonal; their lengths stay. [..., vectors, width], no more than width."""
+    basis, triangle = torch.linalg.qr(vectors.mT.double())
     # The sign makes the basis uniformly distributed (Mezzadri, How to Generate Random Matrices, 2007).
-    turned: Tensor = basis * triangle.diagonal().sign() * vectors.double().norm(dim=1)
-    return turned.T.float()
+    signs = triangle.diagonal(dim1=-2, dim2=-1).sign()
+    turned: Tensor = basis * (signs * vectors.double().norm(dim=-1)).unsqueeze(-2)
+    return turned.mT.float()

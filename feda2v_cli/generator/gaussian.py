@@ -5,7 +5,7 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
-from feda2v_cli.generator.balanced import balanced_normal
+from feda2v_cli.generator.balanced import balanced_normal, turned
 from feda2v_cli.generator.moments import ClassMoments
 
 #: Added to a covariance's diagonal, as a share of its mean: of few clips a covariance is singular.
@@ -39,9 +39,14 @@ class GaussianSampler:
         """Shapes of its tensors by name."""
         return {"means": (classes, rank), "factors": (classes, rank, rank)}
 
-    def draw(self, labels: Tensor, random: torch.Generator) -> Tensor:
-        """Coordinates [samples, rank] of classes `labels` [samples]."""
-        noise = balanced_normal(labels, self.means.shape[1], random)
+    @property
+    def loadings(self) -> Tensor:
+        """The factors, [classes, rank, rank]."""
+        return self.factors
+
+    def draw(self, labels: Tensor, directions: Tensor, random: torch.Generator) -> Tensor:
+        """Coordinates [samples, rank] of classes `labels` [samples], balanced along `directions` of the noise."""
+        noise = turned(balanced_normal(labels, self.means.shape[1], random), labels, directions)
         return self.means[labels] + torch.einsum("nrs,ns->nr", self.factors[labels], noise)
 
     def architecture(self) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """A trained generator: it draws labelled samples in the embedding's own units."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from feda2v_cli.engine.stream import stream
 from feda2v_cli.errors import UsageError, closest
+from feda2v_cli.generator.balanced import strongest_first
 from feda2v_cli.generator.projection import Projection
 
 
@@ -16,8 +18,19 @@ class Sampler(Protocol):
 
     type: ClassVar[str]
 
-    def draw(self, labels: Tensor, random: torch.Generator) -> Tensor:
-        """Coordinates [samples, rank] of classes `labels` [samples]."""
+    @property
+    def loadings(self) -> Tensor:
+        """Linear maps from the noise that it draws to coordinates, [classes, rank, width]."""
+        ...
+
+    def draw(self, labels: Tensor, directions: Tensor, random: torch.Generator) -> Tensor:
+        """Coordinates [samples, rank] of classes `labels` [samples].
+
+        Args:
+            labels: indices of classes, [samples].
+            directions: of the noise, the one along which to balance first a class's first, [classes, width, width].
+            random: the stream.
+        """
         ...
 
     def architecture(self) -> dict[str, int]:
@@ -87,7 +100,11 @@ class Generator:
             labels: indices of classes, [samples].
             seed: of the random stream.
         """
-        return self._sampler.draw(labels, stream(seed, "sample"))
+        return self._sampler.draw(labels, self._directions, stream(seed, "sample"))
+
+    @cached_property
+    def _directions(self) -> Tensor:
+        return strongest_first(self._sampler.loadings, self._projection.scale)
 
     def architecture(self) -> dict[str, Any]:
         """Everything that rebuilds it but its tensors and the names of its classes, in plain values."""

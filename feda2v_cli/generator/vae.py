@@ -10,7 +10,7 @@ from torch.func import functional_call
 from torch.nn.functional import silu
 
 from feda2v_cli.engine.train import Loss
-from feda2v_cli.generator.balanced import balanced_normal
+from feda2v_cli.generator.balanced import balanced_normal, turned
 from feda2v_cli.generator.moments import ClassMoments
 
 #: Share of the variance along a latent's axis that the decoder's noise keeps at the start. Noise has no correlations:
@@ -197,11 +197,17 @@ class VaeSampler:
             module = ConditionalVae(rank, classes, hidden, latent)
         return {name: tuple(value.shape) for name, value in module.named_parameters()}
 
-    def draw(self, labels: Tensor, random: torch.Generator) -> Tensor:
-        """Coordinates [samples, rank] of classes `labels` [samples]."""
+    @property
+    def loadings(self) -> Tensor:
+        """The linear part of the decoder, [classes, rank, latent]."""
+        return self.module.loading
+
+    def draw(self, labels: Tensor, directions: Tensor, random: torch.Generator) -> Tensor:
+        """Coordinates [samples, rank] of classes `labels` [samples], balanced along `directions` of the latent."""
         classes, rank, latent = self.module.loading.shape
         one_hot = torch.nn.functional.one_hot(labels, classes).float()
-        mean, log_scale = self.module.decode(balanced_normal(labels, latent, random), one_hot)
+        drawn = turned(balanced_normal(labels, latent, random), labels, directions)
+        mean, log_scale = self.module.decode(drawn, one_hot)
         return mean + log_scale.exp() * balanced_normal(labels, rank, random)
 
     def architecture(self) -> dict[str, int]:

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from feda2v_cli.engine.stream import stream
-from feda2v_cli.generator.balanced import balanced_normal
+from feda2v_cli.generator.balanced import balanced_normal, strongest_first, turned
 
 LABELS = torch.tensor([1, 0, 0, 1, 1, 0, 0, 1, 2])
 
@@ -19,6 +19,31 @@ def test_pairs_of_a_class_are_orthogonal_as_far_as_there_is_room() -> None:
     for block in (noise[:3], noise[3:]):
         products = block @ block.T
         torch.testing.assert_close(products, torch.diag(products.diagonal()), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("width", [4, 8, 11])
+def test_in_each_block_as_wide_as_there_are_pairs_the_pairs_are_orthogonal(width: int) -> None:
+    noise = balanced_normal(torch.zeros(8, dtype=torch.long), width, stream(0))[::2]  # 4 pairs
+    for block in torch.split(noise[:, : width // 4 * 4], 4, dim=1):
+        products = block @ block.T
+        torch.testing.assert_close(products, torch.diag(products.diagonal()), rtol=0, atol=1e-5)
+
+
+def test_the_directions_that_move_embeddings_farthest_come_first() -> None:
+    loadings = torch.randn(3, 7, 5, generator=stream(1))
+    scale = torch.rand(7, generator=stream(2)) + 0.1
+    for loading, directions in zip(loadings, strongest_first(loadings, scale), strict=True):
+        torch.testing.assert_close(directions @ directions.T, torch.eye(5), rtol=0, atol=1e-5)
+        moved = scale[:, None] * (loading @ directions.T)  # a column a direction
+        torch.testing.assert_close(moved.norm(dim=0), torch.linalg.svdvals(scale[:, None] * loading))
+
+
+def test_turned_noise_has_its_amounts_along_the_directions_of_its_class() -> None:
+    noise = torch.randn(len(LABELS), 5, generator=stream(0))
+    directions = strongest_first(torch.randn(3, 7, 5, generator=stream(1)), torch.ones(7))
+    along = turned(noise, LABELS, directions)
+    for sample, amounts, label in zip(along, noise, LABELS, strict=True):
+        torch.testing.assert_close(directions[label] @ sample, amounts)
 
 
 @pytest.mark.parametrize("samples", [1, 2, 7])

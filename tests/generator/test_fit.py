@@ -82,8 +82,9 @@ class MeanOnly:
 
     def __init__(self, rank: int) -> None:
         self._rank = rank
+        self.loadings = torch.zeros(1, rank, 2)
 
-    def draw(self, labels: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+    def draw(self, labels: torch.Tensor, directions: torch.Tensor, random: torch.Generator) -> torch.Tensor:  # noqa: ARG002
         return 1e-3 * torch.randn(len(labels), self._rank, generator=random)
 
 
