@@ -62,6 +62,7 @@ def draw_comparison(rows: Sequence[Row], points: "Sequence[Points]", path: Path)
         above, below, names = parts[:, 0]
         left, right = above.subplots(1, 2, sharey=True)
         _trade_off(left, rows, [row.training_seconds for row in rows], "training of all nodes, seconds")
+        left.legend(frameon=False, loc="best")
         _trade_off(right, rows, [row.disk_bytes_per_node / 1e6 for row in rows], "disk a node, MB")
         left.set_ylabel("TSTR / TRTR\n(samples beside clips)")
         maps = below.subplots(1, len(rows), sharex=True, sharey=True, squeeze=False)[0]
@@ -85,14 +86,10 @@ def draw_comparison(rows: Sequence[Row], points: "Sequence[Points]", path: Path)
 def _trade_off(axes: "Axes", rows: Sequence[Row], costs: Sequence[float], what: str) -> None:
     for place, (row, cost) in enumerate(zip(rows, costs, strict=True)):
         half = (row.tstr.high - row.tstr.low) / 2 / row.trtr.value
-        axes.errorbar(cost, row.tstr_share, yerr=half, fmt=SHAPES[place], color=COLOURS[place], markersize=7, capsize=3)
-        axes.annotate(
-            row.granularity,
-            (cost, row.tstr_share),
-            xytext=(7, 5 - 13 * (place % 2)),
-            textcoords="offset points",
-            color=COLOURS[place],
-        )
+        axes.errorbar(
+            cost, row.tstr_share, yerr=half, fmt=SHAPES[place], color=COLOURS[place], markersize=7, capsize=3,
+            label=row.granularity,
+        )  # fmt: skip
     axes.axhline(1.0, color="#999999", linewidth=0.8, linestyle="--")
     axes.annotate(
         "as good as clips", (0.0, 1.0), xycoords=("axes fraction", "data"), xytext=(4, 3), textcoords="offset points",
