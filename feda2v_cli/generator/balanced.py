@@ -38,9 +38,11 @@ def strongest_first(loadings: Tensor, scale: Tensor) -> Tensor:
     Returns:
         A direction a row, [classes, width, width].
     """
-    scaled = loadings.double() * scale.double()[:, None]
-    directions: Tensor = torch.linalg.eigh(scaled.mT @ scaled).eigenvectors.mT.flip(1).float()
-    return directions
+    directions = []
+    for loading in loadings:  # one class at a time: without a projection, its coordinates are many
+        scaled = loading.double() * scale.double()[:, None]
+        directions.append(torch.linalg.eigh(scaled.T @ scaled).eigenvectors.T.flip(0).float())
+    return torch.stack(directions)
 
 
 def turned(noise: Tensor, labels: Tensor, directions: Tensor) -> Tensor:
