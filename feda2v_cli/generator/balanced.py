@@ -23,8 +23,8 @@ def balanced_normal(labels: Tensor, width: int, random: torch.Generator) -> Tens
         places = (labels == label).nonzero().flatten()
         pairs, opposites = places[0:-1:2], places[1::2]
         if len(pairs):
-            turned = _balanced(noise[pairs])
-            noise[pairs], noise[opposites] = turned, -turned
+            balanced = _balanced(noise[pairs])
+            noise[pairs], noise[opposites] = balanced, -balanced
     return noise
 
 
@@ -76,5 +76,5 @@ def _orthogonal(vectors: Tensor) -> Tensor:
     basis, triangle = torch.linalg.qr(vectors.mT.double())
     # The sign makes the basis uniformly distributed (Mezzadri, How to Generate Random Matrices, 2007).
     signs = triangle.diagonal(dim1=-2, dim2=-1).sign()
-    turned: Tensor = basis * (signs * vectors.double().norm(dim=-1)).unsqueeze(-2)
-    return turned.mT.float()
+    orthogonal: Tensor = basis * (signs * vectors.double().norm(dim=-1)).unsqueeze(-2)
+    return orthogonal.mT.float()
