@@ -28,7 +28,7 @@ class Sampler(Protocol):
 
         Args:
             labels: indices of classes, [samples].
-            directions: of the noise, the one along which to balance first a class's first, [classes, width, width].
+            directions: orthonormal, of each class's noise, in the order of their weight, [classes, width, width].
             random: the stream.
         """
         ...
