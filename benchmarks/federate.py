@@ -20,10 +20,9 @@ from pathlib import Path
 from statistics import mean
 
 import torch
-from seeds import settings_of_seed
+from setting import settings_of_seed, sounds_of_no_fold
 from torch.nn.utils import clip_grad_norm_
 
-from feda2v_cli.data.builtin import CLIPS_PER_CLASS, BuiltinClip
 from feda2v_cli.embedding.embed import embed
 from feda2v_cli.engine.stack import parameters_of, row_of
 from feda2v_cli.federation.adapter import Adapter
@@ -108,11 +107,7 @@ def _curves(
 
 def unseen_clips(setup: Setup, plan: FederationPlan, per_class: int) -> HeldOut:
     """Built-in sounds that no fold holds: as many as it takes to tell close accuracies apart."""
-    clips = [
-        BuiltinClip(f"{name}-{take}.wav", name, 0, take=take)
-        for name in setup.classes
-        for take in range(CLIPS_PER_CLASS, CLIPS_PER_CLASS + per_class)
-    ]
+    clips = sounds_of_no_fold(setup.classes, per_class)
     values = embed(clips, plan.encoder, plan.profile.embedding.cache.expanduser()).values
     labels = torch.tensor([setup.classes.index(clip.class_name) for clip in clips])
     nodes = setup.held_out.nodes

@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +14,7 @@ from torch import Tensor
 from feda2v_cli.checkpoint.finding import Finding, FindingsError
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.data.clip import Clip, fingerprint
+from feda2v_cli.data.nodes import NodeClips
 from feda2v_cli.engine.stream import stream
 from feda2v_cli.errors import UsageError
 from feda2v_cli.generator.fit import GaussianFitting, training_set
@@ -117,6 +118,7 @@ def evaluate(
     profile_named: str | None = None,
     draws: int = DRAWS,
     permissive: bool = False,
+    held_out: Sequence[Clip] | None = None,
     listener: Listener = unheard,
 ) -> Evaluation:
     """Hold samples of a set of generators against the clips held out.
@@ -133,11 +135,13 @@ def evaluate(
             the checkpoints name.
         draws: of samples, over which figures and intervals are taken; at least two.
         permissive: only warn when the clips are not those that trained.
+        held_out: clips that samples are held against; None for those of the folds held out.
         listener: is told what happens.
 
     Raises:
         MissingError: there is no set, or data or weights are not there.
-        UsageError: several sets would do, or fewer than two draws.
+        UsageError: several sets would do, fewer than two draws, or a clip of `held_out` trained the generators or is
+            of no class that they make.
         FindingsError: the set is not sound, not what the profile asks for, or was trained on other clips.
         FailedError: a clip is unreadable.
     """
@@ -158,6 +162,8 @@ def evaluate(
         profile_named=profile_named,
         on_warning=warn,
     )
+    if held_out is not None:
+        plan = replace(plan, nodes=_testing_with(held_out, plan.nodes))
     listener(Noted(f"evaluating {len(plan.loaded)} generators of {plan.directory}; {plan.encoder.description}"))
     embedded = _embed_all(plan, listener)
     sources = _sources(plan, embedded, permissive=permissive, warn=warn)
@@ -206,6 +212,24 @@ def evaluate(
             reference.held_out,
             Labelled((first.values - reference.mean) / reference.scale, first.labels),
         ),
+    )
+
+
+def _testing_with(clips: Sequence[Clip], nodes: Sequence[NodeClips]) -> tuple[NodeClips, ...]:
+    """The nodes with other clips held out: of each, those of the classes that it trains on."""
+    own = [{clip.class_name for clip in node.train} for node in nodes]
+    trained = {clip for node in nodes for clip in node.train}
+    wrong = [clip for clip in clips if clip in trained or not any(clip.class_name in classes for classes in own)]
+    if wrong or not clips:
+        raise UsageError(
+            f"{wrong[0].name} trained the generators, or is of none of their classes"
+            if wrong
+            else "no clip to test with",
+            ["expected clips of the nodes' classes that no node trains on"],
+        )
+    return tuple(
+        replace(node, test=tuple(clip for clip in clips if clip.class_name in classes))
+        for node, classes in zip(nodes, own, strict=True)
     )
 
 

@@ -9,6 +9,7 @@ import torch
 from feda2v_cli.checkpoint.file import load_checkpoint, write_checkpoint
 from feda2v_cli.checkpoint.finding import FindingsError
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
+from feda2v_cli.data.builtin import BuiltinClip, builtin_clips
 from feda2v_cli.embedding.embed import embed
 from feda2v_cli.errors import MissingError, UsageError
 from feda2v_cli.job.evaluate import Evaluation, evaluate
@@ -156,6 +157,30 @@ def test_where_there_is_no_set_the_command_that_trains_one_is_named(
 def test_one_draw_gives_no_interval(generators: Path) -> None:
     with pytest.raises(UsageError, match="1 draws give no interval"):
         evaluate(generators, draws=1)
+
+
+def test_samples_can_be_held_against_other_clips_than_the_folds_held_out(trained: Path) -> None:
+    clips = [
+        BuiltinClip(f"{name}-{take}.wav", name, 0, take=take) for name in ("dog", "siren") for take in (40, 41, 42)
+    ]
+    evaluated = evaluate(trained, draws=2, held_out=clips)
+    assert evaluated.held_out == 6
+    assert evaluated.per_class["dog"]["tstr"] is not None
+    assert evaluated.per_class["rain"]["tstr"] is None
+
+
+@pytest.mark.parametrize(
+    "clip",
+    [next(clip for clip in builtin_clips() if clip.class_name == "dog"), BuiltinClip("cow-40.wav", "cow", 0, take=40)],
+)
+def test_clips_that_can_test_nothing_are_refused(trained: Path, clip: BuiltinClip) -> None:
+    with pytest.raises(UsageError, match=f"{clip.name} trained the generators, or is of none of their classes"):
+        evaluate(trained, draws=2, held_out=[clip])
+
+
+def test_no_clip_to_test_with_is_refused(trained: Path) -> None:
+    with pytest.raises(UsageError, match="no clip to test with"):
+        evaluate(trained, draws=2, held_out=[])
 
 
 def test_nodes_that_make_the_same_class_give_a_part_of_its_samples_each(tmp_path: Path) -> None:
