@@ -26,7 +26,7 @@ class BuiltinClip(Clip):
     """A sound that the package makes.
 
     Attributes:
-        take: 0 to 39, tells the clips of a class apart.
+        take: tells the clips of a class apart; 0 to 39 for those of the folds, and any other for one more.
     """
 
     take: int = field(kw_only=True)
