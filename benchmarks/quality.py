@@ -6,7 +6,7 @@
     python benchmarks/quality.py --unseen 100 --seeds 5 --draws 20   close figures told apart
 
 Each seed trains anew, holds out another fold, and draws several times. About three minutes a seed on 2 cores. The last
-line of a granularity is how far the generators are from the Gaussians, with the standard error over the seeds.
+lines of a granularity are how far the generators are from the Gaussians, with the standard error over the seeds.
 """
 
 import argparse
