@@ -80,6 +80,15 @@ def test_a_vae_of_few_clips_keeps_the_moments_of_the_gaussian() -> None:
     assert vae["model.decoder_output.weight"].any()
 
 
+def test_before_training_a_vae_of_few_clips_draws_the_samples_of_the_gaussian() -> None:
+    sets = data(clips=12, classes=("dog", "cow"))
+    vae = VaeFitting([sets], SMALL, 1e-3, 0, torch.device("cpu")).generator(0)
+    gaussian, names = GaussianFitting([sets], SMALL).generator(0), ["dog", "cow"] * 10
+    wanted = gaussian.sample(names, seed=1)
+    apart, far = (vae.sample(names, seed=1) - wanted).norm(), (gaussian.sample(names, seed=2) - wanted).norm()
+    assert apart < 0.1 * far
+
+
 def test_the_spread_of_a_class_mean_is_nothing() -> None:
     sets = data(clips=40)
     fitting = fitted(sets)
