@@ -18,10 +18,10 @@ LINEAR_DECODER = ("class_mean", "loading", "log_scale")
 
 #: Share of the variance along a latent's axis that the decoder's noise keeps at the start. Noise has no correlations:
 #: the more of it, the farther samples stray from the directions in which clips of a class differ.
-NOISE_SHARE = 1e-3
+NOISE_SHARE = 1e-4
 
 #: Least share of the mean variance that the decoder's noise has along a coordinate at the start.
-SMALLEST_NOISE_SHARE = 2.5e-4
+SMALLEST_NOISE_SHARE = 2.5e-5
 
 
 class ConditionalVae(nn.Module):
