@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -22,8 +22,8 @@ Tensors = Mapping[str, Tensor]
 #: they save a tenth of the time, on busy ones they cost ten times as much.
 WEIGHTS_WORTH_THREADS = 1_000_000
 
-#: (parameters of one model, its batch {name: [batch, …]}, noise [batch, noise], progress []) -> losses, each [batch].
-#: The loss named "loss" is what training makes small; the others are reported beside it.
+#: (parameters of one model, its batch {name: [batch, …]} and constants {name: […]}, noise [batch, noise], progress [])
+#: -> losses, each [batch]. The loss named "loss" is what training makes small; the others are reported beside it.
 Loss = Callable[[Tensors, Tensors, Tensor, Tensor], dict[str, Tensor]]
 
 
@@ -52,11 +52,13 @@ class ModelData:
         identity: what tells its random stream apart.
         items: by name, [items, …].
         noise: normal numbers that its loss needs an item.
+        constants: what its loss has to know beside the items, by name; of one shape in all models.
     """
 
     identity: Identity
     items: Tensors
     noise: int = 0
+    constants: Tensors = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -91,6 +93,9 @@ class Trainer:
         self._seed = seed
         self._steps = steps.pop()
         self._items = {name: _padded([model.items[name] for model in data], stack.device) for name in data[0].items}
+        self._constants = {
+            name: torch.stack([model.constants[name] for model in data]).to(stack.device) for name in data[0].constants
+        }
         largest = max(math.prod(shape) for shape in stack.shapes.values())
         self._threads = 1 if largest < WEIGHTS_WORTH_THREADS else torch.get_num_threads()
         self._rows = torch.arange(stack.models, device=stack.device).unsqueeze(1)
@@ -144,6 +149,7 @@ class Trainer:
 
     def _step(self, index: Tensor, mask: Tensor, noise: Tensor, progress: Tensor) -> dict[str, Tensor]:
         batch = {name: items[self._rows, index] for name, items in self._items.items()}  # [models, batch, …]
+        batch |= self._constants  # [models, …]
         weights = self.stack.weights.requires_grad_()
         losses = self._losses(weights, batch, mask, noise, progress)  # each [models]
         # No model's loss depends on another's row, so that the sum's gradient is each model's own. (`torch.func.grad`

@@ -11,19 +11,22 @@ def balanced_normal(labels: Tensor, width: int, random: torch.Generator) -> Tens
     their mean has no error of chance (antithetic variables: Hammersley and Morton, 1956). The coordinates are taken in
     blocks of as many as there are pairs, and in each block the pairs' directions are orthogonal, so that their
     covariance there has less (orthogonal sampling: Choromanski et al., Unifying Orthogonal Monte Carlo Methods, 2019).
-    The block that matters most should come first. A sample left over at an odd number is its own.
+    The block that matters most should come first. A sample left over at an odd number is its own. Wider noise from the
+    same stream begins with the same numbers, up to some of the last.
 
     Args:
         labels: which samples belong together, [samples].
         width: of the noise of a sample.
         random: the stream.
     """
-    noise = torch.randn(len(labels), width, generator=random)
+    # Twice as wide as asked for, so that a last block can be made as wide as the others.
+    drawn = torch.randn(2 * width, len(labels), generator=random).T
+    noise = drawn[:, :width].clone()
     for label in torch.unique(labels):
         places = (labels == label).nonzero().flatten()
         pairs, opposites = places[0:-1:2], places[1::2]
         if len(pairs):
-            balanced = _balanced(noise[pairs])
+            balanced = _balanced(drawn[pairs], width)
             noise[pairs], noise[opposites] = balanced, -balanced
     return noise
 
@@ -36,12 +39,16 @@ def strongest_first(loadings: Tensor, scale: Tensor) -> Tensor:
         scale: size of each coordinate in an embedding's own units, [rank].
 
     Returns:
-        A direction a row, [classes, width, width].
+        A direction a row, [classes, width, width]. Each moves the coordinate that it moves most upwards, so that
+        loadings of the same covariance make the same samples of the same noise.
     """
     directions = []
     for loading in loadings:  # one class at a time: without a projection, its coordinates are many
         scaled = loading.double() * scale.double()[:, None]
-        directions.append(torch.linalg.eigh(scaled.T @ scaled).eigenvectors.T.flip(0).float())
+        found = torch.linalg.eigh(scaled.T @ scaled).eigenvectors.flip(1)  # a column a direction
+        moved = scaled @ found  # [rank, width]
+        most = moved.gather(0, moved.abs().argmax(0, keepdim=True))
+        directions.append((found * torch.where(most < 0, -1.0, 1.0)).T.float())
     return torch.stack(directions)
 
 
@@ -60,15 +67,19 @@ def turned(noise: Tensor, labels: Tensor, directions: Tensor) -> Tensor:
     return along
 
 
-def _balanced(vectors: Tensor) -> Tensor:
-    """Vectors [count, width], orthogonal in each block of `count` coordinates; what is left over as far as it can."""
-    count, width = vectors.shape
-    whole = width - width % count
-    blocks = vectors[:, :whole].view(count, -1, count).transpose(0, 1)  # [blocks, count, count]
-    parts = [_orthogonal(blocks).transpose(0, 1).flatten(1)]
-    if whole < width:
-        parts.append(torch.cat([_orthogonal(few) for few in torch.split(vectors[:, whole:], width - whole)]))
-    return torch.cat(parts, dim=1)
+def _balanced(vectors: Tensor, width: int) -> Tensor:
+    """Vectors [count, width], orthogonal in each block of `count` coordinates, the last cut off.
+
+    Args:
+        vectors: [count, twice the width].
+        width: of the result. Where there are more vectors than that, so many at a time are orthogonal.
+    """
+    count = len(vectors)
+    if count > width:
+        return torch.cat([_orthogonal(few) for few in torch.split(vectors[:, :width], width)])
+    whole = -(-width // count) * count
+    blocks = vectors[:, :whole].reshape(count, -1, count).transpose(0, 1)  # [blocks, count, count]
+    return _orthogonal(blocks).transpose(0, 1).flatten(1)[:, :width]
 
 
 def _orthogonal(vectors: Tensor) -> Tensor:

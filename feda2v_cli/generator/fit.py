@@ -17,7 +17,7 @@ from feda2v_cli.generator.generator import Generator
 from feda2v_cli.generator.granularity import GeneratorSpec
 from feda2v_cli.generator.moments import ClassMoments, class_moments
 from feda2v_cli.generator.projection import Projection
-from feda2v_cli.generator.vae import ConditionalVae, VaeSampler, start, vae_loss
+from feda2v_cli.generator.vae import ConditionalVae, VaeSampler, passes_through_every_clip, start, vae_loss
 from feda2v_cli.profile.schema import GeneratorSection
 
 #: Models are filled up to a multiple of so many coordinates: rows that do not fill whole vector registers are rounded
@@ -100,7 +100,7 @@ def cost(clips: int, classes: int, features: int, section: GeneratorSection) -> 
         weights=weights,
         # Inputs, noise, hidden layers before and after their activation, latents, and the terms of the loss.
         activations=10 * rank + 8 * section.hidden + 10 * section.latent,
-        data=clips * (2 * rank + classes),
+        data=clips * (rank + classes),
         batch=min(section.batch_size, clips),
         held=4 * features * ((rank if section.projection == "pca" else 1) + 1),
     )
@@ -268,8 +268,11 @@ def _model_data(data: TrainingSet, rank: int, classes: int, latent: int) -> Mode
         identity=(data.spec.node, data.spec.key),
         items={
             "coordinates": torch.nn.functional.pad(data.coordinates, (0, rank - own)),
-            "kept": (torch.arange(rank) < own).float().expand(len(data.labels), rank),
             "one_hot": torch.nn.functional.one_hot(data.labels, classes).float(),
         },
         noise=latent + own,
+        constants={
+            "kept": (torch.arange(rank) < own).float(),
+            "settled": passes_through_every_clip(torch.bincount(data.labels, minlength=classes), own, latent),
+        },
     )

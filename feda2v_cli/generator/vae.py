@@ -13,12 +13,15 @@ from feda2v_cli.engine.train import Loss
 from feda2v_cli.generator.balanced import balanced_normal, turned
 from feda2v_cli.generator.moments import ClassMoments
 
+#: Parameters of the decoder's linear part, each [classes, …].
+LINEAR_DECODER = ("class_mean", "loading", "log_scale")
+
 #: Share of the variance along a latent's axis that the decoder's noise keeps at the start. Noise has no correlations:
 #: the more of it, the farther samples stray from the directions in which clips of a class differ.
-NOISE_SHARE = 0.02
+NOISE_SHARE = 1e-4
 
 #: Least share of the mean variance that the decoder's noise has along a coordinate at the start.
-SMALLEST_NOISE_SHARE = 2.5e-4
+SMALLEST_NOISE_SHARE = 2.5e-5
 
 
 class ConditionalVae(nn.Module):
@@ -27,7 +30,8 @@ class ConditionalVae(nn.Module):
     The decoder is Gaussian with a learned scale for each class and coordinate, so that reconstruction and KL are both
     in nats (σ-VAE: Rybkin, Daniilidis and Levine, 2021). Beside the hidden layers run linear maps, one a class. With
     the hidden layers silent it is probabilistic PCA of each class, which is the optimum of a linear VAE (Lucas et al.,
-    Don't Blame the ELBO, 2019); training starts there (`start`) and the hidden layers learn what is not linear.
+    Don't Blame the ELBO, 2019); training starts there (`start`) and the hidden layers learn what is not linear. The
+    linear maps learn with them where there are clips to learn from (`passes_through_every_clip`).
 
     Args:
         rank: coordinates of an embedding.
@@ -142,8 +146,9 @@ def vae_loss(module: ConditionalVae, *, kl_warmup_share: float, free_bits: float
         input_noise: standard deviation of noise on the encoder's input, in whitened units.
 
     Returns:
-        A loss on items `coordinates` and `kept` [clips, rank] (1 for a coordinate of the model, 0 for padding) and
-        `one_hot` [clips, classes], with noise [clips, latent + rank]; there is none for padding.
+        A loss on items `coordinates` [clips, rank] and `one_hot` [clips, classes], with noise [clips, latent + rank];
+        there is none for padding. Its constants are `kept` [rank] (1 for a coordinate of the model, 0 for padding) and
+        `settled` [classes], which says of which classes the linear part of the decoder stays as it is.
     """
     latent = module.decoder_input.in_features
 
@@ -155,7 +160,7 @@ def vae_loss(module: ConditionalVae, *, kl_warmup_share: float, free_bits: float
         on_input = torch.nn.functional.pad(on_input, (0, coordinates.shape[-1] - on_input.shape[-1]))
         noisy = coordinates + input_noise * on_input
         mean, log_scale, latent_mean, log_variance = functional_call(
-            module, dict(parameters), (noisy, one_hot, noise[:, :latent])
+            module, _settled(parameters, batch["settled"]), (noisy, one_hot, noise[:, :latent])
         )
         residual = (coordinates - mean) * (-log_scale).exp()
         likelihood = 0.5 * residual.square() + log_scale + 0.5 * math.log(2 * math.pi)
@@ -167,6 +172,29 @@ def vae_loss(module: ConditionalVae, *, kl_warmup_share: float, free_bits: float
         return {"loss": objective, "reconstruction": reconstruction, "kl": kl}
 
     return loss
+
+
+def passes_through_every_clip(counts: Tensor, rank: int, latent: int) -> Tensor:
+    """Whether a class's probabilistic PCA has a unit for every direction in which its clips differ, [classes].
+
+    Its law is then the clips' own covariance, and all that training can still do to the linear part is follow the
+    chance of these clips.
+
+    Args:
+        counts: clips of each class.
+        rank: coordinates of an embedding.
+        latent: latent units.
+    """
+    return counts - 1 <= min(rank, latent)
+
+
+def _settled(parameters: Mapping[str, Tensor], settled: Tensor) -> dict[str, Tensor]:
+    """The parameters, without a gradient for the linear decoder of `settled` classes."""
+    held = {}
+    for name in LINEAR_DECODER:
+        value = parameters[name]
+        held[name] = torch.where(settled.view(-1, *[1] * (value.dim() - 1)), value.detach(), value)
+    return {**parameters, **held}
 
 
 class VaeSampler:

@@ -105,7 +105,7 @@ class GeneratorSection(Section):
     epochs: PositiveInt = Field(20, description="epochs a round")
     batch_size: PositiveInt = Field(16, description="clips a step")
     learning_rate: PositiveFloat = Field(1e-4, description="AdamW")
-    weight_decay: NonNegativeFloat = Field(1e-2, description="AdamW")
+    weight_decay: NonNegativeFloat = Field(0.0, description="AdamW, of all parameters")
     clip_norm: PositiveFloat = Field(5.0, description="largest norm of a model's gradient")
     projection: Literal["pca", "none"] = Field(
         "pca", description="pca: whitened principal axes; none: the dense model on all tokens x dim"

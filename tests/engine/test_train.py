@@ -32,7 +32,7 @@ def loss(
 ) -> dict[str, Tensor]:
     outputs = functional_call(MODULE, dict(parameters), (batch["inputs"] + 0.1 * noise,))
     error = (outputs - batch["targets"]).square().mean(-1)
-    return {"loss": error * (1 + progress), "error": error}
+    return {"loss": error * batch["weight"] * (1 + progress), "error": error}
 
 
 def model(number: int) -> dict[str, Tensor]:
@@ -46,7 +46,7 @@ def data(number: int) -> ModelData:
         "inputs": torch.randn(SIZES[number], 3, generator=random),
         "targets": torch.randn(SIZES[number], 2, generator=random),
     }
-    return ModelData((number, "key"), items, noise=3)
+    return ModelData((number, "key"), items, noise=3, constants={"weight": torch.tensor(1.0 + number)})
 
 
 def trainer(numbers: list[int]) -> Trainer:
@@ -75,7 +75,7 @@ def trained_by_a_plain_loop(number: int, rounds: int = 3) -> dict[str, Tensor]:
             for step in range(3):
                 used = drawn.mask[step, 0] == 1
                 rows = drawn.index[step, 0][used]
-                batch = {name: values[rows] for name, values in own.items.items()}
+                batch = {name: values[rows] for name, values in own.items.items()} | own.constants
                 parameters = dict(module.named_parameters())
                 value = loss(parameters, batch, drawn.noise[step, 0][used], progress)["loss"].mean()
                 optimiser.zero_grad()
@@ -135,7 +135,7 @@ def test_every_epoch_is_told() -> None:
 
 def test_models_that_take_different_numbers_of_steps_are_refused() -> None:
     stack = Stack.of([model(0), model(0)], torch.device("cpu"))
-    short = ModelData(("short",), {name: values[:4] for name, values in data(0).items.items()}, noise=3)
+    short = ModelData(("short",), {name: values[:4] for name, values in data(0).items.items()}, 3, data(0).constants)
     with pytest.raises(ValueError, match="steps an epoch"):
         Trainer(stack, [data(0), short], loss, OPTIMISER, seed=0)
 

@@ -38,6 +38,17 @@ def test_the_directions_that_move_embeddings_farthest_come_first() -> None:
         torch.testing.assert_close(moved.norm(dim=0), torch.linalg.svdvals(scale[:, None] * loading))
 
 
+def test_loadings_of_the_same_covariance_make_the_same_samples_of_the_same_noise() -> None:
+    loading = torch.randn(1, 7, 5, generator=stream(1))
+    turn = torch.linalg.qr(torch.randn(5, 5, generator=stream(2))).Q
+    wider = torch.cat([loading @ turn, torch.zeros(1, 7, 4)], dim=-1)
+    labels, samples = torch.zeros(6, dtype=torch.long), []
+    for same in (loading, wider):
+        noise = balanced_normal(labels, same.shape[-1], stream(3))
+        samples.append(turned(noise, labels, strongest_first(same, torch.ones(7))) @ same[0].T)
+    torch.testing.assert_close(*samples, rtol=1e-4, atol=1e-4)
+
+
 def test_turned_noise_has_its_amounts_along_the_directions_of_its_class() -> None:
     noise = torch.randn(len(LABELS), 5, generator=stream(0))
     directions = strongest_first(torch.randn(3, 7, 5, generator=stream(1)), torch.ones(7))

@@ -69,6 +69,26 @@ def test_samples_spread_as_the_data_does(kind: str) -> None:
     assert spread(fitting.generator(0), sets) == pytest.approx(1.0, abs=0.1)
 
 
+def test_a_vae_of_few_clips_keeps_the_moments_of_the_gaussian() -> None:
+    sets = data(clips=12, classes=("dog", "cow"))
+    vae, gaussian = fitted(sets).generator(0).state(), GaussianFitting([sets], SMALL).generator(0).state()
+    torch.testing.assert_close(vae["model.class_mean"], gaussian["model.means"])
+    loadings, noise = vae["model.loading"], torch.diag_embed((2 * vae["model.log_scale"]).exp())
+    expected = gaussian["model.factors"] @ gaussian["model.factors"].mT
+    error = loadings @ loadings.mT + noise - expected
+    assert (error.norm(dim=(1, 2)) < 0.005 * expected.norm(dim=(1, 2))).all()
+    assert vae["model.decoder_output.weight"].any()
+
+
+def test_before_training_a_vae_of_few_clips_draws_the_samples_of_the_gaussian() -> None:
+    sets = data(clips=12, classes=("dog", "cow"))
+    vae = VaeFitting([sets], SMALL, 1e-3, 0, torch.device("cpu")).generator(0)
+    gaussian, names = GaussianFitting([sets], SMALL).generator(0), ["dog", "cow"] * 10
+    wanted = gaussian.sample(names, seed=1)
+    apart, far = (vae.sample(names, seed=1) - wanted).norm(), (gaussian.sample(names, seed=2) - wanted).norm()
+    assert apart < 0.1 * far
+
+
 def test_the_spread_of_a_class_mean_is_nothing() -> None:
     sets = data(clips=40)
     fitting = fitted(sets)

@@ -5,7 +5,14 @@ from torch.func import functional_call
 from feda2v_cli.engine.stream import stream
 from feda2v_cli.generator.fit import VaeFitting, training_set
 from feda2v_cli.generator.moments import class_moments
-from feda2v_cli.generator.vae import NOISE_SHARE, ConditionalVae, start, vae_loss
+from feda2v_cli.generator.vae import (
+    LINEAR_DECODER,
+    NOISE_SHARE,
+    ConditionalVae,
+    passes_through_every_clip,
+    start,
+    vae_loss,
+)
 
 RANK, CLASSES, LATENT = 5, 2, 3
 COORDINATES = torch.randn(40, RANK, generator=torch.Generator().manual_seed(0)) @ torch.diag(
@@ -57,8 +64,9 @@ def losses(module: ConditionalVae, **options: float) -> dict[str, torch.Tensor]:
     progress = torch.tensor(settings.pop("progress", 1.0))
     batch = {
         "coordinates": COORDINATES,
-        "kept": torch.ones_like(COORDINATES),
         "one_hot": torch.nn.functional.one_hot(LABELS, CLASSES).float(),
+        "kept": torch.ones(RANK),
+        "settled": torch.zeros(CLASSES, dtype=torch.bool),
     }
     noise = torch.randn(len(LABELS), LATENT + RANK, generator=stream(1))
     return vae_loss(module, **settings)(dict(module.named_parameters()), batch, noise, progress)
@@ -99,6 +107,30 @@ def test_the_kl_warms_up_over_its_share_of_the_training() -> None:
 def test_free_bits_cost_nothing() -> None:
     values = losses(started(), free_bits=100.0)
     torch.testing.assert_close(values["loss"], values["reconstruction"] + 100.0 * LATENT)
+
+
+def test_a_class_of_n_clips_needs_n_minus_one_units_for_every_direction() -> None:
+    counts = torch.tensor([1, 6, 7, 8])
+    assert passes_through_every_clip(counts, rank=6, latent=64).tolist() == [True, True, True, False]
+    assert passes_through_every_clip(counts, rank=64, latent=6).tolist() == [True, True, True, False]
+
+
+def test_training_leaves_the_linear_decoder_of_the_classes_whose_clips_it_passes_through() -> None:
+    sets = training_set(
+        spec(0, "dog", "cow"),
+        torch.randn(24, *SHAPE, generator=stream(3)),
+        ["dog"] * 20 + ["cow"] * 4,
+        SMALL,
+    )
+    fitting = VaeFitting([sets], SMALL, 1e-3, 0, torch.device("cpu"))
+    before = fitting.generator(0).state()
+    fitting.train_round(1)
+    after = fitting.generator(0).state()
+    for name in LINEAR_DECODER:
+        dog, cow = (torch.equal(before[f"model.{name}"][place], after[f"model.{name}"][place]) for place in (0, 1))
+        assert (dog, cow) == (False, True), name
+    moved = [name for name in before if not torch.equal(before[name], after[name])]
+    assert {"model.latent_loading", "model.decoder_output.weight"} <= set(moved)
 
 
 def test_training_learns_what_a_gaussian_cannot_say() -> None:
