@@ -50,6 +50,8 @@ def _evaluated(granularity: str, seed: int, arguments: argparse.Namespace) -> Ev
             *arguments.settings,
         ]
         loaded = load_profile(arguments.profile or granularity, settings=settings)
+        if arguments.unseen and loaded.profile.data.root is not None:
+            raise SystemExit("--unseen makes built-in sounds: it cannot test generators of other recordings")
         train_generators(loaded)
         classes = sorted({name for node in loaded.profile.nodes for name in node.classes})
         return evaluate(
@@ -91,10 +93,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--unseen", type=int, default=0, help="built-in sounds a class made for the test; 0: the fold")
-    arguments = parser.parse_args()
-    if arguments.unseen and (arguments.profile or arguments.data_root):
-        parser.error("--unseen makes built-in sounds: it cannot test generators of other recordings")
-    return arguments
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

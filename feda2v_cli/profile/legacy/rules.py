@@ -197,7 +197,7 @@ def augmentation(draft: Draft, entry: Entry) -> None:
         if switch is None:
             draft.warn(entry.path, "without generator_augmentation the earlier system added no noise")
     else:
-        draft.drop(entry.path, f"true is what a profile does, with generator.noise = {draft.default(target)}")
+        draft.drop(entry.path, "true says no strength, and a profile adds no noise; generator.noise = 0.1 would")
 
 
 def generator_type(draft: Draft, entry: Entry) -> None:

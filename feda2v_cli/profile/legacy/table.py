@@ -334,8 +334,7 @@ GENERATORS = (
         "generator_augmentation",
         rules.augmentation,
         ("generator.noise",),
-        "false is no noise; true is generator_augmentation_noise, or our default",
-        earlier_default="off",
+        "false is no noise; true is generator_augmentation_noise, and without one there is none",
     ),
     LegacyKey(
         "feda2v",
