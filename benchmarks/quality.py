@@ -4,6 +4,7 @@
     python benchmarks/quality.py --profile my.toml --data-root DIR   recordings in the ESC-50 layout
     python benchmarks/quality.py --set generator.latent=32           another setting
     python benchmarks/quality.py --unseen 100 --seeds 5 --draws 20   close figures told apart
+    python benchmarks/quality.py --unseen 100 --samples-per-clip 10  generators told apart, with less chance of a draw
 
 Each seed trains anew, holds out another fold, and draws several times. About three minutes a seed on 2 cores. The last
 lines of a granularity are how far the generators are from the Gaussians, with the standard error over the seeds.
@@ -60,6 +61,7 @@ def _evaluated(granularity: str, seed: int, arguments: argparse.Namespace) -> Ev
             profile_named=loaded.name,
             draws=arguments.draws,
             held_out=sounds_of_no_fold(classes, arguments.unseen) if arguments.unseen else None,
+            samples_per_clip=arguments.samples_per_clip,
         )
 
 
@@ -93,6 +95,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--unseen", type=int, default=0, help="built-in sounds a class made for the test; 0: the fold")
+    parser.add_argument("--samples-per-clip", type=int, default=1, help="samples of a draw, a clip that trained")
     return parser.parse_args()
 
 

@@ -26,7 +26,7 @@ from feda2v_cli.engine.plan import memory_budget, stacks
 from feda2v_cli.engine.stream import stream
 from feda2v_cli.generator.fit import TrainingSet, VaeFitting, cost, training_set
 from feda2v_cli.generator.granularity import GeneratorSpec
-from feda2v_cli.generator.vae import ConditionalVae, vae_loss
+from feda2v_cli.generator.vae import ConditionalVae, learned_directions, vae_loss
 from feda2v_cli.job.machine import peak_memory_bytes
 from feda2v_cli.profile.load import load_profile
 from feda2v_cli.profile.schema import GeneratorSection
@@ -98,20 +98,23 @@ def plain_loop(sets: list[TrainingSet], section: GeneratorSection, epochs: int) 
     """Seconds of the usual training: model after model, batch after batch, with PyTorch's own optimiser."""
     started = time.perf_counter()
     for data in sets:
-        module = ConditionalVae(data.projection.rank, len(data.spec.classes), section.hidden, section.latent)
+        classes = len(data.spec.classes)
+        module = ConditionalVae(classes, section.hidden, section.latent)
         loss = vae_loss(module, kl_warmup_share=0.0, free_bits=0.0, input_noise=section.noise)
         optimiser = torch.optim.AdamW(module.parameters(), lr=section.learning_rate, fused=True)
+        directions = data.directions(section.shrinkage)
+        learned = learned_directions(torch.bincount(data.labels), directions.counts, section.latent)
         items = {
-            "coordinates": data.coordinates,
-            "kept": torch.ones_like(data.coordinates),
-            "one_hot": torch.nn.functional.one_hot(data.labels, len(data.spec.classes)).float(),
+            "amounts": directions.first_amounts(data.coordinates, data.labels, section.latent),
+            "remainder": torch.zeros(len(data.labels)),
+            "one_hot": torch.nn.functional.one_hot(data.labels, classes).float(),
         }
         steps = steps_per_epoch(len(data.labels), section.batch_size)
         random = stream(0, data.spec.node)
         for _ in range(epochs):
-            drawn = draw_epoch([random], [len(data.labels)], [section.latent + data.projection.rank], steps)
+            drawn = draw_epoch([random], [len(data.labels)], [2 * section.latent], steps)
             for step in range(steps):
-                batch = {name: values[drawn.index[step, 0]] for name, values in items.items()}
+                batch = {name: values[drawn.index[step, 0]] for name, values in items.items()} | {"learned": learned}
                 value = loss(dict(module.named_parameters()), batch, drawn.noise[step, 0], torch.tensor(1.0))["loss"]
                 optimiser.zero_grad()
                 value.mean().backward()
@@ -163,7 +166,7 @@ def train_long(classes: int) -> None:
         update={"rounds": 1, "epochs": 100}
     )
     specs = [GeneratorSpec(0, "per_class", f"class{number}", (f"class{number}",)) for number in range(classes)]
-    memory = cost(40, 1, 1214 * 768, section).bytes
+    memory = cost({"class": 40}, 1214 * 768, section).bytes
     dealt = stacks(range(classes), lambda _: 0, lambda _: memory, memory_budget("auto", CPU))
     spent = 0.0
     with tempfile.TemporaryDirectory() as place:

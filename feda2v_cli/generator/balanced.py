@@ -31,42 +31,6 @@ def balanced_normal(labels: Tensor, width: int, random: torch.Generator) -> Tens
     return noise
 
 
-def strongest_first(loadings: Tensor, scale: Tensor) -> Tensor:
-    """Orthonormal directions of a class's noise, those that move embeddings farthest first.
-
-    Args:
-        loadings: linear maps from noise to coordinates, [classes, rank, width].
-        scale: size of each coordinate in an embedding's own units, [rank].
-
-    Returns:
-        A direction a row, [classes, width, width]. Each moves the coordinate that it moves most upwards, so that
-        loadings of the same covariance make the same samples of the same noise.
-    """
-    directions = []
-    for loading in loadings:  # one class at a time: without a projection, its coordinates are many
-        scaled = loading.double() * scale.double()[:, None]
-        found = torch.linalg.eigh(scaled.T @ scaled).eigenvectors.flip(1)  # a column a direction
-        moved = scaled @ found  # [rank, width]
-        most = moved.gather(0, moved.abs().argmax(0, keepdim=True))
-        directions.append((found * torch.where(most < 0, -1.0, 1.0)).T.float())
-    return torch.stack(directions)
-
-
-def turned(noise: Tensor, labels: Tensor, directions: Tensor) -> Tensor:
-    """Noise whose coordinates are amounts along `directions`, [samples, width].
-
-    Args:
-        noise: [samples, width].
-        labels: class of each sample, [samples].
-        directions: [classes, width, width], of `strongest_first`.
-    """
-    along = torch.empty_like(noise)
-    for label in torch.unique(labels):
-        of_class = labels == label
-        along[of_class] = noise[of_class] @ directions[label]
-    return along
-
-
 def _balanced(vectors: Tensor, width: int) -> Tensor:
     """Vectors [count, width], orthogonal in each block of `count` coordinates, the last cut off.
 

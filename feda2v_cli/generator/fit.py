@@ -1,5 +1,6 @@
 """Fits generators: from embeddings to trained models, many at a time."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,17 +13,15 @@ from feda2v_cli.engine.plan import Cost
 from feda2v_cli.engine.stack import Stack
 from feda2v_cli.engine.stream import stream
 from feda2v_cli.engine.train import ModelData, Optimiser, Trainer
+from feda2v_cli.generator.directions import Directions
 from feda2v_cli.generator.gaussian import GaussianSampler
 from feda2v_cli.generator.generator import Generator
 from feda2v_cli.generator.granularity import GeneratorSpec
-from feda2v_cli.generator.moments import ClassMoments, class_moments
+from feda2v_cli.generator.moments import class_moments
 from feda2v_cli.generator.projection import Projection
-from feda2v_cli.generator.vae import ConditionalVae, VaeSampler, passes_through_every_clip, start, vae_loss
+from feda2v_cli.generator.vae import ConditionalVae, learned_directions, start, vae_loss
+from feda2v_cli.generator.vae_sampler import VaeSampler
 from feda2v_cli.profile.schema import GeneratorSection
-
-#: Models are filled up to a multiple of so many coordinates: rows that do not fill whole vector registers are rounded
-#: differently, depending on where in a stack they stand.
-RANK_MULTIPLE = 16
 
 
 @dataclass(frozen=True)
@@ -43,9 +42,10 @@ class TrainingSet:
     labels: Tensor
     shape: tuple[int, int]
 
-    def moments(self, shrinkage: float) -> ClassMoments:
-        """Mean and shrunk covariance of each class's coordinates."""
-        return class_moments(self.coordinates, self.labels, len(self.spec.classes), shrinkage)
+    def directions(self, shrinkage: float) -> Directions:
+        """Mean and directions of each class's coordinates, of a covariance that is shrunk."""
+        moments = class_moments(self.coordinates, self.labels, len(self.spec.classes), shrinkage)
+        return Directions.of(moments, self.projection.scale)
 
 
 def training_set(
@@ -78,31 +78,47 @@ def largest_rank(clips: int, features: int, section: GeneratorSection) -> int:
     return features if section.projection == "none" else max(1, min(section.rank, clips - 1, features))
 
 
-def model_shapes(rank: int, classes: int, section: GeneratorSection) -> dict[str, tuple[int, ...]]:
-    """Shapes of a model's tensors, without its projection's."""
-    if section.type == "gaussian":
-        return GaussianSampler.shapes(rank, classes)
-    return VaeSampler.shapes(rank, classes, section.hidden, section.latent)
-
-
-def cost(clips: int, classes: int, features: int, section: GeneratorSection) -> Cost:
-    """What one generator needs in memory while it trains.
+def model_shapes(
+    samples_per_class: Mapping[str, int], features: int, section: GeneratorSection
+) -> dict[str, tuple[int, ...]]:
+    """Shapes of a model's tensors at most, without its projection's.
 
     Args:
-        clips: that train it.
-        classes: that it can make.
+        samples_per_class: clips of each class.
         features: tokens × dim of an embedding.
         section: its sizes.
     """
+    rank, classes = largest_rank(sum(samples_per_class.values()), features, section), len(samples_per_class)
+    directions = Directions.largest_width(samples_per_class, rank, section.shrinkage)
+    if section.type == "gaussian":
+        return GaussianSampler.shapes(rank, classes, directions)
+    return VaeSampler.shapes(rank, classes, directions, section.hidden, section.latent)
+
+
+def cost(samples_per_class: Mapping[str, int], features: int, section: GeneratorSection) -> Cost:
+    """What one generator needs in memory while it trains.
+
+    Args:
+        samples_per_class: clips of each class that it can make.
+        features: tokens × dim of an embedding.
+        section: its sizes.
+    """
+    clips, classes = sum(samples_per_class.values()), len(samples_per_class)
     rank = largest_rank(clips, features, section)
-    weights = sum(torch.Size(shape).numel() for shape in model_shapes(rank, classes, section).values())
+    numbers = sum(math.prod(shape) for shape in model_shapes(samples_per_class, features, section).values())
+    trained = 0
+    if section.type == "vae":
+        with torch.device("meta"):
+            trained = sum(
+                value.numel() for value in ConditionalVae(classes, section.hidden, section.latent).parameters()
+            )
     return Cost(
-        weights=weights,
-        # Inputs, noise, hidden layers before and after their activation, latents, and the terms of the loss.
-        activations=10 * rank + 8 * section.hidden + 10 * section.latent,
-        data=clips * (rank + classes),
+        weights=trained,
+        # Hidden layers before and after their activation, amounts, latents, and the terms of the loss.
+        activations=8 * section.hidden + 20 * section.latent,
+        data=clips * (rank + section.latent + classes),
         batch=min(section.batch_size, clips),
-        held=4 * features * ((rank if section.projection == "pca" else 1) + 1),
+        held=4 * (features * ((rank if section.projection == "pca" else 1) + 1) + numbers - trained),
     )
 
 
@@ -146,18 +162,19 @@ class GaussianFitting:
 
     def __init__(self, sets: Sequence[TrainingSet], section: GeneratorSection) -> None:
         self._sets = sets
-        self._shrinkage = section.shrinkage
+        self._directions = [data.directions(section.shrinkage) for data in sets]
 
     def train_round(self, round_number: int, on_epoch: Callable[[int], None] | None = None) -> dict[str, Tensor]:  # noqa: ARG002
         """Nothing is left to do; the loss is the mean negative log likelihood of the clips, in nats."""
         if on_epoch is not None:
             on_epoch(1)
-        return {"loss": torch.stack([self._loss(index) for index in range(len(self._sets))])}
+        fits = zip(self._sets, self._directions, strict=True)
+        return {"loss": torch.stack([_unlikelihood(data, own).sum(1).mean() for data, own in fits])}
 
     def generator(self, index: int) -> Generator:
         """One of the Gaussians."""
         data = self._sets[index]
-        return Generator(data.spec.classes, data.shape, data.projection, self._sampler(index))
+        return Generator(data.spec.classes, data.shape, data.projection, GaussianSampler(self._directions[index]))
 
     def state(self) -> dict[str, Tensor]:
         """Nothing: it is cheaper to fit again."""
@@ -165,17 +182,6 @@ class GaussianFitting:
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Nothing to go back to."""
-
-    def _sampler(self, index: int) -> GaussianSampler:
-        return GaussianSampler.fit(self._sets[index].moments(self._shrinkage))
-
-    def _loss(self, index: int) -> Tensor:
-        sampler, data = self._sampler(index), self._sets[index]
-        normal = torch.distributions.MultivariateNormal(
-            sampler.means[data.labels], scale_tril=sampler.factors[data.labels], validate_args=False
-        )
-        likelihood: Tensor = normal.log_prob(data.coordinates)  # type: ignore[no-untyped-call]
-        return -likelihood.mean()
 
 
 class VaeFitting:
@@ -201,15 +207,15 @@ class VaeFitting:
         self._epochs = section.epochs
         self._section = section
         self.rounds = section.rounds
-        # Models of fewer coordinates or classes are filled up with zeros, which take no part in the loss.
-        rank = -(-max(data.projection.rank for data in sets) // RANK_MULTIPLE) * RANK_MULTIPLE
+        self._directions = [data.directions(section.shrinkage) for data in sets]
+        # Models of fewer classes are filled up with zeros, which take no part in the loss.
         classes = max(len(data.spec.classes) for data in sets)
-        padded = self._module(rank, classes)
+        padded = self._module(classes)
         shapes = {name: value.shape for name, value in padded.named_parameters()}
         self._stack = Stack.of([_filled(self._start(data, seed), shapes) for data in sets], device)
         self._trainer = Trainer(
             self._stack,
-            [_model_data(data, rank, classes, section.latent) for data in sets],
+            [self._model_data(index, classes) for index in range(len(sets))],
             vae_loss(
                 padded,
                 kl_warmup_share=section.kl_warmup_share,
@@ -227,14 +233,14 @@ class VaeFitting:
     def generator(self, index: int) -> Generator:
         """One of the VAEs as it is now, without what it was filled up with."""
         data = self._sets[index]
-        shapes = VaeSampler.shapes(
-            data.projection.rank, len(data.spec.classes), self._section.hidden, self._section.latent
-        )
+        module, padded = self._module(len(data.spec.classes)), self._stack.model(index)
         own = {
-            name: value[tuple(slice(size) for size in shapes[name])].clone()
-            for name, value in self._stack.model(index).items()
+            name: padded[name][tuple(slice(size) for size in value.shape)].clone()
+            for name, value in module.named_parameters()
         }
-        return Generator(data.spec.classes, data.shape, data.projection, VaeSampler.from_state(own))
+        module.load_state_dict(own, assign=True)
+        sampler = VaeSampler.standardised(module, self._directions[index], self._learned(index))
+        return Generator(data.spec.classes, data.shape, data.projection, sampler)
 
     def state(self) -> Mapping[str, Tensor]:
         """Parameters and the optimiser's moments."""
@@ -244,14 +250,31 @@ class VaeFitting:
         """Go back to a `state`."""
         self._stack.restore(state)
 
-    def _module(self, rank: int, classes: int) -> ConditionalVae:
+    def _module(self, classes: int) -> ConditionalVae:
         with torch.device("meta"):
-            return ConditionalVae(rank, classes, self._section.hidden, self._section.latent)
+            return ConditionalVae(classes, self._section.hidden, self._section.latent)
 
     def _start(self, data: TrainingSet, seed: int) -> dict[str, Tensor]:
-        module = self._module(data.projection.rank, len(data.spec.classes))
-        random = stream(seed, data.spec.node, data.spec.key, "start")
-        return start(module, data.moments(self._section.shrinkage), random)
+        return start(self._module(len(data.spec.classes)), stream(seed, data.spec.node, data.spec.key, "start"))
+
+    def _learned(self, index: int) -> Tensor:
+        counts = torch.bincount(self._sets[index].labels, minlength=len(self._sets[index].spec.classes))
+        return learned_directions(counts, self._directions[index].counts, self._section.latent)
+
+    def _model_data(self, index: int, classes: int) -> ModelData:
+        data, directions, learned = self._sets[index], self._directions[index], self._learned(index)
+        latent = self._section.latent
+        beyond = torch.arange(directions.width) >= learned.sum(1)[data.labels][:, None]
+        return ModelData(
+            identity=(data.spec.node, data.spec.key),
+            items={
+                "amounts": directions.first_amounts(data.coordinates, data.labels, latent),
+                "remainder": (beyond * _unlikelihood(data, directions)).sum(1),
+                "one_hot": torch.nn.functional.one_hot(data.labels, classes).float(),
+            },
+            noise=2 * latent,
+            constants={"learned": torch.nn.functional.pad(learned, (0, 0, 0, classes - len(learned)))},
+        )
 
 
 def _filled(parameters: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
@@ -262,17 +285,11 @@ def _filled(parameters: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) 
     return filled
 
 
-def _model_data(data: TrainingSet, rank: int, classes: int, latent: int) -> ModelData:
-    own = data.projection.rank
-    return ModelData(
-        identity=(data.spec.node, data.spec.key),
-        items={
-            "coordinates": torch.nn.functional.pad(data.coordinates, (0, rank - own)),
-            "one_hot": torch.nn.functional.one_hot(data.labels, classes).float(),
-        },
-        noise=latent + own,
-        constants={
-            "kept": (torch.arange(rank) < own).float(),
-            "settled": passes_through_every_clip(torch.bincount(data.labels, minlength=classes), own, latent),
-        },
-    )
+def _unlikelihood(data: TrainingSet, directions: Directions) -> Tensor:
+    """Negative log likelihood of clips under the Gaussian, in nats along each direction of their class, [clips, width].
+
+    The unit of length is a standard deviation along each direction, so that it can be told how much less a VAE has.
+    """
+    there = torch.arange(directions.width) < directions.counts[data.labels][:, None]
+    amounts = directions.amounts(data.coordinates, data.labels)
+    return there * (0.5 * amounts.square() + 0.5 * math.log(2 * math.pi))

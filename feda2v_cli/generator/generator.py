@@ -1,7 +1,6 @@
 """A trained generator: it draws labelled samples in the embedding's own units."""
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -9,7 +8,6 @@ from torch import Tensor
 
 from feda2v_cli.engine.stream import stream
 from feda2v_cli.errors import UsageError, closest
-from feda2v_cli.generator.balanced import strongest_first
 from feda2v_cli.generator.projection import Projection
 
 
@@ -18,17 +16,11 @@ class Sampler(Protocol):
 
     type: ClassVar[str]
 
-    @property
-    def loadings(self) -> Tensor:
-        """Linear maps from the noise that it draws to coordinates, [classes, rank, width]."""
-        ...
-
-    def draw(self, labels: Tensor, directions: Tensor, random: torch.Generator) -> Tensor:
+    def draw(self, labels: Tensor, random: torch.Generator) -> Tensor:
         """Coordinates [samples, rank] of classes `labels` [samples].
 
         Args:
             labels: indices of classes, [samples].
-            directions: orthonormal, of each class's noise, in the order of their weight, [classes, width, width].
             random: the stream.
         """
         ...
@@ -100,11 +92,7 @@ class Generator:
             labels: indices of classes, [samples].
             seed: of the random stream.
         """
-        return self._sampler.draw(labels, self._directions, stream(seed, "sample"))
-
-    @cached_property
-    def _directions(self) -> Tensor:
-        return strongest_first(self._sampler.loadings, self._projection.scale)
+        return self._sampler.draw(labels, stream(seed, "sample"))
 
     def architecture(self) -> dict[str, Any]:
         """Everything that rebuilds it but its tensors and the names of its classes, in plain values."""

@@ -19,12 +19,6 @@ class ClassMoments:
     means: Tensor
     roots: Tensor
 
-    @property
-    def covariances(self) -> Tensor:
-        """Float64 [classes, rank, rank]: rounding to single precision can make a covariance indefinite."""
-        roots = self.roots.double()
-        return roots.mT @ roots
-
 
 def class_moments(coordinates: Tensor, labels: Tensor, classes: int, shrinkage: float) -> ClassMoments:
     """Means and shrunk covariances: of few clips alone a covariance is mostly noise.

@@ -8,7 +8,7 @@ from torch.nn.functional import one_hot
 
 from feda2v_cli.generator.fit import TrainingSet
 from feda2v_cli.generator.generator import Generator
-from feda2v_cli.generator.vae import VaeSampler
+from feda2v_cli.generator.vae_sampler import VaeSampler
 
 #: Samples of each clip's class that the spread is measured on; fewer make the figure noisy.
 SAMPLES_PER_CLIP = 8
@@ -64,7 +64,7 @@ def active_units(generator: Generator, data: TrainingSet) -> int | None:
     sampler = generator.sampler
     if not isinstance(sampler, VaeSampler):
         return None
-    means, _ = sampler.module.encode(data.coordinates, one_hot(data.labels, len(data.spec.classes)).float())
+    means = sampler.latent_means(data.coordinates, data.labels)
     squares, freedom = _squares_and_freedom(means, data.labels, len(data.spec.classes))
     return int((squares.sum(0) / freedom.sum() > SMALLEST_VARIANCE_OF_ACTIVE_UNIT).sum())
 

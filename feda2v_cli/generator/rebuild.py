@@ -10,7 +10,7 @@ from torch import Tensor
 from feda2v_cli.generator.gaussian import GaussianSampler
 from feda2v_cli.generator.generator import Generator
 from feda2v_cli.generator.projection import Projection
-from feda2v_cli.generator.vae import VaeSampler
+from feda2v_cli.generator.vae_sampler import VaeSampler
 
 #: More than any model has: an architecture beyond it is damaged or forged, and is refused before anything is built.
 LARGEST_SIZE = 1 << 24
@@ -32,11 +32,13 @@ def state_shapes(architecture: Mapping[str, Any]) -> dict[str, tuple[tuple[int, 
             pass
         case other:
             raise ValueError(f"projection {other!r} with rank {rank} and {features} features")
+    directions = _size(architecture, "directions")
     match architecture.get("type"):
         case "gaussian":
-            model = GaussianSampler.shapes(rank, classes)
+            model = GaussianSampler.shapes(rank, classes, directions)
         case "vae":
-            model = VaeSampler.shapes(rank, classes, _size(architecture, "hidden"), _size(architecture, "latent"))
+            hidden, latent = _size(architecture, "hidden"), _size(architecture, "latent")
+            model = VaeSampler.shapes(rank, classes, directions, hidden, latent)
         case other:
             raise ValueError(f"generator type {other!r}")
     shapes |= {f"model.{name}": shape for name, shape in model.items()}
@@ -69,11 +71,7 @@ def rebuild(architecture: Mapping[str, Any], classes: Sequence[str], state: Mapp
         wrong = sorted(name for name in shapes.keys() | found.keys() if shapes.get(name) != found.get(name))
         raise ValueError(f"{len(classes)} classes; tensors that do not fit the architecture: {', '.join(wrong)}")
     model = {name.removeprefix("model."): tensor for name, tensor in state.items() if name.startswith("model.")}
-    sampler = (
-        GaussianSampler(model["means"], model["factors"])
-        if architecture["type"] == "gaussian"
-        else VaeSampler.from_state(model)
-    )
+    sampler = (GaussianSampler if architecture["type"] == "gaussian" else VaeSampler).from_state(model)
     shape = (architecture["tokens"], architecture["dim"])
     return Generator(classes, shape, Projection.from_state(state), sampler)
 

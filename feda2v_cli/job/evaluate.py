@@ -44,7 +44,7 @@ class Evaluation:
         granularity: of the run that trained it.
         generator_type: vae or gaussian.
         generators: of each: node, key, and the figures that training stored.
-        draws: of samples, each with as many samples of a class as clips trained it.
+        draws: of samples, each with as many samples of a class as clips trained it, or a multiple of that.
         trained: clips that trained.
         held_out: clips that samples are held against.
         overall: figures of all classes together, by name; None where one has no meaning.
@@ -119,6 +119,7 @@ def evaluate(
     draws: int = DRAWS,
     permissive: bool = False,
     held_out: Sequence[Clip] | None = None,
+    samples_per_clip: int = 1,
     listener: Listener = unheard,
 ) -> Evaluation:
     """Hold samples of a set of generators against the clips held out.
@@ -136,18 +137,22 @@ def evaluate(
         draws: of samples, over which figures and intervals are taken; at least two.
         permissive: only warn when the clips are not those that trained.
         held_out: clips that samples are held against; None for those of the folds held out.
+        samples_per_clip: samples of a class in a draw, for each clip of it that trained; more of them say more of the
+            generator and less of the chance of a draw.
         listener: is told what happens.
 
     Raises:
         MissingError: there is no set, or data or weights are not there.
-        UsageError: several sets would do, fewer than two draws, or a clip of `held_out` trained the generators or is
-            of no class that they make.
+        UsageError: several sets would do, fewer than two draws or no sample a clip, or a clip of `held_out` trained the
+            generators or is of no class that they make.
         FindingsError: the set is not sound, not what the profile asks for, or was trained on other clips.
         FailedError: a clip is unreadable.
     """
     started = time.monotonic()
     if draws < 2:
         raise UsageError(f"{draws} draws give no interval — expected at least 2", hint=f"--seeds {DRAWS}")
+    if samples_per_clip < 1:
+        raise UsageError(f"{samples_per_clip} samples a clip — expected at least 1")
     if not isinstance(profile, LoadedProfile):
         profile_named = profile_named or profile
         profile = load_profile(profile or "use_pretrained")
@@ -175,7 +180,7 @@ def evaluate(
         _labelled([clip for clip in trained if clip.class_name in classes], embedded, classes),
         _labelled(list(held), embedded, classes),
     )
-    counts = Counter(reference.trained.labels.tolist())
+    counts = Counter(reference.trained.labels.repeat(samples_per_clip).tolist())
     first: Labelled | None = None
     drawn, drawn_baseline = [], []
     for draw in range(draws):
@@ -285,7 +290,7 @@ def _draw(
     draw: int,
     which: Literal["generator", "baseline"],
 ) -> Labelled:
-    """As many samples of each class as clips trained it; where several generators make a class, each gives a part."""
+    """Samples of each class, so many as `counts` says; where several generators make a class, each gives a part."""
     makers = {name: [source for source in sources if name in source.generator.classes] for name in classes}
     parts, labels = [], []
     for source in sources:

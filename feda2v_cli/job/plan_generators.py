@@ -186,19 +186,21 @@ def _planned(
     section = profile.generator
     clips = tuple(clip for clip in held.train if clip.class_name in spec.classes)
     features = encoder.shape[0] * encoder.shape[1]
+    samples_per_class = Counter(clip.class_name for clip in clips)
+    counts = {name: samples_per_class[name] for name in spec.classes}
     rank = largest_rank(len(clips), features, section)
-    shapes = model_shapes(rank, len(spec.classes), section)
+    shapes = model_shapes(counts, features, section)
     projection = features + rank + (rank * features if section.projection == "pca" else 0)
     parameters = projection + sum(torch.Size(shape).numel() for shape in shapes.values())
     return PlannedGenerator(
         spec=spec,
         node=node,
         clips=clips,
-        samples_per_class=dict(Counter(clip.class_name for clip in clips)),
+        samples_per_class=dict(samples_per_class),
         learning_rate=node.learning_rate or section.learning_rate,
         parameters=parameters,
         bytes=4 * parameters + CHECKPOINT_OVERHEAD_BYTES,
-        memory=cost(len(clips), len(spec.classes), features, section).bytes,
+        memory=cost(counts, features, section).bytes,
     )
 
 

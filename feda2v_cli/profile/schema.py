@@ -104,7 +104,7 @@ class GeneratorSection(Section):
     rounds: PositiveInt = Field(10, description="stretches of training between saves")
     epochs: PositiveInt = Field(20, description="epochs a round")
     batch_size: PositiveInt = Field(16, description="clips a step")
-    learning_rate: PositiveFloat = Field(1e-4, description="AdamW")
+    learning_rate: PositiveFloat = Field(5e-4, description="AdamW")
     weight_decay: NonNegativeFloat = Field(0.0, description="AdamW, of all parameters")
     clip_norm: PositiveFloat = Field(5.0, description="largest norm of a model's gradient")
     projection: Literal["pca", "none"] = Field(
@@ -113,7 +113,7 @@ class GeneratorSection(Section):
     rank: PositiveInt = Field(256, description="most principal axes that are kept")
     explained_share: PositiveShare = Field(1.0, description="share of the variance that the kept axes explain")
     hidden: PositiveInt = Field(128, description="vae: width of the hidden layers")
-    latent: PositiveInt = Field(64, description="vae: latent units")
+    latent: PositiveInt = Field(16, description="vae: latent units, and most directions whose shape is learned")
     kl_warmup_share: Share = Field(0.0, description="vae: share of training over which the KL term warms up")
     free_bits: NonNegativeFloat = Field(0.0, description="vae: nats a latent unit may use at no cost")
     noise: NonNegativeFloat = Field(0.0, description="vae: noise added to the input, in whitened units")

@@ -18,7 +18,7 @@ GRANULARITIES = tuple(BASE_NAMES)
 
 def architecture_of(classes: int) -> dict[str, Any]:
     """A small VAE."""
-    sizes = {"tokens": 4, "dim": 8, "rank": 3, "classes": classes, "hidden": 4, "latent": 2}
+    sizes = {"tokens": 4, "dim": 8, "rank": 3, "classes": classes, "directions": 2, "hidden": 4, "latent": 2}
     return {"type": "vae", "projection": "pca", **sizes}
 
 

@@ -79,7 +79,15 @@ def test_a_node_may_hold_another_data_set(tmp_path):
 
 def test_two_closed_forms_of_the_same_clips_may_be_equal(tmp_path):
     same = {"generator_type": "gaussian", "generator_classes": ("dog",), "node_classes": ("dog",)}
-    architecture = {"type": "gaussian", "projection": "pca", "tokens": 4, "dim": 8, "rank": 3, "classes": 1}
+    architecture = {
+        "type": "gaussian",
+        "projection": "pca",
+        "tokens": 4,
+        "dim": 8,
+        "rank": 3,
+        "classes": 1,
+        "directions": 3,
+    }
     for node in (0, 1):
         write(tmp_path, metadata_of("unified", node, architecture=architecture, **same), seed=1)
     assert verify([tmp_path], deep=True).findings == ()

@@ -14,6 +14,7 @@ from feda2v_cli.federation.setup import Setup
 from feda2v_cli.federation.space import Space
 from feda2v_cli.federation.standardise import Standardisation
 from feda2v_cli.federation.synthetic import Maker
+from feda2v_cli.generator.directions import Directions
 from feda2v_cli.generator.gaussian import GaussianSampler
 from feda2v_cli.generator.generator import Generator
 from feda2v_cli.generator.projection import Projection
@@ -34,7 +35,7 @@ def maker_of(node: int, labels: Sequence[int]) -> Maker:
     means = torch.stack([clips_of(label, 50).mean(0).flatten() for label in labels])
     features = TOKENS * DIM
     projection = Projection(torch.zeros(features), torch.ones(features), None)
-    sampler = GaussianSampler(means, 0.3 * torch.eye(features).repeat(len(labels), 1, 1))
+    sampler = GaussianSampler(Directions(means, 0.3 * torch.eye(features).repeat(len(labels), 1, 1)))
     return Maker(node, None, Generator([CLASSES[label] for label in labels], (TOKENS, DIM), projection, sampler))
 
 

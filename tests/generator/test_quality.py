@@ -5,7 +5,8 @@ from generator_samples import SMALL, data, fitted
 from feda2v_cli.generator.fit import GaussianFitting
 from feda2v_cli.generator.generator import Generator
 from feda2v_cli.generator.quality import active_units, cheap_figures, spread
-from feda2v_cli.generator.vae import VaeSampler
+from feda2v_cli.generator.vae import CLIPS_PER_UNIT
+from feda2v_cli.generator.vae_sampler import VaeSampler
 
 
 def test_a_gaussian_has_the_spread_of_its_clips() -> None:
@@ -26,14 +27,12 @@ def test_a_latent_unit_that_says_nothing_is_not_active() -> None:
     generator = fitted(clips).generator(0)
 
     def silence(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        silent = state["latent_loading"].clone()
-        silent[:, :4] = 0
-        hidden = state["encoder_output.weight"].clone()
-        hidden[:4] = 0
-        return state | {"latent_loading": silent, "encoder_output.weight": hidden}
+        learned = state["learned"].clone()
+        learned[:, 1] = 0
+        return state | {"learned": learned}
 
-    assert active_units(generator, clips) == SMALL.latent
-    assert active_units(_with(generator, silence), clips) == SMALL.latent - 4
+    assert active_units(generator, clips) == 24 // CLIPS_PER_UNIT
+    assert active_units(_with(generator, silence), clips) == 24 // CLIPS_PER_UNIT - 1
 
 
 def test_a_gaussian_has_no_latent_units() -> None:
@@ -42,14 +41,9 @@ def test_a_gaussian_has_no_latent_units() -> None:
 
 
 def _narrowed(state: dict[str, torch.Tensor], label: int) -> dict[str, torch.Tensor]:
-    loading, log_scale = state["loading"].clone(), state["log_scale"].clone()
-    loading[label] = 0
-    log_scale[label] = -20
-    return state | {
-        "loading": loading,
-        "log_scale": log_scale,
-        "decoder_output.weight": 0 * state["decoder_output.weight"],
-    }
+    loadings = state["loadings"].clone()
+    loadings[label] *= 0.01
+    return state | {"loadings": loadings}
 
 
 def _with(generator: Generator, change) -> Generator:

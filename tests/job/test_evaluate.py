@@ -79,7 +79,7 @@ def test_the_same_checkpoints_give_the_same_figures(evaluated: Evaluation, train
 
 def test_a_collapsed_set_is_called_so(generators: Path) -> None:
     def collapse(_: GeneratorMetadata, state: State) -> State:
-        return state | {"model.factors": 0.05 * state["model.factors"]}
+        return state | {"model.loadings": 0.05 * state["model.loadings"]}
 
     rewrite(generators, collapse)
     assert evaluate(generators, draws=2).verdict.word == "collapsed"
@@ -87,7 +87,7 @@ def test_a_collapsed_set_is_called_so(generators: Path) -> None:
 
 def test_a_set_with_shuffled_labels_is_called_off_class(generators: Path) -> None:
     def turn(_: GeneratorMetadata, state: State) -> State:
-        return state | {f"model.{name}": state[f"model.{name}"].flip(0) for name in ("means", "factors")}
+        return state | {f"model.{name}": state[f"model.{name}"].flip(0) for name in ("means", "loadings")}
 
     rewrite(generators, turn)
     found = evaluate(generators, draws=2).verdict
@@ -106,7 +106,7 @@ def test_a_set_that_gives_one_training_clip_away_is_not_called_sound(generators:
         values = embed(clips, plan.encoder, Path(os.environ["FEDA2V_EMBEDDING_CACHE"])).values.flatten(1)
         first = [next(n for n, clip in enumerate(clips) if clip.class_name == c) for c in metadata.generator_classes]
         means = (values[first] - state["projection.mean"]) @ state["projection.axes"].T / state["projection.scale"]
-        return state | {"model.means": means, "model.factors": 0.01 * state["model.factors"]}
+        return state | {"model.means": means, "model.loadings": 0.01 * state["model.loadings"]}
 
     rewrite(generators, copy)
     found = evaluate(generators, draws=2)
@@ -181,6 +181,16 @@ def test_clips_that_can_test_nothing_are_refused(trained: Path, clip: BuiltinCli
 def test_no_clip_to_test_with_is_refused(trained: Path) -> None:
     with pytest.raises(UsageError, match="no clip to test with"):
         evaluate(trained, draws=2, held_out=[])
+
+
+def test_a_draw_can_have_more_samples_than_clips_trained(trained: Path) -> None:
+    evaluated = evaluate(trained, draws=2, samples_per_clip=3)
+    assert len(evaluated.points.samples.labels) == 3 * evaluated.trained
+
+
+def test_no_sample_at_all_is_refused(trained: Path) -> None:
+    with pytest.raises(UsageError, match="0 samples a clip"):
+        evaluate(trained, draws=2, samples_per_clip=0)
 
 
 def test_nodes_that_make_the_same_class_give_a_part_of_its_samples_each(tmp_path: Path) -> None:

@@ -1,0 +1,118 @@
+"""The directions in which clips of a class differ, those that move embeddings farthest first."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from feda2v_cli.generator.moments import ClassMoments
+
+#: Below this share of the largest deviation along a direction, what is left of one is rounding.
+SMALLEST_DEVIATION_SHARE = 1e-6
+
+
+@dataclass(frozen=True)
+class Directions:
+    """Mean and principal directions of each class.
+
+    Attributes:
+        means: [classes, rank].
+        loadings: [classes, rank, width]; a column says how coordinates move for one standard deviation along a
+            direction. A class with fewer directions than others has columns of zeros behind its own.
+    """
+
+    means: Tensor
+    loadings: Tensor
+
+    @classmethod
+    def of(cls, moments: ClassMoments, scale: Tensor) -> Self:
+        """Principal directions (Jolliffe, Principal Component Analysis, 2002) of each class's covariance.
+
+        Args:
+            moments: of the coordinates of each class.
+            scale: size of each coordinate in an embedding's own units, [rank].
+        """
+        found = []
+        for root in moments.roots:  # one class at a time: without a projection, its coordinates are many
+            _, deviations, axes = torch.linalg.svd(root.double() * scale.double(), full_matrices=False)
+            kept = deviations > SMALLEST_DEVIATION_SHARE * deviations[0]
+            axes, deviations = axes[kept], deviations[kept]
+            # Of a direction and its opposite, the one that moves the coordinate it moves most upwards.
+            signs = axes.gather(1, axes.abs().argmax(1, keepdim=True)).sign()
+            found.append((signs * axes * deviations[:, None] / scale.double()).T.float())
+        width = max(1, *(loading.shape[1] for loading in found))
+        loadings = [torch.nn.functional.pad(loading, (0, width - loading.shape[1])) for loading in found]
+        return cls(moments.means, torch.stack(loadings))
+
+    @staticmethod
+    def shapes(rank: int, classes: int, width: int) -> dict[str, tuple[int, ...]]:
+        """Shapes of its tensors by name."""
+        return {"means": (classes, rank), "loadings": (classes, rank, width)}
+
+    @staticmethod
+    def largest_width(counts: Mapping[str, int], rank: int, shrinkage: float) -> int:
+        """Most directions that a class can have.
+
+        Args:
+            counts: clips of each class.
+            rank: coordinates of an embedding.
+            shrinkage: share of the pooled covariance in each class's.
+        """
+        pooled = shrinkage > 0 or min(counts.values()) < 2
+        freedom = sum(counts.values()) - len(counts) if pooled else max(counts.values()) - 1
+        return max(1, min(rank, freedom))
+
+    @property
+    def width(self) -> int:
+        """Directions of the class that has most."""
+        return self.loadings.shape[2]
+
+    @property
+    def counts(self) -> Tensor:
+        """How many directions each class has, [classes]."""
+        return self.loadings.any(1).sum(1)
+
+    def coordinates(self, amounts: Tensor, labels: Tensor) -> Tensor:
+        """Coordinates [samples, rank] of amounts along the directions.
+
+        Args:
+            amounts: in standard deviations, [samples, width].
+            labels: class of each, [samples].
+        """
+        moved = torch.empty(len(labels), self.means.shape[1])
+        for label in torch.unique(labels):
+            of_class = labels == label
+            moved[of_class] = self.means[label] + amounts[of_class] @ self.loadings[label].T
+        return moved
+
+    def amounts(self, coordinates: Tensor, labels: Tensor) -> Tensor:
+        """Amounts [clips, width] along the directions: what `coordinates` makes clips of.
+
+        Args:
+            coordinates: [clips, rank].
+            labels: class of each, [clips].
+        """
+        amounts = torch.empty(len(labels), self.width)
+        for label in torch.unique(labels):
+            of_class = labels == label
+            inverse = torch.linalg.pinv(self.loadings[label].double(), rtol=SMALLEST_DEVIATION_SHARE)
+            centred = coordinates[of_class].double() - self.means[label].double()
+            amounts[of_class] = (centred @ inverse.T).float()
+        return amounts
+
+    def first_amounts(self, coordinates: Tensor, labels: Tensor, count: int) -> Tensor:
+        """Amounts along the first directions, [clips, count]; zero beyond those that there are.
+
+        Args:
+            coordinates: [clips, rank].
+            labels: class of each, [clips].
+            count: of directions.
+        """
+        amounts = self.amounts(coordinates, labels)[:, :count]
+        return torch.nn.functional.pad(amounts, (0, count - amounts.shape[1]))
+
+    def state(self) -> dict[str, Tensor]:
+        """Its tensors by name."""
+        return {"means": self.means, "loadings": self.loadings}

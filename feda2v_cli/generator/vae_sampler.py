@@ -1,0 +1,155 @@
+"""Draws from a trained VAE, with the mean and covariance of the clips."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from feda2v_cli.engine.stream import stream
+from feda2v_cli.generator.balanced import balanced_normal
+from feda2v_cli.generator.directions import Directions
+from feda2v_cli.generator.vae import NOISE_SHARE, ConditionalVae
+
+#: Samples of a class from which the decoder's own mean and covariance are taken, at least, and a latent unit.
+SAMPLES_MIN = 8192
+SAMPLES_PER_UNIT = 64
+
+#: Below this share of a direction's variance, the decoder makes none of it.
+SMALLEST_VARIANCE = 1e-6
+
+
+class VaeSampler:
+    """Draws latents from the prior and decodes them, with the decoder's noise.
+
+    A VAE makes less of the variance than the clips have, the more of it the longer it trains: prior and posteriors do
+    not meet (Hoffman and Johnson, ELBO Surgery, 2016), and the decoder averages. So its amounts are standardised, by
+    the mean and covariance that it makes itself: samples have the moments of the clips, and the shape it has learned.
+
+    Args:
+        module: with trained parameters.
+        directions: of the classes.
+        learned: 1 for a direction whose shape was learned, [classes, latent]; amounts along others are normal.
+        shift: mean of what the decoder makes, [classes, latent].
+        whitening: inverse root of its covariance, [classes, latent, latent].
+    """
+
+    type: ClassVar[str] = "vae"
+
+    def __init__(
+        self, module: ConditionalVae, directions: Directions, learned: Tensor, shift: Tensor, whitening: Tensor
+    ) -> None:
+        self._module = module.requires_grad_(False)
+        self._directions = directions
+        self._learned = learned
+        self._shift = shift
+        self._whitening = whitening
+
+    @classmethod
+    def standardised(cls, module: ConditionalVae, directions: Directions, learned: Tensor) -> Self:
+        """The sampler of a VAE that has just been trained."""
+        classes, latent = learned.shape
+        none = torch.zeros(classes, latent), torch.eye(latent).expand(classes, -1, -1)
+        sampler = cls(module, directions, learned, *none)
+        shifts, whitenings = [], []
+        for label in range(classes):  # one class at a time bounds the memory
+            noise = _exactly_normal(max(SAMPLES_MIN, SAMPLES_PER_UNIT * latent), 2 * latent)
+            labels = torch.full((len(noise),), label)
+            made = sampler._amounts(noise[:, :latent], noise[:, latent:], labels).double()
+            shift = made.mean(0)
+            variances, axes = torch.linalg.eigh((made - shift).T @ (made - shift) / len(made))
+            shifts.append(shift.float())
+            whitenings.append((axes * variances.clamp(min=SMALLEST_VARIANCE).rsqrt() @ axes.T).float())
+        return cls(module, directions, learned, torch.stack(shifts), torch.stack(whitenings))
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Tensor]) -> Self:
+        """The sampler whose `state` this is."""
+        classes, latent = state["log_scale"].shape
+        own = Directions(state["means"], state["loadings"])
+        others = ("means", "loadings", "learned", "shift", "whitening")
+        with torch.device("meta"):
+            module = ConditionalVae(classes, state["decoder_hidden.bias"].shape[0], latent)
+        module.load_state_dict({name: value for name, value in state.items() if name not in others}, assign=True)
+        return cls(module, own, state["learned"], state["shift"], state["whitening"])
+
+    @staticmethod
+    def shapes(rank: int, classes: int, directions: int, hidden: int, latent: int) -> dict[str, tuple[int, ...]]:
+        """Shapes of its tensors by name. Nothing is allocated."""
+        with torch.device("meta"):
+            module = ConditionalVae(classes, hidden, latent)
+        return Directions.shapes(rank, classes, directions) | {
+            "learned": (classes, latent),
+            "shift": (classes, latent),
+            "whitening": (classes, latent, latent),
+            **{name: tuple(value.shape) for name, value in module.named_parameters()},
+        }
+
+    def draw(self, labels: Tensor, random: torch.Generator) -> Tensor:
+        """Coordinates [samples, rank] of classes `labels` [samples].
+
+        With hidden layers that add nothing, they are those that the Gaussian draws of the same stream.
+        """
+        width, latent = self._directions.width, self._learned.shape[1]
+        normal = balanced_normal(labels, max(width, latent), random)
+        shaped = self._amounts(normal[:, :latent], balanced_normal(labels, latent, random), labels)
+        return self._directions.coordinates(torch.cat([shaped, normal[:, latent:]], dim=1)[:, :width], labels)
+
+    def latent_means(self, coordinates: Tensor, labels: Tensor) -> Tensor:
+        """What the encoder says of clips, [clips, latent]; zero in units of directions whose shape is not learned.
+
+        Args:
+            coordinates: [clips, rank].
+            labels: class of each, [clips].
+        """
+        learned = self._learned[labels]
+        amounts = self._directions.first_amounts(coordinates, labels, learned.shape[1])
+        mean, _ = self._module.encode(learned * amounts, one_hot(labels, len(self._learned)).float())
+        return learned * mean
+
+    def architecture(self) -> dict[str, int]:
+        """Most directions of a class, width of the hidden layers and number of latent units."""
+        return {
+            "directions": self._directions.width,
+            "hidden": self._module.decoder_hidden.in_features,
+            "latent": self._learned.shape[1],
+        }
+
+    def state(self) -> dict[str, Tensor]:
+        """Its tensors by name."""
+        return self._directions.state() | {
+            "learned": self._learned,
+            "shift": self._shift,
+            "whitening": self._whitening,
+            **{name: value.detach() for name, value in self._module.named_parameters()},
+        }
+
+    def _amounts(self, normal: Tensor, other: Tensor, labels: Tensor) -> Tensor:
+        """Standardised amounts along the first directions, [samples, latent].
+
+        Latent and decoder's noise are `normal` and `other`, turned so that at the start they add up to `normal`: what
+        is balanced stays balanced.
+
+        Args:
+            normal: standard normal, [samples, latent].
+            other: standard normal, [samples, latent].
+            labels: class of each sample, [samples].
+        """
+        learned = self._learned[labels]
+        linear, noisy = (1 - NOISE_SHARE) ** 0.5, NOISE_SHARE**0.5
+        latent, noise = linear * normal - noisy * other, noisy * normal + linear * other
+        mean, log_scale = self._module.decode(learned * latent, one_hot(labels, len(self._learned)).float())
+        made = torch.where(learned > 0, mean + log_scale.exp() * noise, normal) - self._shift[labels]
+        standardised = torch.empty_like(made)
+        for label in torch.unique(labels):
+            of_class = labels == label
+            standardised[of_class] = made[of_class] @ self._whitening[label]
+        return standardised
+
+
+def _exactly_normal(count: int, width: int) -> Tensor:
+    """Normal noise [count, width] whose mean is exactly zero and whose covariance is exactly one."""
+    half = torch.randn(count // 2, width, generator=stream(0, "standardise"), dtype=torch.double)
+    exact = (torch.linalg.qr(half).Q * (count // 2) ** 0.5).float()
+    return torch.cat([exact, -exact])
