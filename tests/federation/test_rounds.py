@@ -50,8 +50,8 @@ def test_samples_of_others_let_nodes_keep_what_others_know(tmp_path) -> None:
     holdings = [[0], [1], [2], [3]]
     samples = setup_of(holdings, samples=6, local_epochs=1)
     (tmp_path / "without").mkdir()
-    with_samples = after(samples, tmp_path, 2).evaluate(2)
-    without = after(samples.baseline("fedavg"), tmp_path / "without", 2).evaluate(2)
+    with_samples = after(samples, tmp_path, 3).evaluate(3)
+    without = after(samples.baseline("fedavg"), tmp_path / "without", 3).evaluate(3)
     assert with_samples.accuracy > without.accuracy + 0.2
     assert with_samples.loss["clip"] < without.loss["clip"]
 

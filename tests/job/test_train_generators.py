@@ -249,7 +249,7 @@ def hear(event):
     if isinstance(event, StackNarrowed):
         print(event.width)
 
-settings = [*sys.argv[1:], "generator.projection=none", "generator.hidden=512"]
+settings = [*sys.argv[1:], "generator.hidden=1536"]
 train_generators(load_profile("per_class", settings=settings), listener=hear)
 """
 
