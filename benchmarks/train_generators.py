@@ -24,6 +24,7 @@ from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.engine.batch import draw_epoch, steps_per_epoch
 from feda2v_cli.engine.plan import memory_budget, stacks
 from feda2v_cli.engine.stream import stream
+from feda2v_cli.generator.directions import first_columns
 from feda2v_cli.generator.fit import TrainingSet, VaeFitting, cost, training_set
 from feda2v_cli.generator.granularity import GeneratorSpec
 from feda2v_cli.generator.vae import ConditionalVae, learned_directions, vae_loss
@@ -105,7 +106,7 @@ def plain_loop(sets: list[TrainingSet], section: GeneratorSection, epochs: int) 
         directions = data.directions(section.shrinkage)
         learned = learned_directions(torch.bincount(data.labels), directions.counts, section.latent)
         items = {
-            "amounts": directions.first_amounts(data.coordinates, data.labels, section.latent),
+            "amounts": first_columns(directions.amounts(data.coordinates, data.labels), section.latent),
             "remainder": torch.zeros(len(data.labels)),
             "one_hot": torch.nn.functional.one_hot(data.labels, classes).float(),
         }

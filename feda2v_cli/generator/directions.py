@@ -102,17 +102,16 @@ class Directions:
             amounts[of_class] = (centred @ inverse.T).float()
         return amounts
 
-    def first_amounts(self, coordinates: Tensor, labels: Tensor, count: int) -> Tensor:
-        """Amounts along the first directions, [clips, count]; zero beyond those that there are.
-
-        Args:
-            coordinates: [clips, rank].
-            labels: class of each, [clips].
-            count: of directions.
-        """
-        amounts = self.amounts(coordinates, labels)[:, :count]
-        return torch.nn.functional.pad(amounts, (0, count - amounts.shape[1]))
-
     def state(self) -> dict[str, Tensor]:
         """Its tensors by name."""
         return {"means": self.means, "loadings": self.loadings}
+
+
+def first_columns(amounts: Tensor, count: int) -> Tensor:
+    """Amounts along the first directions, [clips, count]; zero beyond those that there are.
+
+    Args:
+        amounts: [clips, width].
+        count: of directions.
+    """
+    return torch.nn.functional.pad(amounts[:, :count], (0, max(0, count - amounts.shape[1])))

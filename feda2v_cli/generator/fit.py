@@ -13,7 +13,7 @@ from feda2v_cli.engine.plan import Cost
 from feda2v_cli.engine.stack import Stack
 from feda2v_cli.engine.stream import stream
 from feda2v_cli.engine.train import ModelData, Optimiser, Trainer
-from feda2v_cli.generator.directions import Directions
+from feda2v_cli.generator.directions import Directions, first_columns
 from feda2v_cli.generator.gaussian import GaussianSampler
 from feda2v_cli.generator.generator import Generator
 from feda2v_cli.generator.granularity import GeneratorSpec
@@ -168,8 +168,11 @@ class GaussianFitting:
         """Nothing is left to do; the loss is the mean negative log likelihood of the clips, in nats."""
         if on_epoch is not None:
             on_epoch(1)
-        fits = zip(self._sets, self._directions, strict=True)
-        return {"loss": torch.stack([_unlikelihood(data, own).sum(1).mean() for data, own in fits])}
+        losses = []
+        for data, directions in zip(self._sets, self._directions, strict=True):
+            amounts = directions.amounts(data.coordinates, data.labels)
+            losses.append(_unlikelihood(amounts, directions, data.labels).sum(1).mean())
+        return {"loss": torch.stack(losses)}
 
     def generator(self, index: int) -> Generator:
         """One of the Gaussians."""
@@ -264,12 +267,13 @@ class VaeFitting:
     def _model_data(self, index: int, classes: int) -> ModelData:
         data, directions, learned = self._sets[index], self._directions[index], self._learned(index)
         latent = self._section.latent
+        amounts = directions.amounts(data.coordinates, data.labels)
         beyond = torch.arange(directions.width) >= learned.sum(1)[data.labels][:, None]
         return ModelData(
             identity=(data.spec.node, data.spec.key),
             items={
-                "amounts": directions.first_amounts(data.coordinates, data.labels, latent),
-                "remainder": (beyond * _unlikelihood(data, directions)).sum(1),
+                "amounts": first_columns(amounts, latent),
+                "remainder": (beyond * _unlikelihood(amounts, directions, data.labels)).sum(1),
                 "one_hot": torch.nn.functional.one_hot(data.labels, classes).float(),
             },
             noise=2 * latent,
@@ -285,11 +289,15 @@ def _filled(parameters: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) 
     return filled
 
 
-def _unlikelihood(data: TrainingSet, directions: Directions) -> Tensor:
+def _unlikelihood(amounts: Tensor, directions: Directions, labels: Tensor) -> Tensor:
     """Negative log likelihood of clips under the Gaussian, in nats along each direction of their class, [clips, width].
 
     The unit of length is a standard deviation along each direction, so that it can be told how much less a VAE has.
+
+    Args:
+        amounts: along the directions, [clips, width].
+        directions: of the classes.
+        labels: class of each clip, [clips].
     """
-    there = torch.arange(directions.width) < directions.counts[data.labels][:, None]
-    amounts = directions.amounts(data.coordinates, data.labels)
+    there = torch.arange(directions.width) < directions.counts[labels][:, None]
     return there * (0.5 * amounts.square() + 0.5 * math.log(2 * math.pi))

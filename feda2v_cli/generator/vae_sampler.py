@@ -9,7 +9,7 @@ from torch.nn.functional import one_hot
 
 from feda2v_cli.engine.stream import stream
 from feda2v_cli.generator.balanced import balanced_normal
-from feda2v_cli.generator.directions import Directions
+from feda2v_cli.generator.directions import Directions, first_columns
 from feda2v_cli.generator.vae import NOISE_SHARE, ConditionalVae
 
 #: Samples of a class from which the decoder's own mean and covariance are taken, at least, and a latent unit.
@@ -52,9 +52,9 @@ class VaeSampler:
         classes, latent = learned.shape
         none = torch.zeros(classes, latent), torch.eye(latent).expand(classes, -1, -1)
         sampler = cls(module, directions, learned, *none)
+        noise = _exactly_normal(max(SAMPLES_MIN, SAMPLES_PER_UNIT * latent), 2 * latent)
         shifts, whitenings = [], []
         for label in range(classes):  # one class at a time bounds the memory
-            noise = _exactly_normal(max(SAMPLES_MIN, SAMPLES_PER_UNIT * latent), 2 * latent)
             labels = torch.full((len(noise),), label)
             made = sampler._amounts(noise[:, :latent], noise[:, latent:], labels).double()
             shift = made.mean(0)
@@ -104,7 +104,7 @@ class VaeSampler:
             labels: class of each, [clips].
         """
         learned = self._learned[labels]
-        amounts = self._directions.first_amounts(coordinates, labels, learned.shape[1])
+        amounts = first_columns(self._directions.amounts(coordinates, labels), learned.shape[1])
         mean, _ = self._module.encode(learned * amounts, one_hot(labels, len(self._learned)).float())
         return learned * mean
 

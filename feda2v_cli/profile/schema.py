@@ -116,7 +116,7 @@ class GeneratorSection(Section):
     latent: PositiveInt = Field(16, description="vae: latent units, and most directions whose shape is learned")
     kl_warmup_share: Share = Field(0.0, description="vae: share of training over which the KL term warms up")
     free_bits: NonNegativeFloat = Field(0.0, description="vae: nats a latent unit may use at no cost")
-    noise: NonNegativeFloat = Field(0.0, description="vae: noise added to the input, in whitened units")
+    noise: NonNegativeFloat = Field(0.0, description="vae: noise added to the input, in standard deviations")
     shrinkage: Share = Field(0.0, description="share of the pooled covariance in each class's")
     groups: dict[ClassName, ClassNames] = Field(default_factory=dict, description="per_group: classes of each group")
 

@@ -22,7 +22,7 @@ def ring(clips: int, number: int = 0) -> torch.Tensor:
 def radii(generator: Generator, sets: TrainingSet) -> torch.Tensor:
     """How far from the class mean samples are along its two first directions, in standard deviations."""
     labels = torch.zeros(2000, dtype=torch.long)
-    amounts = sets.directions(0.0).first_amounts(generator.coordinates(labels, seed=1), labels, 2)
+    amounts = sets.directions(0.0).amounts(generator.coordinates(labels, seed=1), labels)[:, :2]
     return amounts.norm(dim=1)
 
 
