@@ -34,10 +34,10 @@ from feda2v_cli.federation.rounds import Federation
 from feda2v_cli.federation.setup import Setup
 from feda2v_cli.federation.space import Space
 from feda2v_cli.federation.standardise import Standardisation
-from feda2v_cli.job.plan_federation import FederationPlan, plan_federation
-from feda2v_cli.job.run_rounds import FederationRun
-from feda2v_cli.job.set_up_federation import set_up_federation
-from feda2v_cli.job.train_generators import train_generators
+from feda2v_cli.job.federate.plan import FederationPlan, plan_federation
+from feda2v_cli.job.federate.rounds import FederationRun
+from feda2v_cli.job.federate.set_up import set_up_federation
+from feda2v_cli.job.train_generators.run import train_generators
 from feda2v_cli.profile.load import load_profile
 from feda2v_cli.profile.schema import AdapterSection, FederationSection, SyntheticSection
 from feda2v_cli.run.event import unheard

@@ -17,8 +17,8 @@ from statistics import fmean, stdev
 
 from setting import settings_of_seed, sounds_of_no_fold
 
-from feda2v_cli.job.evaluate import Evaluation, evaluate
-from feda2v_cli.job.train_generators import train_generators
+from feda2v_cli.job.evaluate.run import Evaluation, evaluate
+from feda2v_cli.job.train_generators.run import train_generators
 from feda2v_cli.profile.load import load_profile
 
 GRANULARITIES = ("unified", "per_class", "per_group")

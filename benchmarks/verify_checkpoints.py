@@ -26,12 +26,12 @@ from earlier_samples import client
 from mutations import mutated
 
 from feda2v_cli.checkpoint.file import write_checkpoint
-from feda2v_cli.checkpoint.inspection import inspect
+from feda2v_cli.verifier.inspection import inspect
 
 FEDA2V = Path(sys.executable).with_name("feda2v")
 MEBIBYTE = 1 << 20
 _PEAK = (
-    "import sys; from pathlib import Path; from feda2v_cli.checkpoint.inspection import inspect;"
+    "import sys; from pathlib import Path; from feda2v_cli.verifier.inspection import inspect;"
     "assert not inspect(Path(sys.argv[1])).defects;"
     "print(Path('/proc/self/status').read_text().partition('VmHWM:')[2].split()[0])"
 )

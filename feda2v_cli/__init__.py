@@ -11,32 +11,32 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from feda2v_cli.checkpoint.catalogue import catalogue as catalogue
-    from feda2v_cli.checkpoint.verify import verify as verify
-    from feda2v_cli.job.compare import compare as compare
-    from feda2v_cli.job.evaluate import evaluate as evaluate
-    from feda2v_cli.job.federate import federate as federate
-    from feda2v_cli.job.load_generators import load_generator as load_generator
-    from feda2v_cli.job.load_generators import load_generators as load_generators
-    from feda2v_cli.job.plan_federation import plan_federation as plan_federation
-    from feda2v_cli.job.plan_generators import plan_generators as plan_generators
-    from feda2v_cli.job.train_generators import train_generators as train_generators
+    from feda2v_cli.job.compare.run import compare as compare
+    from feda2v_cli.job.evaluate.run import evaluate as evaluate
+    from feda2v_cli.job.federate.plan import plan_federation as plan_federation
+    from feda2v_cli.job.federate.run import federate as federate
+    from feda2v_cli.job.train_generators.plan import plan_generators as plan_generators
+    from feda2v_cli.job.train_generators.run import train_generators as train_generators
     from feda2v_cli.profile.load import load_profile as load_profile
+    from feda2v_cli.verifier.catalogue import catalogue as catalogue
+    from feda2v_cli.verifier.loading import load_generator as load_generator
+    from feda2v_cli.verifier.loading import load_generators as load_generators
+    from feda2v_cli.verifier.verify import verify as verify
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "catalogue": "checkpoint.catalogue",
-    "federate": "job.federate",
-    "compare": "job.compare",
-    "evaluate": "job.evaluate",
-    "load_generator": "job.load_generators",
-    "load_generators": "job.load_generators",
+    "catalogue": "verifier.catalogue",
+    "federate": "job.federate.run",
+    "compare": "job.compare.run",
+    "evaluate": "job.evaluate.run",
+    "load_generator": "verifier.loading",
+    "load_generators": "verifier.loading",
     "load_profile": "profile.load",
-    "plan_federation": "job.plan_federation",
-    "plan_generators": "job.plan_generators",
-    "train_generators": "job.train_generators",
-    "verify": "checkpoint.verify",
+    "plan_federation": "job.federate.plan",
+    "plan_generators": "job.train_generators.plan",
+    "train_generators": "job.train_generators.run",
+    "verify": "verifier.verify",
 }
 
 __all__ = ["__version__", *sorted(_HOMES)]

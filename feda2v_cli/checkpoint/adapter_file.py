@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from feda2v_cli.checkpoint.adapter_metadata import AdapterMetadata
-from feda2v_cli.checkpoint.archive import Archive, read_archive
 from feda2v_cli.checkpoint.content import (
+    ADAPTER_KIND,
     METADATA_RECORD,
     PICKLE_RECORD,
     damage,
@@ -16,14 +16,12 @@ from feda2v_cli.checkpoint.content import (
     read_pickle_record,
     tensors_of,
 )
-from feda2v_cli.checkpoint.defect import Corrupt, Defect
 from feda2v_cli.checkpoint.file import own, write_sealed
-from feda2v_cli.checkpoint.finding import Finding, FindingsError
-from feda2v_cli.checkpoint.kind import ADAPTER_KIND
+from feda2v_cli.checkpoint.format.archive import Archive, read_archive
+from feda2v_cli.checkpoint.format.defect import Corrupt, Defect
+from feda2v_cli.checkpoint.format.opening import OpenFile, opened
+from feda2v_cli.checkpoint.format.seal import is_intact
 from feda2v_cli.checkpoint.metadata import MetadataError, NewerFormatError
-from feda2v_cli.checkpoint.opening import OpenFile, opened
-from feda2v_cli.checkpoint.seal import is_intact
-from feda2v_cli.checkpoint.tensors import not_finite
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,29 +57,20 @@ def write_adapter(path: Path, metadata: AdapterMetadata, state: Mapping[str, "Te
     )
 
 
-def load_adapter(path: Path) -> tuple[AdapterMetadata, dict[str, "Tensor"]]:
-    """Load an adapter's checkpoint after checking every byte of it.
-
-    Returns:
-        What it says of itself, and its tensors by name on the CPU.
+def load_adapter_content(path: Path) -> tuple[AdapterMetadata, dict[str, "Tensor"]]:
+    """Load an adapter's checkpoint after checking every byte of it; whether it is the right one is for others to judge.
 
     Raises:
-        FindingsError: it is damaged, unsafe, not what its name says, or holds NaN.
+        Defect: it is damaged, unsafe or contradicts itself.
     """
     import torch
 
-    try:
-        with opened(path) as file:
-            metadata = read_adapter(file)
-            check_adapter_name(path, metadata)
-            # The same descriptor, so that nobody can swap the file between check and load.
-            with open(os.dup(file.descriptor), "rb") as stream:
-                stream.seek(0)
-                state: dict[str, Tensor] = torch.load(stream, map_location="cpu", weights_only=True)[_STATE]
-        for defect in not_finite(state):
-            raise defect
-    except Defect as defect:
-        raise FindingsError([Finding(defect.code, str(path), defect.message, defect.tensor)]) from defect
+    with opened(path) as file:
+        metadata = read_adapter(file)
+        # The same descriptor, so that nobody can swap the file between check and load.
+        with open(os.dup(file.descriptor), "rb") as stream:
+            stream.seek(0)
+            state: dict[str, Tensor] = torch.load(stream, map_location="cpu", weights_only=True)[_STATE]
     return metadata, state
 
 

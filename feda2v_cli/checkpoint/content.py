@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from feda2v_cli.checkpoint.archive import Archive, read_archive
-from feda2v_cli.checkpoint.defect import Corrupt, Defect
+from feda2v_cli.checkpoint.format.archive import Archive, read_archive
+from feda2v_cli.checkpoint.format.defect import Corrupt, Defect
+from feda2v_cli.checkpoint.format.opening import OpenFile
+from feda2v_cli.checkpoint.format.pickled import read_pickle
+from feda2v_cli.checkpoint.format.references import ELEMENT_BYTES, TensorReference
+from feda2v_cli.checkpoint.format.seal import digest, is_intact, is_sealed
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata, MetadataError, NewerFormatError
-from feda2v_cli.checkpoint.opening import OpenFile
-from feda2v_cli.checkpoint.pickled import read_pickle
-from feda2v_cli.checkpoint.reference import ELEMENT_BYTES, TensorReference
-from feda2v_cli.checkpoint.seal import digest, is_intact, is_sealed
 from feda2v_cli.errors import UsageError
 
 METADATA_RECORD = "feda2v/metadata.json"
 PICKLE_RECORD = "data.pkl"
 KIND = "generator"
+ADAPTER_KIND = "adapter"
 STATE = "generator_state_dict"
 #: Real metadata takes some 5 kB; the limits keep a forged file from filling the memory.
 LARGEST_METADATA_BYTES = 2 << 20
@@ -44,6 +45,14 @@ class Content:
 def is_checkpoint(archive: Archive) -> bool:
     """Whether this package wrote the archive, sound or damaged."""
     return METADATA_RECORD in archive.records or is_sealed(archive)
+
+
+def is_adapter(archive: Archive) -> bool:
+    """Whether a checkpoint holds adapters. Reads no more than the metadata record."""
+    record = archive.records.get(METADATA_RECORD)
+    if record is None or record.size > LARGEST_METADATA_BYTES:
+        return False
+    return archive.content(record).startswith(b'{"kind":"%s",' % ADAPTER_KIND.encode())
 
 
 def metadata_text(archive: Archive) -> bytes:

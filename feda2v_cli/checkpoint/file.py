@@ -13,16 +13,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from feda2v_cli.checkpoint.archive import Archive, read_archive
-from feda2v_cli.checkpoint.content import METADATA_RECORD, Content, check_name, header_text, read_content, read_header
-from feda2v_cli.checkpoint.defect import Defect
-from feda2v_cli.checkpoint.finding import Finding, FindingsError
+from feda2v_cli.atomic_write import atomic_write
+from feda2v_cli.checkpoint.content import METADATA_RECORD, Content, header_text, read_content
+from feda2v_cli.checkpoint.format.archive import Archive, read_archive
+from feda2v_cli.checkpoint.format.opening import OpenFile, opened
+from feda2v_cli.checkpoint.format.seal import SEAL_BYTES, digest, seal
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
-from feda2v_cli.checkpoint.opening import OpenFile, opened
-from feda2v_cli.checkpoint.seal import SEAL_BYTES, digest, seal
-from feda2v_cli.checkpoint.tensors import not_finite
 from feda2v_cli.errors import FailedError
-from feda2v_cli.replacing import replacing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -73,7 +70,7 @@ def write_sealed(
     import torch
 
     try:
-        with replacing(path) as file:
+        with atomic_write(path) as file:
             torch.save(content, file)
             _append_metadata(file, header)
             return _seal(file)
@@ -88,39 +85,6 @@ def write_sealed(
             [f"it needs {needed} bytes; what was there before is as it was"],
             hint=f"df -h {path.parent}" if cause.errno in (errno.ENOSPC, errno.EDQUOT) else f"ls -ld {path.parent}",
         ) from error
-
-
-def read_metadata(path: Path) -> GeneratorMetadata:
-    """What a checkpoint says of itself; its tensors are neither read nor checked, and PyTorch is not needed.
-
-    Raises:
-        FindingsError: there is no such checkpoint, or its metadata cannot be read.
-    """
-    try:
-        with opened(path) as file:
-            return read_header(read_archive(file))[0]
-    except Defect as defect:
-        raise FindingsError([_finding(path, defect)]) from defect
-
-
-def load_checkpoint(path: Path) -> tuple[GeneratorMetadata, dict[str, "Tensor"]]:
-    """Load a checkpoint after checking every byte of it.
-
-    Returns:
-        What it says of itself, and its tensors by name on the CPU.
-
-    Raises:
-        FindingsError: it is damaged, unsafe, not what its name says, or holds NaN.
-    """
-    path = Path(path)
-    try:
-        content, state = load_content(path)
-        check_name(path, content.metadata)
-        for defect in not_finite(state):
-            raise defect
-    except Defect as defect:
-        raise FindingsError([_finding(path, defect)]) from defect
-    return content.metadata, state
 
 
 def load_content(path: Path) -> tuple[Content, dict[str, "Tensor"]]:
@@ -179,7 +143,3 @@ def _cause(error: BaseException) -> BaseException:
     while link is not None and not isinstance(link, OSError | KeyboardInterrupt):
         link = link.__cause__ or link.__context__
     return link or error
-
-
-def _finding(path: Path, defect: Defect) -> Finding:
-    return Finding(defect.code, str(path), defect.message, defect.tensor)

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from feda2v_cli.checkpoint.printable import printable
 from feda2v_cli.cli.face import face
 from feda2v_cli.cli.options import AsJson, BaseName, GranularityName, NodeIds, ProfileName, Quiet, flags, node_ids
 from feda2v_cli.cli.units import size
 from feda2v_cli.errors import MissingError, UsageError, closest
+from feda2v_cli.verifier.finding import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from feda2v_cli.checkpoint.catalogue import Entry
-    from feda2v_cli.checkpoint.expectation import Expectation
-    from feda2v_cli.checkpoint.finding import Finding
     from feda2v_cli.checkpoint.name import Granularity
-    from feda2v_cli.checkpoint.verify import Report
+    from feda2v_cli.verifier.catalogue import Entry
+    from feda2v_cli.verifier.expectation import Expectation
+    from feda2v_cli.verifier.finding import Finding
+    from feda2v_cli.verifier.verify import Report
 
 app = typer.Typer(help="List and verify checkpoints.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -36,8 +36,8 @@ _CLASSES = _HEADINGS.index("classes")
 def list_checkpoints(paths: Paths = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """List checkpoints: node, key, classes, round, size, encoder, loss, and the spread of samples at the end."""
     with face("checkpoints ls", as_json=as_json, quiet=quiet) as speaker:
-        from feda2v_cli.checkpoint.catalogue import catalogue
-        from feda2v_cli.checkpoint.verify import DEFAULT_ROOT
+        from feda2v_cli.verifier.catalogue import catalogue
+        from feda2v_cli.verifier.verify import DEFAULT_ROOT
 
         for path in paths or ():
             if not os.path.lexists(path):
@@ -178,13 +178,13 @@ def verify_checkpoints(
     """
     with face("checkpoints verify", as_json=as_json, quiet=quiet) as speaker:
         if explain is not None:
-            from feda2v_cli.checkpoint.codes import meaning_of
+            from feda2v_cli.verifier.codes import meaning_of
 
             meaning = meaning_of(explain)
             speaker.result(meaning.to_dict(), meaning.text)
             return
-        from feda2v_cli.checkpoint.finding import FindingsError
-        from feda2v_cli.checkpoint.verify import verify
+        from feda2v_cli.verifier.finding import FindingsError
+        from feda2v_cli.verifier.verify import verify
 
         expectation = _expectation(profile, granularity, base_name, node_ids(nodes), _names(classes))
         report = verify(paths or (), expectation, deep=deep, permissive=permissive)
@@ -211,7 +211,7 @@ def _expectation(
     """What the options say is expected."""
     from dataclasses import replace
 
-    from feda2v_cli.checkpoint.expectation import Expectation, ExpectedNode
+    from feda2v_cli.verifier.expectation import Expectation, ExpectedNode
 
     if profile is None:
         wanted = tuple(map(ExpectedNode, nodes or ()))

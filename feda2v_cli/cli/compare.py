@@ -11,7 +11,7 @@ from feda2v_cli.cli.options import AsJson, DataRoot, Device, Force, ProfileName,
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from feda2v_cli.job.compare import Comparison
+    from feda2v_cli.job.compare.run import Comparison
 
 EXAMPLES = """\b
 Examples:
@@ -44,7 +44,7 @@ def compare(
     """
     with face("compare", as_json=as_json, quiet=quiet, verbose=verbose) as speaker:
         from feda2v_cli.cli.progress import Progress
-        from feda2v_cli.job.compare import compare as run
+        from feda2v_cli.job.compare.run import compare as run
 
         with Progress(speaker) as progress:
             compared = run(
@@ -67,7 +67,7 @@ def compare(
 def _tables(compared: "Comparison") -> list["Table | str"]:
     from rich.table import Table
 
-    from feda2v_cli.job.compare_report import HEADINGS, explanation
+    from feda2v_cli.job.compare.report import HEADINGS, explanation
 
     table = Table(HEADINGS[0], box=None, pad_edge=False)
     for heading in HEADINGS[1:]:

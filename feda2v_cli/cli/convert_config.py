@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from feda2v_cli.errors import Feda2vError
-    from feda2v_cli.profile.legacy.files import Job
+    from feda2v_cli.legacy.config.files import Job
 
 EPILOG = """\
 Example: feda2v convert-config old.json -o new.toml
@@ -40,7 +40,7 @@ def convert_config(
     """Turn configurations of the earlier system into profiles, and report where every key went."""
     with face("convert-config", as_json=as_json, quiet=quiet, verbose=verbose) as speaker:
         from feda2v_cli.errors import Feda2vError
-        from feda2v_cli.profile.legacy.files import plan
+        from feda2v_cli.legacy.config.files import plan
 
         jobs = plan(
             sources,
@@ -64,11 +64,11 @@ def convert_config(
 
 
 def _convert(job: "Job", *, strict: bool) -> dict[str, Any]:
-    from feda2v_cli.profile.legacy.convert import convert
-    from feda2v_cli.profile.legacy.files import save
-    from feda2v_cli.profile.legacy.read import read_file
-    from feda2v_cli.profile.legacy.report import report
-    from feda2v_cli.profile.legacy.write import profile_text
+    from feda2v_cli.legacy.config.convert import convert
+    from feda2v_cli.legacy.config.files import save
+    from feda2v_cli.legacy.config.read import read_file
+    from feda2v_cli.legacy.config.report import report
+    from feda2v_cli.legacy.config.write import profile_text
 
     conversion = convert(read_file(job.source), strict=strict)
     path = str(job.output or job.source.with_suffix(".toml").name)

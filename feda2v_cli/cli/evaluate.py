@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from feda2v_cli.generator.quality_verdict import Figure
-    from feda2v_cli.job.evaluate import Evaluation
+    from feda2v_cli.job.evaluate.run import Evaluation
+    from feda2v_cli.quality.verdict import Figure
 
 EXAMPLES = """\b
 Examples:
@@ -67,7 +67,7 @@ def evaluate(
     """
     with face("evaluate", as_json=as_json, quiet=quiet, verbose=verbose) as speaker:
         from feda2v_cli.cli.progress import Progress
-        from feda2v_cli.job.evaluate import evaluate as run
+        from feda2v_cli.job.evaluate.run import evaluate as run
         from feda2v_cli.profile.load import load_profile
 
         loaded = load_profile(

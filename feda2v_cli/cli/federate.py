@@ -32,8 +32,8 @@ from feda2v_cli.cli.options import (
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from feda2v_cli.job.federate import Federated
-    from feda2v_cli.job.plan_federation import FederationPlan
+    from feda2v_cli.job.federate.plan import FederationPlan
+    from feda2v_cli.job.federate.run import Federated
 
 EXAMPLES = """\b
 Examples:
@@ -123,14 +123,14 @@ def federate(
         )
         chosen = node_ids(nodes)
         if dry_run:
-            from feda2v_cli.job.plan_federation import plan_federation
+            from feda2v_cli.job.federate.plan import plan_federation
 
             plan = plan_federation(loaded, chosen, command=sys.argv[1:])
             speaker.result(_plan_data(plan), *_plan_tables(plan))
             return
 
         from feda2v_cli.cli.progress import Progress
-        from feda2v_cli.job.federate import federate as run
+        from feda2v_cli.job.federate.run import federate as run
 
         with Progress(speaker) as progress:
             done = run(

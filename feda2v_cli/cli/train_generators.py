@@ -31,8 +31,8 @@ from feda2v_cli.cli.options import (
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from feda2v_cli.job.plan_generators import GeneratorPlan
-    from feda2v_cli.job.train_generators import TrainedGenerators
+    from feda2v_cli.job.train_generators.plan import GeneratorPlan
+    from feda2v_cli.job.train_generators.run import TrainedGenerators
 
 EXAMPLES = """\b
 Examples:
@@ -104,14 +104,14 @@ def train_generators(
         )
         chosen = node_ids(nodes)
         if dry_run:
-            from feda2v_cli.job.plan_generators import plan_generators
+            from feda2v_cli.job.train_generators.plan import plan_generators
 
             plan = plan_generators(loaded, chosen)
             speaker.result(_plan_data(plan), *_plan_tables(plan))
             return
 
         from feda2v_cli.cli.progress import Progress
-        from feda2v_cli.job.train_generators import train_generators as train
+        from feda2v_cli.job.train_generators.run import train_generators as train
 
         with Progress(speaker) as progress:
             trained = train(

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from feda2v_cli.atomic_write import atomic_write
 from feda2v_cli.embedding.encoder import Encoder
 from feda2v_cli.errors import FailedError
-from feda2v_cli.replacing import replacing
 
 Embedding = npt.NDArray[np.float32]
 
@@ -105,5 +105,5 @@ def _npy(embedding: Embedding) -> bytes:
 
 def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path, durable=False) as file:
+    with atomic_write(path, durable=False) as file:
         file.write(content)

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+from feda2v_cli.atomic_write import atomic_write
 from feda2v_cli.errors import FailedError, Feda2vError, RunInterrupted
-from feda2v_cli.replacing import replacing
 from feda2v_cli.run.event import ClipsEmbedded, EpochEnded, Event, Listener, Noted, Warned
 from feda2v_cli.run.provenance import provenance
 
@@ -156,7 +156,7 @@ class RunDirectory:
         return content
 
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        with replacing(self.path / name) as file:
+        with atomic_write(self.path / name) as file:
             file.write(json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n")
 
 

@@ -7,10 +7,11 @@ import torch
 from checkpoint_samples import write_set
 from checkpoint_scenarios import flip_bit, middle_of
 
-from feda2v_cli.checkpoint.adapter_file import load_adapter, write_adapter
+from feda2v_cli.checkpoint.adapter_file import write_adapter
 from feda2v_cli.checkpoint.adapter_metadata import AdapterMetadata
-from feda2v_cli.checkpoint.finding import FindingsError
-from feda2v_cli.checkpoint.verify import verify
+from feda2v_cli.verifier.finding import FindingsError
+from feda2v_cli.verifier.loading import load_adapter
+from feda2v_cli.verifier.verify import verify
 
 
 def write_adapters(directory: Path) -> Path:

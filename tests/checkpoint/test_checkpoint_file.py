@@ -1,19 +1,20 @@
 import json
-import os
 import resource
 import signal
 import subprocess
 import sys
 import textwrap
 import zipfile
+from pathlib import Path
 
 import pytest
 import torch
 from checkpoint_samples import metadata_of, state_of, write, write_set
 
-from feda2v_cli.checkpoint.file import load_checkpoint, read_metadata, write_checkpoint
-from feda2v_cli.checkpoint.finding import FindingsError
+from feda2v_cli.checkpoint.file import write_checkpoint
 from feda2v_cli.errors import FailedError
+from feda2v_cli.verifier.finding import FindingsError
+from feda2v_cli.verifier.loading import load_checkpoint, read_metadata
 
 
 def test_what_was_written_is_loaded(tmp_path):
@@ -147,7 +148,9 @@ _ENDLESS = """
 @pytest.fixture
 def endless_writer(tmp_path):
     """A process that writes one checkpoint over and over, and has begun to replace it."""
-    script = textwrap.dedent(_ENDLESS.format(samples=os.path.dirname(__file__), directory=str(tmp_path)))
+    script = textwrap.dedent(
+        _ENDLESS.format(samples=str(Path(__file__).parents[1] / "samples"), directory=str(tmp_path))
+    )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         process.stdout.readline()
         while sorted(path.suffix for path in tmp_path.iterdir()) != [".pt", ".tmp"]:
@@ -172,7 +175,7 @@ def test_a_killed_write_leaves_a_whole_file_beside_its_temporary_one(tmp_path, e
 def test_metadata_are_read_without_pytorch_pydantic_or_pickle(tmp_path):
     path = write(tmp_path, metadata_of("unified"))
     script = (
-        "import sys; from pathlib import Path; from feda2v_cli.checkpoint.file import read_metadata;"
+        "import sys; from pathlib import Path; from feda2v_cli.verifier.loading import read_metadata;"
         f"print(read_metadata(Path({str(path)!r})).node_id);"
         "print([name for name in ('torch', 'pydantic', 'numpy') if name in sys.modules])"
     )

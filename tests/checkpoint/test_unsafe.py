@@ -16,11 +16,11 @@ from checkpoint_scenarios import Payload
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feda2v_cli.checkpoint.defect import Defect, Unsafe
-from feda2v_cli.checkpoint.file import load_checkpoint
-from feda2v_cli.checkpoint.finding import FindingsError
-from feda2v_cli.checkpoint.pickled import read_pickle
-from feda2v_cli.checkpoint.verify import verify
+from feda2v_cli.checkpoint.format.defect import Defect, Unsafe
+from feda2v_cli.checkpoint.format.pickled import read_pickle
+from feda2v_cli.verifier.finding import FindingsError
+from feda2v_cli.verifier.loading import load_checkpoint
+from feda2v_cli.verifier.verify import verify
 
 PAYLOADS = {
     "posix.system": Payload(os.system, "touch trace"),

@@ -10,7 +10,7 @@ import pytest
 from feda2v_cli.profile.load import load_profile
 
 FEDA2V = Path(sys.executable).with_name("feda2v")
-CONFIGS = Path(__file__).parents[1] / "profile" / "legacy" / "configs"
+CONFIGS = Path(__file__).parents[1] / "legacy" / "config" / "configs"
 PER_GROUP = str(CONFIGS / "a2v_generator_training_per_group.json")
 PRETRAINED = str(CONFIGS / "a2v_use_pretrained_generators.json")
 
@@ -192,7 +192,7 @@ def test_the_examples_of_the_help_work_as_printed() -> None:
 
 def test_converting_does_not_import_torch() -> None:
     code = (
-        "import sys; from feda2v_cli.cli import main; from feda2v_cli.profile.legacy import report, files, page; "
+        "import sys; from feda2v_cli.cli import main; from feda2v_cli.legacy.config import report, files, page; "
         "sys.exit('torch' in sys.modules)"
     )
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-CONFIGS = Path(__file__).parents[1] / "profile" / "legacy" / "configs"
+CONFIGS = Path(__file__).parents[1] / "legacy" / "config" / "configs"
 RUN_1 = ["a2v_generator_training_mode", "a2v_generator_training_per_class", "a2v_generator_training_per_group"]
 
 

@@ -13,7 +13,7 @@ NODES = 'nodes=[{id=0, classes=["dog", "rain"]}, {id=1, classes=["siren", "crick
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with closed-form generators of two nodes under checkpoints/generators."""
-    from feda2v_cli.job.train_generators import train_generators
+    from feda2v_cli.job.train_generators.run import train_generators
     from feda2v_cli.profile.load import load_profile
 
     root = tmp_path_factory.mktemp("evaluate")

@@ -18,7 +18,7 @@ QUICK = ("--rounds", "2", "--local-epochs", "1", "--set", "federation.evaluate_e
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Directories with generators of each granularity, closed-form ones."""
-    from feda2v_cli.job.train_generators import train_generators
+    from feda2v_cli.job.train_generators.run import train_generators
     from feda2v_cli.profile.load import load_profile
 
     directories = {}

@@ -9,8 +9,8 @@ from feda2v_cli.data.builtin import BuiltinClip, builtin_clips
 from feda2v_cli.data.sounds import SOUNDS
 from feda2v_cli.embedding.embed import embed
 from feda2v_cli.embedding.encoder import make_encoder
-from feda2v_cli.generator.quality_probe import Probe
 from feda2v_cli.profile.load import load_profile
+from feda2v_cli.quality.probe import Probe
 
 
 def a_clip(class_name: str, take: int = 0) -> BuiltinClip:

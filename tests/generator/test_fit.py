@@ -4,7 +4,7 @@ from generator_samples import SHAPE, SMALL, data, embeddings, fitted, spec
 
 from feda2v_cli.generator.fit import GaussianFitting, VaeFitting, cost, largest_rank, model_shapes, training_set
 from feda2v_cli.generator.generator import Generator
-from feda2v_cli.generator.quality import spread
+from feda2v_cli.quality.figures import spread
 
 SECTION = SMALL.model_copy(update={"rounds": 5, "epochs": 20, "learning_rate": 3e-3})
 

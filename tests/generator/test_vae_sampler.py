@@ -4,8 +4,8 @@ from generator_samples import SHAPE, SMALL, data, fitted, spec
 from feda2v_cli.engine.stream import stream
 from feda2v_cli.generator.fit import TrainingSet, VaeFitting, training_set
 from feda2v_cli.generator.generator import Generator
-from feda2v_cli.generator.quality_distances import kernel_audio_distance
 from feda2v_cli.generator.vae_sampler import VaeSampler
+from feda2v_cli.quality.distances import kernel_audio_distance
 
 SECTION = SMALL.model_copy(update={"rounds": 10, "epochs": 40, "learning_rate": 3e-3, "latent": 2})
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from feda2v_cli.job.evaluate import evaluate
-from feda2v_cli.job.train_generators import train_generators
+from feda2v_cli.job.evaluate.run import evaluate
+from feda2v_cli.job.train_generators.run import train_generators
 from feda2v_cli.profile.load import load_profile
 from feda2v_cli.run.event import Event, Warned
 

@@ -1,0 +1,244 @@
+"""The three granularities side by side: trained on the same clips, evaluated, and federated."""
+
+import json
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from feda2v_cli.checkpoint.name import Granularity
+from feda2v_cli.data.nodes import clips_of_nodes
+from feda2v_cli.embedding.embed import embed
+from feda2v_cli.embedding.encoder import make_encoder
+from feda2v_cli.errors import FailedError, OverwriteError, RunInterrupted
+from feda2v_cli.job.compare.picture import draw_comparison, require_matplotlib
+from feda2v_cli.job.compare.report import Row, markdown
+from feda2v_cli.job.evaluate.run import Evaluation, evaluate
+from feda2v_cli.job.federate.run import federate
+from feda2v_cli.job.machine import choose_device
+from feda2v_cli.job.train_generators.plan import plan_generators
+from feda2v_cli.job.train_generators.run import TrainedGenerators, train_generators
+from feda2v_cli.profile.load import LoadedProfile, load_profile
+from feda2v_cli.profile.schema import BASE_NAMES
+from feda2v_cli.quality.verdict import Figure
+from feda2v_cli.run.event import ClipsEmbedded, Listener, Noted, unheard
+
+#: In the order of the table: the coarsest first.
+GRANULARITIES: tuple[Granularity, ...] = get_args(Granularity)
+#: Fewer rounds than a federation has by default: the accuracies are compared with each other alone.
+FEDERATION_ROUNDS = 15
+REPORT, DATA, PICTURE = "comparison.md", "comparison.json", "comparison.png"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The granularities, measured.
+
+    Attributes:
+        rows: one a granularity.
+        without_samples: accuracy of the federation that exchanges parameters alone.
+        setting: clips, rounds and seeds that the figures were measured with.
+        seconds: that all of it took.
+        files: what was written.
+    """
+
+    rows: tuple[Row, ...]
+    without_samples: float
+    setting: dict[str, Any]
+    seconds: float
+    files: tuple[Path, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the command prints under --json, and writes."""
+        return {
+            "table": [row.to_dict() for row in self.rows],
+            "without_samples": {"accuracy": self.without_samples},
+            "setting": self.setting,
+            "seconds": self.seconds,
+            "files": [str(path) for path in self.files],
+        }
+
+
+def compare(
+    profile: str = "unified",
+    *,
+    output: Path | str = "comparison",
+    settings: Sequence[str] = (),
+    flags: dict[str, tuple[str, Any]] | None = None,
+    rounds: int = FEDERATION_ROUNDS,
+    picture: bool = True,
+    force: bool = False,
+    listener: Listener = unheard,
+) -> Comparison:
+    """Train generators of each granularity on the same clips, evaluate them, and federate with their samples.
+
+    Args:
+        profile: name or path of a profile; it says everything but the granularity and where files go.
+        output: directory of the report and of everything that was trained.
+        settings: `key=value`, over the profile.
+        flags: options over the settings, as `load_profile` takes them.
+        rounds: of each federation.
+        picture: whether to draw.
+        force: overwrite a comparison that is there.
+        listener: is told what happens.
+
+    Raises:
+        ProfileError: the profile is invalid for a granularity, such as per_group without groups.
+        MissingError: data, weights or a device are not there, or matplotlib for the picture.
+        OverwriteError: a comparison is there.
+        FailedError: a clip is unreadable, memory or the disk is full, a loss is not finite.
+        RunInterrupted: Ctrl-C or SIGTERM.
+    """
+    started = time.monotonic()
+    output = Path(output)
+    if picture:
+        require_matplotlib()
+    files = [output / name for name in (REPORT, DATA, *([PICTURE] if picture else []))]
+    there = [str(path) for path in files if path.exists()]
+    if there and not force:
+        raise OverwriteError(
+            "a comparison is there already", there, hint="--force overwrites, --output DIR writes elsewhere"
+        )
+    profiles = {name: _profile(profile, name, output, settings, flags or {}, rounds) for name in GRANULARITIES}
+    try:
+        _embed_once(profiles[GRANULARITIES[0]], listener)
+        rows, evaluations = [], []
+        for name, loaded in profiles.items():
+            row, evaluated = _measured(name, loaded, listener)
+            rows.append(row)
+            evaluations.append(evaluated)
+        listener(Noted("without samples: federating"))
+        alone = _profile(profile, "unified", output, ["synthetic.per_class=0", *settings], flags or {}, rounds)
+        without = federate(alone, force=True, command=("compare",), listener=listener)
+    except RunInterrupted:
+        raise RunInterrupted("interrupted — a comparison starts anew", hint="feda2v compare --force") from None
+    finished = Comparison(
+        rows=tuple(rows),
+        without_samples=without.final["accuracy"],
+        setting=_setting(profiles[GRANULARITIES[0]], evaluations[0], rounds),
+        seconds=time.monotonic() - started,
+        files=tuple(files),
+    )
+    _write(
+        output / REPORT,
+        markdown(finished.rows, finished.without_samples, finished.setting, PICTURE if picture else None),
+    )
+    if picture:
+        draw_comparison(finished.rows, [evaluated.points for evaluated in evaluations], output / PICTURE)
+    _write(output / DATA, json.dumps(finished.to_dict(), indent=2, ensure_ascii=False) + "\n")
+    return finished
+
+
+def _profile(
+    profile: str,
+    granularity: Granularity,
+    output: Path,
+    settings: Sequence[str],
+    flags: dict[str, tuple[str, Any]],
+    rounds: int,
+) -> LoadedProfile:
+    own = {
+        "compare granularity": ("generator.granularity", granularity),
+        "compare generators": ("checkpoint.dir", str(output / granularity / "generators")),
+        "compare base name": ("checkpoint.base_name", BASE_NAMES[granularity]),
+        "compare adapters": ("checkpoint.adapter_dir", str(output / granularity / "adapters")),
+        "compare runs": ("experiment.runs", str(output / "runs")),
+        "compare saves": ("checkpoint.every", 0),
+        "compare rounds": ("federation.rounds", rounds),
+        "compare evaluations": ("federation.evaluate_every", rounds),
+    }
+    return load_profile(profile, settings=settings, flags=flags | own)
+
+
+def _embed_once(loaded: LoadedProfile, listener: Listener) -> None:
+    """Fill the cache, so that no granularity pays for the embeddings of the others."""
+    profile = loaded.profile
+    encoder = make_encoder(profile.embedding, choose_device(profile.experiment.device))
+    nodes = clips_of_nodes(profile)
+    if nodes[0].dataset.root is None:
+        listener(Noted("no data.root is set: comparing on the built-in sounds (--data-root DIR takes recordings)"))
+    embed(
+        list(dict.fromkeys(clip for node in nodes for clip in (*node.train, *node.test))),
+        encoder,
+        profile.embedding.cache.expanduser(),
+        skip_unreadable=profile.data.skip_unreadable,
+        progress=lambda done, total: listener(ClipsEmbedded(done, total)),
+    )
+
+
+def _measured(name: Granularity, loaded: LoadedProfile, listener: Listener) -> tuple[Row, Evaluation]:
+    profile = loaded.profile
+    listener(Noted(f"{name}: training"))
+    trained = train_generators(loaded, force=True, command=("compare",), listener=listener)
+    listener(Noted(f"{name}: evaluating"))
+    evaluated = evaluate(
+        profile.generator_dir, loaded, base_name=profile.base_name, profile_named=loaded.name, listener=listener
+    )
+    listener(Noted(f"{name}: federating"))
+    federated = federate(loaded, force=True, command=("compare",), listener=listener)
+    memory = max(plan_generators(loaded, [node.id]).memory_bytes for node in profile.nodes)
+    return _row(name, trained, evaluated, memory, federated.final["accuracy"]), evaluated
+
+
+def _row(name: Granularity, trained: TrainedGenerators, evaluated: Evaluation, memory: int, accuracy: float) -> Row:
+    generators = Counter(saved.node for saved in trained.checkpoints)
+    parameters: defaultdict[int, int] = defaultdict(int)
+    disk: defaultdict[int, int] = defaultdict(int)
+    for saved in trained.checkpoints:
+        parameters[saved.node] += saved.parameters
+        disk[saved.node] += saved.bytes
+    return Row(
+        granularity=name,
+        generators_per_node=(min(generators.values()), max(generators.values())),
+        parameters_per_node=max(parameters.values()),
+        memory_bytes_per_node=memory,
+        disk_bytes_per_node=max(disk.values()),
+        training_seconds=trained.seconds,
+        tstr=_figure(evaluated, "tstr"),
+        trtr=_figure(evaluated, "trtr"),
+        recall=_figure(evaluated, "recall"),
+        kad=_figure(evaluated, "kad"),
+        verdict=evaluated.verdict.word,
+        accuracy=accuracy,
+    )
+
+
+def _figure(evaluated: Evaluation, name: str) -> Figure:
+    figure = evaluated.overall[name]
+    if figure is None:
+        raise FailedError(
+            f"{name} has no meaning for these clips: at least two classes and two clips held out are needed",
+            hint="feda2v profiles show unified",
+        )
+    return figure
+
+
+def _setting(loaded: LoadedProfile, evaluated: Evaluation, rounds: int) -> dict[str, Any]:
+    profile = loaded.profile
+    section = profile.generator
+    return {
+        "profile": loaded.name,
+        "data": "the built-in sounds" if profile.data.root is None else str(profile.data.root),
+        "nodes": len(profile.nodes),
+        "classes": len(profile.classes),
+        "clips_trained": evaluated.trained,
+        "clips_held_out": evaluated.held_out,
+        "generator_type": section.type,
+        "epochs": section.rounds * section.epochs,
+        "draws": evaluated.draws,
+        "federation_rounds": rounds,
+        "local_epochs": profile.federation.local_epochs,
+        "samples_per_class": profile.synthetic.per_class,
+        "seed": profile.experiment.seed,
+    }
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise FailedError(
+            f"{path} cannot be written — {error.strerror}", hint="--output DIR writes elsewhere"
+        ) from error

@@ -1,0 +1,149 @@
+"""What is going to be evaluated: which set of checkpoints, and against which clips."""
+
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from feda2v_cli.checkpoint.metadata import GeneratorMetadata
+from feda2v_cli.data.nodes import NodeClips, check_held_out, clips_of_nodes
+from feda2v_cli.embedding.encoder import Encoder, make_encoder
+from feda2v_cli.errors import MissingError, UsageError
+from feda2v_cli.job.machine import choose_device
+from feda2v_cli.profile.load import LoadedProfile
+from feda2v_cli.profile.schema import DataSection, EmbeddingSection, NodeSection, Profile
+from feda2v_cli.verifier.catalogue import checkpoint_files, generator_sets
+from feda2v_cli.verifier.expectation import Expectation
+from feda2v_cli.verifier.finding import Finding, FindingsError
+from feda2v_cli.verifier.inspection import look
+from feda2v_cli.verifier.loading import load_set
+from feda2v_cli.verifier.sets import sets_of
+from feda2v_cli.verifier.verify import DEFAULT_ROOT
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    Loaded = tuple[GeneratorMetadata, dict[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class EvaluationPlan:
+    """An evaluation before it runs.
+
+    Attributes:
+        directory: of the set.
+        profile: says the clips, and how to embed them.
+        encoder: makes the embeddings.
+        nodes: and their clips.
+        loaded: metadata and tensors of each generator, node by node.
+    """
+
+    directory: Path
+    profile: Profile
+    encoder: Encoder
+    nodes: tuple[NodeClips, ...]
+    loaded: "tuple[Loaded, ...]"
+
+
+def plan_evaluation(
+    directory: Path | None,
+    loaded: LoadedProfile,
+    *,
+    base_name: str | None = None,
+    profile_named: str | None = None,
+    on_warning: Callable[[Finding], None],
+    root: Path = DEFAULT_ROOT,
+) -> EvaluationPlan:
+    """Find and load a set of generators, and list the clips that it is held against.
+
+    Args:
+        directory: where the set lies; None for the one set under `root`.
+        loaded: the profile.
+        base_name: which set of a directory that holds several.
+        profile_named: what the user called the profile; None when nodes, folds and encoder are to be those that the
+            checkpoints name.
+        on_warning: is told what the verifier warns of.
+        root: where to look.
+
+    Raises:
+        MissingError: there is no set, or data or weights are not there.
+        UsageError: several sets would do.
+        FindingsError: the set is not sound, or not what the profile asks for.
+    """
+    if directory is None:
+        directory, base_name = _the_one(base_name, root)
+    if directory.is_file():
+        raise UsageError(
+            f"{directory} is a file — a set of checkpoints is a directory",
+            hint=shlex.join(["feda2v", "evaluate", str(directory.parent)]),
+        )
+    expectation = Expectation(base_name=base_name)
+    if profile_named is not None:
+        wanted = Expectation.from_profile(loaded, profile_named)
+        expectation = replace(wanted, base_name=base_name, granularity=None, generator_type=None)
+    generators = load_set(directory, replace(expectation, directory=directory), on_warning=on_warning)
+    profile = loaded.profile if profile_named is not None else _as_trained(loaded.profile, generators)
+    _check_data_set(profile, generators, directory)
+    device = choose_device(profile.experiment.device)
+    encoder = make_encoder(profile.embedding, device)
+    metadata = generators[0][0]
+    if encoder.identity != metadata.encoder:
+        raise FindingsError(
+            [
+                Finding(
+                    "FA007",
+                    str(directory),
+                    f"trained on embeddings of {metadata.encoder} — here the encoder is {encoder.identity}",
+                    hint="give the profile that trained it: --profile NAME",
+                )
+            ]
+        )
+    nodes = clips_of_nodes(profile)
+    check_held_out(profile, nodes, "samples are held against them")
+    return EvaluationPlan(directory, profile, encoder, nodes, tuple(generators))
+
+
+def _the_one(base_name: str | None, root: Path) -> tuple[Path, str]:
+    directories = generator_sets(root) if root.is_dir() else []
+    inspections = [look(path) for path in checkpoint_files(directories) if path.parent in directories]
+    sets = [found for found in sets_of(inspections) if found.members and base_name in (None, found.base_name)]
+    if not sets:
+        called = "" if base_name is None else f" called {base_name}"
+        raise MissingError(f"no generators{called} under {root}/", hint="feda2v train-generators --granularity unified")
+    commands = [
+        shlex.join(["feda2v", "evaluate", str(found.directory), "--base-name", found.base_name]) for found in sets
+    ]
+    if len(sets) > 1:
+        raise UsageError(f"{len(sets)} sets of generators under {root}/: say which", commands, hint=commands[0])
+    return sets[0].directory, sets[0].base_name
+
+
+def _as_trained(profile: Profile, generators: "Sequence[Loaded]") -> Profile:
+    """The profile with the nodes, folds and encoder that the checkpoints name."""
+    metadata = generators[0][0]
+    folds = {"train_folds": metadata.train_folds, "test_folds": metadata.test_folds}
+    known = {key: metadata.encoder[key] for key in EmbeddingSection.model_fields if key in metadata.encoder}
+    nodes = {one.node_id: NodeSection(id=one.node_id, classes=one.node_classes) for one, _ in generators}
+    return profile.model_copy(
+        update={
+            "data": DataSection.model_validate(profile.data.model_dump() | folds),
+            "embedding": EmbeddingSection.model_validate(
+                profile.embedding.model_dump() | known | {"encoder": metadata.encoder["name"]}
+            ),
+            "generator": profile.generator.model_copy(update={"groups": metadata.generator_class_groups}),
+            "nodes": tuple(nodes.values()),
+        }
+    )
+
+
+def _check_data_set(profile: Profile, generators: "Sequence[Loaded]", directory: Path) -> None:
+    """Say what is missing in the words of the option that gives it."""
+    trained_on = {metadata.dataset_name for metadata, _ in generators}
+    roots = [profile.data.root, *(node.root for node in profile.nodes)]
+    if "builtin" not in trained_on and not any(roots):
+        raise MissingError(
+            f"{directory} was trained on recordings ({', '.join(sorted(trained_on))}), and data.root is not set",
+            ["samples are held against the clips of the same data set"],
+            hint=shlex.join(["feda2v", "evaluate", str(directory), "--data-root", "DIR"]),
+        )

@@ -1,0 +1,311 @@
+"""Is a set of generators any good? Its samples are held against clips that it has not seen."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from feda2v_cli.checkpoint.metadata import GeneratorMetadata
+from feda2v_cli.data.clip import Clip, fingerprint
+from feda2v_cli.data.nodes import NodeClips
+from feda2v_cli.engine.stream import stream
+from feda2v_cli.errors import UsageError
+from feda2v_cli.generator.fit import GaussianFitting, training_set
+from feda2v_cli.generator.generator import Generator
+from feda2v_cli.generator.granularity import GeneratorSpec
+from feda2v_cli.generator.rebuild import rebuild
+from feda2v_cli.job.embed_clips import embed_nodes
+from feda2v_cli.job.evaluate.plan import EvaluationPlan, plan_evaluation
+from feda2v_cli.job.evaluate.summarise_draws import summarise
+from feda2v_cli.profile.load import LoadedProfile, load_profile
+from feda2v_cli.profile.schema import GeneratorSection
+from feda2v_cli.quality.measures import Labelled, Reference
+from feda2v_cli.quality.verdict import Figure, Verdict, verdict
+from feda2v_cli.run.event import Listener, Noted, Warned, unheard
+from feda2v_cli.verifier.finding import Finding, FindingsError
+
+#: Draws of samples over which a figure and its interval are taken, unless the caller says otherwise.
+DRAWS = 5
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How good the samples of a set are.
+
+    Attributes:
+        directory: of the set.
+        base_name: first part of its files' names.
+        granularity: of the run that trained it.
+        generator_type: vae or gaussian.
+        generators: of each: node, key, and the figures that training stored.
+        draws: of samples, each with as many samples of a class as clips trained it, or a multiple of that.
+        trained: clips that trained.
+        held_out: clips that samples are held against.
+        overall: figures of all classes together, by name; None where one has no meaning.
+        per_class: the same of each class.
+        verdict: the word, and what speaks for it.
+        seconds: that it took.
+        points: embeddings and what they are, for pictures; not in `to_dict`.
+    """
+
+    directory: Path
+    base_name: str
+    granularity: str
+    generator_type: str
+    generators: tuple[dict[str, Any], ...]
+    draws: int
+    trained: int
+    held_out: int
+    overall: dict[str, Figure | None]
+    per_class: dict[str, dict[str, Figure | None]]
+    verdict: Verdict
+    seconds: float
+    points: "Points"
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the command prints under --json."""
+        return {
+            "directory": str(self.directory),
+            "base_name": self.base_name,
+            "granularity": self.granularity,
+            "generator_type": self.generator_type,
+            "generators": list(self.generators),
+            "draws": self.draws,
+            "clips": {"trained": self.trained, "held_out": self.held_out},
+            "overall": _plain(self.overall),
+            "per_class": {name: _plain(figures) for name, figures in self.per_class.items()},
+            "verdict": self.verdict.word,
+            "reasons": list(self.verdict.reasons),
+            "seconds": self.seconds,
+        }
+
+
+@dataclass(frozen=True)
+class Points:
+    """Embeddings of clips held out and of the first draw's samples, standardised.
+
+    Attributes:
+        classes: names, in the order of the labels.
+        clips: held out.
+        samples: as many as clips trained.
+    """
+
+    classes: tuple[str, ...]
+    clips: Labelled
+    samples: Labelled
+
+
+@dataclass(frozen=True)
+class _Source:
+    """One generator, the Gaussian fitted to the same clips, and how many samples it gives of each class."""
+
+    metadata: GeneratorMetadata
+    generator: Generator
+    baseline: Generator
+
+
+def evaluate(
+    directory: Path | str | None = None,
+    profile: LoadedProfile | str | None = None,
+    *,
+    base_name: str | None = None,
+    profile_named: str | None = None,
+    draws: int = DRAWS,
+    permissive: bool = False,
+    held_out: Sequence[Clip] | None = None,
+    samples_per_clip: int = 1,
+    listener: Listener = unheard,
+) -> Evaluation:
+    """Hold samples of a set of generators against the clips held out.
+
+    >>> evaluate("checkpoints/generators").verdict.word  # doctest: +SKIP
+    'sound'
+
+    Args:
+        directory: where the set lies; None for the one set under checkpoints/.
+        profile: a loaded profile, or the name or path of one. Without one, nodes, folds and encoder are those that the
+            checkpoints name.
+        base_name: which set of a directory that holds several.
+        profile_named: what the user called a loaded profile; None when nodes, folds and encoder are to be those that
+            the checkpoints name.
+        draws: of samples, over which figures and intervals are taken; at least two.
+        permissive: only warn when the clips are not those that trained.
+        held_out: clips that samples are held against; None for those of the folds held out.
+        samples_per_clip: samples of a class in a draw, for each clip of it that trained; more of them say more of the
+            generator and less of the chance of a draw.
+        listener: is told what happens.
+
+    Raises:
+        MissingError: there is no set, or data or weights are not there.
+        UsageError: several sets would do, fewer than two draws or no sample a clip, or a clip of `held_out` trained the
+            generators or is of no class that they make.
+        FindingsError: the set is not sound, not what the profile asks for, or was trained on other clips.
+        FailedError: a clip is unreadable.
+    """
+    started = time.monotonic()
+    if draws < 2:
+        raise UsageError(f"{draws} draws give no interval — expected at least 2", hint=f"--seeds {DRAWS}")
+    if samples_per_clip < 1:
+        raise UsageError(f"{samples_per_clip} samples a clip — expected at least 1")
+    if not isinstance(profile, LoadedProfile):
+        profile_named = profile_named or profile
+        profile = load_profile(profile or "use_pretrained")
+
+    def warn(finding: Finding) -> None:
+        listener(Warned(f"{finding.path} {finding.message} ({finding.code})"))
+
+    plan = plan_evaluation(
+        None if directory is None else Path(directory),
+        profile,
+        base_name=base_name,
+        profile_named=profile_named,
+        on_warning=warn,
+    )
+    if held_out is not None:
+        plan = replace(plan, nodes=_testing_with(held_out, plan.nodes))
+    listener(Noted(f"evaluating {len(plan.loaded)} generators of {plan.directory}; {plan.encoder.description}"))
+    embedded = _embed_all(plan, listener)
+    sources = _sources(plan, embedded, permissive=permissive, warn=warn)
+    classes = tuple(sorted({name for source in sources for name in source.generator.classes}))
+    held = {clip: None for node in plan.nodes for clip in node.test if clip.class_name in classes and clip in embedded}
+    trained = {clip: None for node in plan.nodes for clip in node.train if clip in embedded}
+    reference = Reference.of(
+        classes,
+        _labelled([clip for clip in trained if clip.class_name in classes], embedded, classes),
+        _labelled(list(held), embedded, classes),
+    )
+    counts = Counter(reference.trained.labels.repeat(samples_per_clip).tolist())
+    first: Labelled | None = None
+    drawn, drawn_baseline = [], []
+    for draw in range(draws):
+        samples = _draw(sources, classes, counts, draw, "generator")
+        first = first or samples
+        drawn.append(reference.measure(samples))
+        drawn_baseline.append(reference.measure(_draw(sources, classes, counts, draw, "baseline")))
+        listener(Noted(f"draw {draw + 1} of {draws} is measured"))
+    assert first is not None
+    overall, per_class = summarise(drawn, drawn_baseline, reference.floor)
+    metadata = sources[0].metadata
+    return Evaluation(
+        directory=plan.directory,
+        base_name=metadata.base_name,
+        granularity=metadata.run_granularity,
+        generator_type=metadata.generator_type,
+        generators=tuple(
+            {
+                "node": source.metadata.node_id,
+                "key": source.metadata.generator_key,
+                "quality": source.metadata.quality or {},
+            }
+            for source in sources
+        ),
+        draws=draws,
+        trained=len(reference.trained.labels),
+        held_out=len(reference.held_out.labels),
+        overall=overall,
+        per_class=per_class,
+        verdict=verdict(overall, per_class),
+        seconds=time.monotonic() - started,
+        points=Points(
+            classes,
+            reference.held_out,
+            Labelled((first.values - reference.mean) / reference.scale, first.labels),
+        ),
+    )
+
+
+def _testing_with(clips: Sequence[Clip], nodes: Sequence[NodeClips]) -> tuple[NodeClips, ...]:
+    """The nodes with other clips held out: of each, those of the classes that it trains on."""
+    own = [{clip.class_name for clip in node.train} for node in nodes]
+    trained = {clip for node in nodes for clip in node.train}
+    wrong = [clip for clip in clips if clip in trained or not any(clip.class_name in classes for classes in own)]
+    if wrong or not clips:
+        raise UsageError(
+            f"{wrong[0].name} trained the generators, or is of none of their classes"
+            if wrong
+            else "no clip to test with",
+            ["expected clips of the nodes' classes that no node trains on"],
+        )
+    return tuple(
+        replace(node, test=tuple(clip for clip in clips if clip.class_name in classes))
+        for node, classes in zip(nodes, own, strict=True)
+    )
+
+
+def _embed_all(plan: EvaluationPlan, listener: Listener) -> dict[Clip, Tensor]:
+    """Embeddings [features] of every clip that can be read."""
+    embeddings = embed_nodes(plan.nodes, plan.encoder, plan.profile, listener)
+    return dict(zip(embeddings.clips, embeddings.values.flatten(1), strict=True))
+
+
+def _sources(
+    plan: EvaluationPlan, embedded: dict[Clip, Tensor], *, permissive: bool, warn: Callable[[Finding], None]
+) -> list[_Source]:
+    """Generators and their baselines, when they were trained on these clips."""
+    nodes = {node.node_id: node for node in plan.nodes}
+    section = GeneratorSection(type="gaussian")
+    sources, differing = [], []
+    for metadata, state in plan.loaded:
+        own = nodes[metadata.node_id].train
+        clips = [clip for clip in own if clip.class_name in metadata.generator_classes and clip in embedded]
+        if fingerprint(clips) != metadata.dataset_fingerprint:
+            differing.append(
+                Finding(
+                    "FA016",
+                    str(plan.directory / metadata.name.filename),
+                    f"trained on {sum(metadata.samples_per_class.values())} clips of {metadata.dataset_name}, "
+                    f"which are not the {len(clips)} clips of these folds",
+                    hint="--data-root and --profile that trained it, or --permissive to evaluate it all the same",
+                )
+            )
+        spec = GeneratorSpec(
+            metadata.node_id, metadata.generator_granularity, metadata.generator_key, metadata.generator_classes
+        )
+        values = torch.stack([embedded[clip] for clip in clips]).view(-1, *metadata.embedding_shape)
+        data = training_set(spec, values, [clip.class_name for clip in clips], section)
+        generator = rebuild(metadata.architecture, metadata.generator_classes, state)
+        sources.append(_Source(metadata, generator, GaussianFitting([data], section).generator(0)))
+    if differing and not permissive:
+        raise FindingsError(differing)
+    for finding in differing:
+        warn(finding)
+    return sources
+
+
+def _labelled(clips: Sequence[Clip], embedded: dict[Clip, Tensor], classes: Sequence[str]) -> Labelled:
+    labels = torch.tensor([classes.index(clip.class_name) for clip in clips], dtype=torch.long)
+    return Labelled(torch.stack([embedded[clip] for clip in clips]), labels)
+
+
+def _draw(
+    sources: Sequence[_Source],
+    classes: Sequence[str],
+    counts: Counter[int],
+    draw: int,
+    which: Literal["generator", "baseline"],
+) -> Labelled:
+    """Samples of each class, so many as `counts` says; where several generators make a class, each gives a part."""
+    makers = {name: [source for source in sources if name in source.generator.classes] for name in classes}
+    parts, labels = [], []
+    for source in sources:
+        wanted = {}
+        for label, name in enumerate(classes):
+            if source in makers[name]:
+                place, share = makers[name].index(source), len(makers[name])
+                wanted[name] = counts[label] // share + (place < counts[label] % share)
+        names = list(chain.from_iterable([name] * count for name, count in wanted.items()))
+        random = stream(draw, "evaluate", source.metadata.node_id, source.metadata.generator_key)
+        generator = source.generator if which == "generator" else source.baseline
+        parts.append(generator.sample(names, random.initial_seed()).flatten(1))
+        labels += [classes.index(name) for name in names]
+    return Labelled(torch.cat(parts), torch.tensor(labels))
+
+
+def _plain(figures: dict[str, Figure | None]) -> dict[str, Any]:
+    return {name: None if figure is None else vars(figure) for name, figure in figures.items()}

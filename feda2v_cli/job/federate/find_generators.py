@@ -1,0 +1,118 @@
+"""Which generators RUN 2 takes: those that the profile names, or the one usable set that there is."""
+
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from feda2v_cli.checkpoint.metadata import GeneratorMetadata
+from feda2v_cli.errors import MissingError, UsageError
+from feda2v_cli.verifier.catalogue import checkpoint_files, generator_sets
+from feda2v_cli.verifier.expectation import Expectation
+from feda2v_cli.verifier.finding import Finding, FindingsError
+from feda2v_cli.verifier.inspection import look
+from feda2v_cli.verifier.loading import load_set
+from feda2v_cli.verifier.sets import CheckpointSet, sets_of
+from feda2v_cli.verifier.verify import DEFAULT_ROOT, verify
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class GeneratorSet:
+    """Generators that are sound, and those that the run needs.
+
+    Attributes:
+        directory: where they lie.
+        granularity: of the run that trained them.
+        base_name: first part of their names.
+        loaded: metadata and tensors of each, by node and key.
+    """
+
+    directory: Path
+    granularity: str
+    base_name: str
+    loaded: "tuple[tuple[GeneratorMetadata, dict[str, Tensor]], ...]"
+
+    def __str__(self) -> str:
+        count = len(self.loaded)
+        return f"{count} {self.granularity} {'generator' if count == 1 else 'generators'} of {self.directory}"
+
+
+def find_generators(
+    expectation: Expectation,
+    command: Sequence[str],
+    on_warning: Callable[[Finding], None],
+    root: Path = DEFAULT_ROOT,
+) -> GeneratorSet:
+    """Find and load the generators that a run needs; all of them or none.
+
+    Args:
+        expectation: of the run's profile; without a directory, the one usable set under `root` is taken.
+        command: words of the command, for hints.
+        on_warning: is told what the verifier warns of.
+        root: where to look.
+
+    Raises:
+        MissingError: there are no generators at all.
+        UsageError: several sets would do.
+        FindingsError: generators are there and are not what the run needs.
+    """
+    directory = expectation.directory
+    if directory is None:
+        found = _the_one(expectation, command, root)
+        directory = found.directory
+        expectation = replace(expectation, directory=directory, base_name=expectation.base_name or found.base_name)
+    loaded = load_set(directory, expectation, on_warning=on_warning)
+    metadata = loaded[0][0]
+    return GeneratorSet(directory, metadata.run_granularity, metadata.base_name, tuple(loaded))
+
+
+def _the_one(expectation: Expectation, command: Sequence[str], root: Path) -> CheckpointSet:
+    there = _sets_under(root)
+    sets = [found for found in there if expectation.base_name in (None, found.base_name)]
+    if there and not sets:
+        raise FindingsError([finding for found in there for finding in _errors(found, expectation)])
+    if not sets:
+        raise MissingError(
+            f"no generators under {root}/ — the samples of other nodes' classes come from them",
+            ["without samples: --synthetic-per-class 0"],
+            hint=_train(expectation),
+        )
+    if len(sets) == 1:
+        return sets[0]
+    judged = {found.directory: _errors(found, expectation) for found in sets}
+    usable = [found for found in sets if not judged[found.directory]]
+    if len(usable) == 1:
+        return usable[0]
+    if not usable:
+        raise FindingsError([finding for findings in judged.values() for finding in findings])
+    words = [word for word in command if word != "--json"]
+    raise UsageError(
+        f"{len(usable)} sets of generators under {root}/ would do: say which",
+        [
+            shlex.join(["feda2v", *words, "--generators", str(found.directory), "--base-name", found.base_name])
+            + f"   ({found.granularity}, {len(found.current)} generators)"
+            for found in usable
+        ],
+        hint=shlex.join(["feda2v", *words, "--generators", str(usable[0].directory)]),
+    )
+
+
+def _sets_under(root: Path) -> list[CheckpointSet]:
+    directories = generator_sets(root) if root.is_dir() else []
+    inspections = [look(path) for path in checkpoint_files(directories) if path.parent in directories]
+    return [found for found in sets_of(inspections) if found.members]
+
+
+def _errors(found: CheckpointSet, expectation: Expectation) -> list[Finding]:
+    wanted = replace(expectation, directory=found.directory, base_name=expectation.base_name or found.base_name)
+    return [finding for finding in verify([found.directory], wanted).findings if finding.is_error]
+
+
+def _train(expectation: Expectation) -> str:
+    if expectation.profile in (None, "use_pretrained"):
+        return "feda2v train-generators --granularity unified"
+    return shlex.join(["feda2v", "train-generators", "--profile", str(expectation.profile), "-g", "unified"])

@@ -1,0 +1,212 @@
+"""What RUN 2 is going to do: which nodes, which generators, which adapters, into which files, at what cost."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from feda2v_cli.checkpoint.adapter_metadata import adapter_filename
+from feda2v_cli.data.nodes import NodeClips, check_held_out, clips_of_nodes
+from feda2v_cli.embedding.encoder import Encoder, make_encoder
+from feda2v_cli.embedding.target import Targets, make_targets
+from feda2v_cli.engine.plan import memory_budget
+from feda2v_cli.engine.stack import BYTES_PER_WEIGHT
+from feda2v_cli.errors import UsageError
+from feda2v_cli.federation.participation import chosen
+from feda2v_cli.federation.space import Space
+from feda2v_cli.federation.strategy.strategy import Strategy, make_strategy
+from feda2v_cli.job.choose_nodes import choose_nodes
+from feda2v_cli.job.federate.find_generators import GeneratorSet, find_generators
+from feda2v_cli.job.machine import choose_device
+from feda2v_cli.job.train_generators.plan import BASELINE_BYTES, CHECKPOINT_OVERHEAD_BYTES
+from feda2v_cli.profile.load import LoadedProfile
+from feda2v_cli.profile.schema import NodeSection, Profile
+from feda2v_cli.verifier.expectation import Expectation
+from feda2v_cli.verifier.finding import Finding
+
+
+@dataclass(frozen=True)
+class FederationPlan:
+    """RUN 2 before it runs.
+
+    Attributes:
+        profile: of the run, with the nodes that take part.
+        whole: the profile with all of its nodes.
+        encoder: makes the embeddings.
+        targets: of all classes.
+        spaces: adapters and targets.
+        device: where training happens.
+        budget: bytes that training may take.
+        nodes: and their clips.
+        generators: of the samples; None when none are used.
+    """
+
+    profile: Profile
+    whole: Profile
+    encoder: Encoder
+    targets: Targets
+    spaces: tuple[Space, ...]
+    device: torch.device
+    budget: int
+    nodes: tuple[NodeClips, ...]
+    generators: GeneratorSet | None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Of the federation, sorted."""
+        return self.profile.classes
+
+    @property
+    def strategy(self) -> Strategy:
+        """How the nodes' adapters become the server's."""
+        return make_strategy(self.profile.federation)
+
+    def samples_per_class(self, node: NodeClips) -> int:
+        """Samples of each class that a node takes from the others."""
+        wanted = self.profile.synthetic.per_class
+        if self.generators is None:
+            return 0
+        if wanted == "auto":
+            return max(1, len(node.train) // len({clip.class_name for clip in node.train}))
+        return wanted
+
+    @property
+    def owners(self) -> list[int | None]:
+        """Whose adapters the run saves; None is the server."""
+        nodes: list[int | None] = [node.node_id for node in self.nodes]
+        if self.strategy.is_central:
+            return [None]
+        return [*nodes, None] if self.strategy.exchanges else nodes
+
+    def file_of(self, owner: int | None) -> Path:
+        """Checkpoint of a node's adapters, or of the server's."""
+        section = self.profile.checkpoint
+        return section.adapter_dir / adapter_filename(section.adapter_base_name, owner)
+
+    @property
+    def files(self) -> list[Path]:
+        """Every checkpoint that the run writes."""
+        return [self.file_of(owner) for owner in self.owners]
+
+    @property
+    def would_overwrite(self) -> list[Path]:
+        """Those of `files` that are there already."""
+        return [path for path in self.files if path.exists() or path.is_symlink()]
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that train on a node, in the adapters to all spaces."""
+        return sum(torch.Size(shape).numel() for space in self.spaces for shape in space.shapes.values())
+
+    @property
+    def disk_bytes(self) -> int:
+        """Bytes of all checkpoints together."""
+        fixed = sum(4 * (space.centre.numel() + 1) for space in self.spaces) + 8 * self.encoder.shape[1]
+        return len(self.files) * (4 * self.parameters + fixed + CHECKPOINT_OVERHEAD_BYTES)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Most bytes that the process holds at once, about."""
+        features = self.encoder.shape[0] * self.encoder.shape[1]
+        clips = sum(len(node.train) + len(node.test) for node in self.nodes)
+        samples = 2 * len(self.classes) * max(map(self.samples_per_class, self.nodes))
+        stack = min(self.budget, len(self.nodes) * self.parameters * BYTES_PER_WEIGHT)
+        return BASELINE_BYTES + 4 * features * (2 * clips + 3 * samples) + stack
+
+
+def plan_federation(
+    loaded: LoadedProfile,
+    node_ids: Sequence[int] | None = None,
+    *,
+    command: Sequence[str] = ("federate",),
+    on_warning: Callable[[Finding], None] = lambda finding: None,  # noqa: ARG005 - nobody listens
+) -> FederationPlan:
+    """Plan RUN 2 from a profile. Verifies and loads the generators; decodes no audio and writes nothing.
+
+    Args:
+        loaded: the profile.
+        node_ids: nodes that take part; None for all.
+        command: words of the command line, for hints.
+        on_warning: is told what the verifier warns of.
+
+    Raises:
+        UsageError: the profile says nothing that can be run, a node is not in it, or several generators would do.
+        MissingError: data, weights, targets, generators or a device are not there.
+        FindingsError: the generators are not what the profile asks for.
+        FailedError: the dictionary file cannot be used.
+    """
+    whole = loaded.profile
+    profile = choose_nodes(whole, node_ids)
+    _check(profile)
+    device = choose_device(profile.experiment.device)
+    targets = make_targets(profile.adapter, profile.classes)
+    encoder = make_encoder(profile.embedding, device)
+    nodes = clips_of_nodes(profile)
+    check_held_out(profile, nodes, "accuracy is measured on them")
+    generators = None
+    if needs_samples(profile):
+        ids = None if node_ids is None else tuple(node_ids)
+        expectation = Expectation.from_profile(loaded, _named(command, loaded), ids)
+        generators = find_generators(expectation, command, on_warning)
+    spaces = tuple(
+        Space.of(name, values, encoder.shape[1], profile.adapter.hidden) for name, values in targets.spaces.items()
+    )
+    return FederationPlan(
+        profile=profile,
+        whole=whole,
+        encoder=encoder,
+        targets=targets,
+        spaces=spaces,
+        device=device,
+        budget=memory_budget(profile.experiment.memory, device),
+        nodes=nodes,
+        generators=generators,
+    )
+
+
+def needs_samples(profile: Profile) -> bool:
+    """Whether a run of this profile uses synthetic samples, and so needs generators."""
+    strategy = make_strategy(profile.federation)
+    if strategy.is_central or profile.synthetic.per_class == 0:
+        return False
+    return strategy.distils or bool({"local", "server"} & set(profile.synthetic.use))
+
+
+def _named(command: Sequence[str], loaded: LoadedProfile) -> str:
+    """The profile as its user named it."""
+    for option in ("-p", "--profile"):
+        if option in command[:-1]:
+            return command[list(command).index(option) + 1]
+    return loaded.name
+
+
+def _check(profile: Profile) -> None:
+    federation, synthetic = profile.federation, profile.synthetic
+    asked = chosen(len(profile.nodes), federation.fraction)
+    if federation.quorum > asked and federation.strategy != "central":
+        raise UsageError(
+            f"federation.quorum = {federation.quorum} — {asked} of {len(profile.nodes)} nodes are asked in a round",
+            ["no round would count"],
+            hint=f"--set federation.quorum={asked}",
+        )
+    if federation.strategy == "kd" and synthetic.per_class == 0:
+        raise UsageError(
+            "strategy kd distils on synthetic samples, and synthetic.per_class is 0",
+            ["without samples no adapter would ever move"],
+            hint="--synthetic-per-class 10",
+        )
+    if synthetic.use == ("kd",) and federation.strategy != "kd":
+        raise UsageError(
+            f'synthetic.use = ["kd"] — strategy {federation.strategy} does not distil',
+            hint=f"--strategy kd, or --synthetic-use {json.dumps('local')}",
+        )
+
+
+def learning_rates(node: NodeSection, profile: Profile) -> dict[str, float]:
+    """Learning rates of a node's adapters, by space: its own, or the profile's."""
+    return {
+        "clip": node.clip_learning_rate or profile.adapter.clip_learning_rate,
+        "t5": node.t5_learning_rate or profile.adapter.t5_learning_rate,
+    }

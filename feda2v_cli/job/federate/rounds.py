@@ -1,0 +1,134 @@
+"""Runs the rounds of a federation to their end, and goes on where a run was killed."""
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from feda2v_cli.atomic_write import atomic_write
+from feda2v_cli.errors import FailedError
+from feda2v_cli.federation.evaluation import Evaluation
+from feda2v_cli.federation.node_store import NodeStore
+from feda2v_cli.federation.rounds import Federation
+from feda2v_cli.federation.setup import Setup
+from feda2v_cli.run.event import Evaluated, FederationRoundEnded, Listener, RoundSkipped, StackNarrowed
+
+
+@dataclass
+class Progress:
+    """How far a federation has come.
+
+    Attributes:
+        rounds_done: rounds that have ended.
+        evaluations: one a round that was evaluated: round, accuracy, node_accuracy, per_class_accuracy, loss.
+        confusion: of the last evaluation, clips by class and by the class that was retrieved.
+        skipped: rounds in which too few nodes answered.
+    """
+
+    rounds_done: int = 0
+    evaluations: list[dict[str, Any]] = field(default_factory=list)
+    confusion: list[list[int]] = field(default_factory=list)
+    skipped: list[int] = field(default_factory=list)
+
+
+class FederationRun:
+    """The rounds of one federation.
+
+    Args:
+        name: of the federation among those of the run.
+        setup: the federation.
+        resume: directory of the state.
+        tell: is told what happens.
+        keep_nodes: whether every node's own adapters are wanted at the end.
+
+    Raises:
+        FailedError: a state is there and damaged.
+    """
+
+    def __init__(self, name: str, setup: Setup, resume: Path, tell: Listener, *, keep_nodes: bool) -> None:
+        self._name = name
+        self._setup = setup
+        self._path = resume / f"{name}.pt"
+        self._tell = tell
+        self._keep_nodes = keep_nodes
+        directory = resume / name
+        directory.mkdir(exist_ok=True)
+        widths = {space.name: len(space.start(0)) for space in setup.spaces}
+        self.store = NodeStore(directory, [node.id for node in setup.nodes], widths)
+        self.federation = Federation(setup, self.store, lambda models, width: tell(StackNarrowed(models, width)))
+        self.progress = Progress()
+        if self._path.exists():
+            self._restore()
+
+    @property
+    def rounds(self) -> int:
+        """Of the whole run."""
+        return self._setup.federation.rounds
+
+    def run(self) -> Progress:
+        """Run the rounds that are left.
+
+        Raises:
+            FailedError: a loss is not finite, memory does not suffice, or the state cannot be written.
+        """
+        for number in range(self.progress.rounds_done + 1, self.rounds + 1):
+            self._run_round(number)
+        return self.progress
+
+    def _run_round(self, number: int) -> None:
+        started = time.monotonic()
+        last = number == self.rounds
+        done = self.federation.run_round(number, keep_nodes=self._keep_nodes and last)
+        evaluation = None
+        if last or number % self._setup.federation.evaluate_every == 0:
+            evaluation = self.federation.evaluate(number)
+            self.progress.evaluations.append({"round": number} | evaluation.to_dict())
+            self.progress.confusion = evaluation.confusion.tolist()
+        if done.skipped:
+            self.progress.skipped.append(number)
+        self.progress.rounds_done = number
+        self._save(number)
+        seconds = time.monotonic() - started
+        if done.skipped:
+            self._tell(RoundSkipped(self._name, number, list(done.present), self._setup.federation.quorum))
+        else:
+            self._tell(
+                FederationRoundEnded(
+                    self._name, number, self.rounds, list(done.present), list(done.failed), done.steps, seconds,
+                    dict(done.loss),
+                )
+            )  # fmt: skip
+        if evaluation is not None:
+            self._tell_evaluation(number, evaluation)
+
+    def _tell_evaluation(self, number: int, evaluation: Evaluation) -> None:
+        values = evaluation.to_dict()
+        self._tell(
+            Evaluated(self._name, number, self.rounds, values["accuracy"], values["node_accuracy"], values["loss"])
+        )
+
+    def _save(self, number: int) -> None:
+        content = {"progress": vars(self.progress), "federation": self.federation.state()}
+        try:
+            if not self._setup.strategy.exchanges or (self._keep_nodes and number == self.rounds):
+                self.store.sync(number)
+            with atomic_write(self._path) as file:
+                torch.save(content, file)
+        except (OSError, RuntimeError) as error:
+            raise FailedError(
+                f"{self._path} cannot be written — {error}",
+                ["the run cannot go on; it can be resumed from the round before"],
+                hint=f"df -h {self._path.parent}",
+            ) from error
+
+    def _restore(self) -> None:
+        try:
+            content = torch.load(self._path, weights_only=True)
+            self.progress = Progress(**content["progress"])
+            self.federation.restore(content["federation"])
+        except Exception as error:
+            raise FailedError(
+                f"{self._path} is damaged — {error}", ["the run cannot be resumed"], hint="start it anew: --force"
+            ) from error

@@ -1,0 +1,225 @@
+"""RUN 2: train adapters over all nodes, with synthetic samples from verified generators."""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from feda2v_cli.atomic_write import remove_leftovers
+from feda2v_cli.checkpoint.lock import lock_nodes
+from feda2v_cli.federation.setup import Setup
+from feda2v_cli.job.checkpoint_directory import make_directory, refuse_to_overwrite
+from feda2v_cli.job.federate.plan import FederationPlan, plan_federation
+from feda2v_cli.job.federate.rounds import FederationRun, Progress
+from feda2v_cli.job.federate.save import save_adapters
+from feda2v_cli.job.federate.set_up import set_up_federation
+from feda2v_cli.profile.load import LoadedProfile, load_profile
+from feda2v_cli.profile.resolved import profile_hash, resolved_toml
+from feda2v_cli.run.directory import RunDirectory
+from feda2v_cli.run.event import Listener, Noted, RunResumed, RunStarted, Warned, unheard
+from feda2v_cli.verifier.finding import Finding
+
+#: What the chosen strategy is compared with: nothing exchanged, nothing but parameters exchanged, all clips exchanged.
+BASELINES = ("none", "fedavg", "central")
+
+
+@dataclass(frozen=True)
+class Federated:
+    """What RUN 2 has done.
+
+    Attributes:
+        run_dir: its directory.
+        strategy: of the federation.
+        engine: that ran it.
+        seconds: from start to end, of this process.
+        rounds: one a round that was evaluated: round, accuracy, node_accuracy, loss.
+        final: accuracy, node_accuracy, per_class_accuracy and loss at the end.
+        synthetic: which samples the nodes trained on, and how many.
+        baselines: of `final`'s form, by name; empty when none were asked for.
+        confusion: clips by class and by the class that was retrieved, classes sorted.
+        classes: of the federation.
+        skipped_rounds: rounds in which too few nodes answered.
+        adapters: checkpoints that were written.
+    """
+
+    run_dir: Path
+    strategy: str
+    engine: str
+    seconds: float
+    rounds: list[dict[str, Any]]
+    final: dict[str, Any]
+    synthetic: dict[str, Any]
+    baselines: dict[str, dict[str, Any]] = field(default_factory=dict)
+    confusion: list[list[int]] = field(default_factory=list)
+    classes: tuple[str, ...] = ()
+    skipped_rounds: list[int] = field(default_factory=list)
+    adapters: tuple[Path, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the command prints under --json."""
+        names = ["run_dir", "strategy", "engine", "seconds", "rounds", "final", "synthetic"]
+        return self._plain([*names, "baselines"] if self.baselines else names)
+
+    def summary(self) -> dict[str, Any]:
+        """All of it, as the run directory keeps it."""
+        return self._plain(list(vars(self)))
+
+    @classmethod
+    def from_summary(cls, summary: Mapping[str, Any]) -> Self:
+        """What a run has done that has kept this summary."""
+        paths = {"run_dir": Path(summary["run_dir"]), "adapters": tuple(map(Path, summary["adapters"]))}
+        return cls(**(dict(summary) | paths | {"classes": tuple(summary["classes"])}))
+
+    def _plain(self, names: Sequence[str]) -> dict[str, Any]:
+        plain: dict[str, Any] = json.loads(json.dumps({name: getattr(self, name) for name in names}, default=str))
+        return plain
+
+
+def federate(
+    profile: LoadedProfile | str = "use_pretrained",
+    *,
+    node_ids: Sequence[int] | None = None,
+    resume: bool = False,
+    force: bool = False,
+    baselines: bool = False,
+    command: Sequence[str] = ("federate",),
+    listener: Listener = unheard,
+) -> Federated:
+    """Train adapters over all nodes, with synthetic samples in place of the clips that may not move.
+
+    >>> federate("use_pretrained").final["accuracy"]  # doctest: +SKIP
+    0.925
+
+    Args:
+        profile: a loaded profile, or the name or path of one.
+        node_ids: nodes that take part; None for all.
+        resume: go on with the newest run of this profile, these nodes and generators that has not ended.
+        force: overwrite adapters that are there.
+        baselines: also run what the strategy has to be compared with.
+        command: words of the command line, for the run directory and for hints.
+        listener: is told what happens.
+
+    Raises:
+        ProfileError: the profile is invalid.
+        UsageError: the profile says nothing that can be run, or several sets of generators would do.
+        MissingError: data, weights, targets, generators or a device are not there.
+        FindingsError: the generators are not what the profile asks for; nothing was loaded.
+        OverwriteError: adapters are there, or another run is writing them.
+        FailedError: a clip is unreadable, memory or the disk is full, a loss is not finite.
+        RunInterrupted: Ctrl-C or SIGTERM; the run can be resumed.
+    """
+    started = time.monotonic()
+    loaded = load_profile(profile) if isinstance(profile, str) else profile
+    warnings: list[Finding] = []
+    plan = plan_federation(loaded, node_ids, command=command, on_warning=warnings.append)
+    experiment, checkpoint = plan.profile.experiment, plan.profile.checkpoint
+    key = _run_key(plan, baselines=baselines)
+
+    earlier = RunDirectory.latest(experiment.runs, key) if resume else None
+    if earlier is not None and earlier.status == "done":
+        if all(path.is_file() for path in plan.files):
+            listener(Noted(f"{earlier.path} is done already: there is nothing to resume"))
+            return Federated.from_summary(earlier.summary())
+        earlier = None
+    if not force and earlier is None:
+        refuse_to_overwrite(plan.would_overwrite, "adapter")
+    make_directory(checkpoint.adapter_dir)
+
+    with lock_nodes(checkpoint.adapter_dir, checkpoint.adapter_base_name, [node.node_id for node in plan.nodes]):
+        remove_leftovers(plan.files)
+        run = earlier or RunDirectory.create(
+            experiment.runs,
+            experiment.name,
+            command=["feda2v", *command],
+            key=key,
+            profile=loaded.text,
+            resolved=resolved_toml(loaded),
+        )
+        with run.recording(command, listener) as tell:
+            _introduce(plan, warnings, tell)
+            result = _run(plan, run, tell, started, resumed=earlier is not None, baselines=baselines)
+            run.finish("done", result.summary())
+    return result
+
+
+def _run(
+    plan: FederationPlan, run: RunDirectory, tell: Listener, started: float, *, resumed: bool, baselines: bool
+) -> Federated:
+    setup = set_up_federation(plan, tell)
+    chosen = FederationRun("chosen", setup, run.resume, tell, keep_nodes=not plan.strategy.is_central)
+    tell(RunResumed(str(run.path), chosen.progress.rounds_done) if resumed else RunStarted(str(run.path)))
+    progress = chosen.run()
+    compared = _run_baselines(setup, run, tell) if baselines else {}
+    save_adapters(plan, setup, chosen, tell)
+    return Federated(
+        run_dir=run.path,
+        strategy=plan.strategy.name,
+        engine=plan.profile.federation.engine,
+        seconds=time.monotonic() - started,
+        rounds=[
+            {name: done[name] for name in ("round", "accuracy", "node_accuracy", "loss")}
+            for done in progress.evaluations
+        ],
+        final=_final(progress),
+        synthetic=_synthetic(plan, setup),
+        baselines=compared,
+        confusion=progress.confusion,
+        classes=plan.classes,
+        skipped_rounds=progress.skipped,
+        adapters=tuple(plan.files),
+    )
+
+
+def _run_baselines(setup: Setup, run: RunDirectory, tell: Listener) -> dict[str, dict[str, Any]]:
+    finals = {}
+    for name in BASELINES:
+        baseline = FederationRun(f"baseline {name}", setup.baseline(name), run.resume, tell, keep_nodes=False)
+        finals[name] = _final(baseline.run())
+    return finals
+
+
+def _final(progress: Progress) -> dict[str, Any]:
+    return {name: value for name, value in progress.evaluations[-1].items() if name != "round"}
+
+
+def _synthetic(plan: FederationPlan, setup: Setup) -> dict[str, Any]:
+    if plan.generators is None:
+        return {"per_class": 0, "generators": 0, "node_samples": {}, "use": []}
+    return {
+        "per_class": setup.samples_per_class,
+        "generators": len(plan.generators.loaded),
+        "granularity": plan.generators.granularity,
+        "directory": str(plan.generators.directory),
+        "node_samples": {str(node.id): setup.samples_of(node) for node in setup.nodes},
+        "use": [use for use in ("local", "server", "kd") if setup.uses(use)],
+        "refresh": setup.synthetic.refresh,
+    }
+
+
+def _introduce(plan: FederationPlan, warnings: Sequence[Finding], tell: Listener) -> None:
+    if plan.nodes[0].dataset.root is None:
+        tell(Noted("no data.root is set: training on the built-in sounds (--data-root DIR takes recordings)"))
+    tell(Noted(plan.encoder.description))
+    tell(Noted(plan.targets.description))
+    for finding in warnings:
+        tell(Warned(f"{finding.path} {finding.message} ({finding.code})"))
+    if plan.generators is not None:
+        tell(Noted(f"samples come from {plan.generators}"))
+    if plan.strategy.is_central:
+        tell(Noted("central: all clips lie in one place, as no federation allows; it is the upper bound"))
+
+
+def _run_key(plan: FederationPlan, *, baselines: bool) -> str:
+    """What a run must share with this one to go on with it: all that its result depends on, and where it goes."""
+    generators = plan.generators
+    trained = (
+        []
+        if generators is None
+        else [str(generators.directory), *(f"{one.name.filename} {one.timestamp}" for one, _ in generators.loaded)]
+    )
+    nodes = [node.node_id for node in plan.nodes]
+    text = json.dumps(["federate", profile_hash(plan.whole), nodes, trained, plan.targets.fingerprint, baselines])
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,107 @@
+"""From a plan to a federation that can run: embeddings, what they are standardised with, and who holds which."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from feda2v_cli.data.clip import Clip
+from feda2v_cli.data.nodes import NodeClips
+from feda2v_cli.federation.evaluation import HeldOut
+from feda2v_cli.federation.pool import Node, Pool
+from feda2v_cli.federation.setup import Setup, central_node
+from feda2v_cli.federation.standardise import Standardisation, Sums
+from feda2v_cli.federation.synthetic import Maker
+from feda2v_cli.generator.rebuild import rebuild
+from feda2v_cli.job.embed_clips import embed_nodes
+from feda2v_cli.job.federate.plan import FederationPlan, learning_rates
+from feda2v_cli.run.event import Listener
+
+
+def set_up_federation(plan: FederationPlan, tell: Listener) -> Setup:
+    """Embed every clip once, and put the federation together.
+
+    Raises:
+        FailedError: a clip is unreadable, or the cache cannot be written.
+        MissingError: a class is left without a clip that trains.
+    """
+    embedded, nodes = _embed_all(plan, tell)
+    places = {clip: place for place, clip in enumerate(embedded)}
+    values = torch.stack(list(embedded.values()))
+    classes = plan.classes
+
+    def places_of(clips: Sequence[Clip]) -> Tensor:
+        return torch.tensor([places[clip] for clip in clips], dtype=torch.long)
+
+    standardisation = Standardisation.of(Sums.of(values[places_of(node.train)]) for node in nodes)
+    standardised = standardisation(values)
+    labels = torch.tensor([classes.index(clip.class_name) for clip in embedded])
+    train = list(dict.fromkeys(clip for node in nodes for clip in node.train))
+    of_train = {clip: place for place, clip in enumerate(train)}
+    sections = {node.id: node for node in plan.profile.nodes}
+    members = tuple(
+        Node(
+            id=node.node_id,
+            clips=torch.tensor([of_train[clip] for clip in node.train], dtype=torch.long),
+            clips_of_class=dict(Counter(classes.index(clip.class_name) for clip in node.train)),
+            learning_rates=learning_rates(sections[node.node_id], plan.profile),
+            samples_per_class=plan.samples_per_class(node),
+        )
+        for node in sorted(nodes, key=lambda node: node.node_id)
+    )
+    section = plan.profile.adapter
+    held_out = _held_out(nodes)
+    tested = places_of(list(held_out))
+    device = plan.device
+    return Setup(
+        classes=classes,
+        spaces=tuple(replace(space, targets=space.targets.to(device)) for space in plan.spaces),
+        nodes=(central_node(members, section),) if plan.strategy.is_central else members,
+        clips=Pool(standardised[places_of(train)].to(device), labels[places_of(train)].to(device), len(train)),
+        held_out=HeldOut(
+            standardised[tested].to(device),
+            labels[tested].to(device),
+            tuple(map(tuple, held_out.values())),
+            tuple(node.id for node in members),
+        ),
+        standardisation=standardisation,
+        makers=_makers(plan),
+        federation=plan.profile.federation,
+        synthetic=plan.profile.synthetic,
+        adapter=section,
+        budget=plan.budget,
+        device=device,
+        seed=plan.profile.experiment.seed,
+    )
+
+
+def _makers(plan: FederationPlan) -> tuple[Maker, ...]:
+    if plan.generators is None:
+        return ()
+    return tuple(
+        Maker(
+            metadata.node_id,
+            metadata.generator_key,
+            rebuild(metadata.architecture, metadata.generator_classes, state),
+        )
+        for metadata, state in plan.generators.loaded
+    )
+
+
+def _held_out(nodes: Sequence[NodeClips]) -> dict[Clip, list[int]]:
+    """Every clip that is held out, with the nodes that hold it."""
+    holders: dict[Clip, list[int]] = {}
+    for node in nodes:
+        for clip in node.test:
+            holders.setdefault(clip, []).append(node.node_id)
+    return holders
+
+
+def _embed_all(plan: FederationPlan, tell: Listener) -> tuple[dict[Clip, Tensor], tuple[NodeClips, ...]]:
+    """The embedding of every clip, each once, and the nodes without clips that are unreadable."""
+    embeddings = embed_nodes(plan.nodes, plan.encoder, plan.profile, tell)
+    gone = {clip for clip, _ in embeddings.skipped}
+    nodes = tuple(node.without(gone) for node in plan.nodes) if gone else plan.nodes
+    return dict(zip(embeddings.clips, embeddings.values, strict=True)), nodes

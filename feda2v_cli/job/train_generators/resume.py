@@ -1,0 +1,95 @@
+"""What a run of RUN 1 keeps to go on after it was interrupted, and how it takes it up again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from feda2v_cli.atomic_write import atomic_write
+from feda2v_cli.checkpoint.name import GeneratorName
+from feda2v_cli.errors import FailedError
+from feda2v_cli.job.train_generators.plan import GeneratorPlan, PlannedGenerator
+
+State = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class StackToTrain:
+    """Generators that are trained together, and how far they have come.
+
+    Attributes:
+        generators: in the stack's order.
+        rounds_done: rounds of training that they have seen, and whose checkpoints are saved.
+        state: of their fitting after these rounds; None before the first.
+    """
+
+    generators: tuple[PlannedGenerator, ...]
+    rounds_done: int = 0
+    state: State | None = None
+
+    def file(self, resume: Path) -> Path:
+        """Where its state is kept: no two stacks begin with the same generator."""
+        first = self.generators[0].spec
+        return resume / GeneratorName("stack", first.node, first.granularity, first.key).filename
+
+
+def unfinished_stacks(plan: GeneratorPlan, resume: Path) -> list[StackToTrain]:
+    """The stacks that have rounds to train, as they were when the run was interrupted.
+
+    Args:
+        plan: all generators of the run.
+        resume: directory of the states; empty for a new run.
+
+    Raises:
+        FailedError: a state is damaged.
+    """
+    by_name = {_identity(planned): planned for planned in plan.generators}
+    kept = [stack for path in sorted(resume.glob("*.pt")) if (stack := _read(path, by_name)) is not None]
+    known = {_identity(planned) for stack in kept for planned in stack.generators}
+    new = [
+        StackToTrain(rest)
+        for stack in plan.stacks
+        if (rest := tuple(planned for planned in stack if _identity(planned) not in known))
+    ]
+    return [stack for stack in (*kept, *new) if stack.rounds_done < plan.rounds]
+
+
+def save_state(stack: StackToTrain, resume: Path) -> None:
+    """Keep a stack's state; an older one is replaced whole.
+
+    Raises:
+        FailedError: it cannot be written.
+    """
+    content = {
+        "generators": [list(_identity(planned)) for planned in stack.generators],
+        "rounds_done": stack.rounds_done,
+        "state": dict(stack.state or {}),
+    }
+    path = stack.file(resume)
+    try:
+        with atomic_write(path) as file:
+            torch.save(content, file)
+    except (OSError, RuntimeError) as error:
+        raise FailedError(
+            f"{path} cannot be written — {error}",
+            ["the checkpoints of this round are saved; the run cannot go on"],
+            hint=f"df -h {resume}",
+        ) from error
+
+
+def _identity(planned: PlannedGenerator) -> tuple[int, str | None]:
+    return planned.spec.node, planned.spec.key
+
+
+def _read(path: Path, generators: Mapping[tuple[int, str | None], PlannedGenerator]) -> StackToTrain | None:
+    try:
+        content: dict[str, Any] = torch.load(path, weights_only=True)
+        stack = tuple(generators[node, key] for node, key in content["generators"])
+        return StackToTrain(stack, content["rounds_done"], content["state"])
+    except Exception as error:
+        raise FailedError(
+            f"{path} is damaged — {error}", ["the run cannot be resumed"], hint="start it anew: --force"
+        ) from error

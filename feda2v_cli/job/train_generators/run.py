@@ -1,0 +1,241 @@
+"""RUN 1: train generators of audio embeddings on every node, and save them as checkpoints."""
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from feda2v_cli.atomic_write import remove_leftovers
+from feda2v_cli.checkpoint.lock import lock_nodes
+from feda2v_cli.data.clip import Clip
+from feda2v_cli.embedding.embed import embed
+from feda2v_cli.errors import FailedError
+from feda2v_cli.generator.rebuild import count_parameters
+from feda2v_cli.job.checkpoint_directory import make_directory, refuse_to_overwrite
+from feda2v_cli.job.embed_clips import tell_what_was_wrong
+from feda2v_cli.job.machine import peak_memory_bytes
+from feda2v_cli.job.train_generators.plan import GeneratorPlan, PlannedGenerator, plan_generators
+from feda2v_cli.job.train_generators.resume import unfinished_stacks
+from feda2v_cli.job.train_generators.stack import StackTraining
+from feda2v_cli.profile.load import LoadedProfile, load_profile
+from feda2v_cli.profile.resolved import profile_hash, resolved_toml
+from feda2v_cli.run.directory import RunDirectory
+from feda2v_cli.run.event import (
+    ClipsEmbedded,
+    Listener,
+    Noted,
+    RunResumed,
+    RunStarted,
+    unheard,
+)
+from feda2v_cli.verifier.loading import read_metadata
+
+
+@dataclass(frozen=True)
+class SavedCheckpoint:
+    """A checkpoint that a run has written.
+
+    Attributes:
+        loss: mean of its last epoch; nats a clip.
+    """
+
+    path: Path
+    node: int
+    key: str | None
+    classes: tuple[str, ...]
+    round: int
+    final: bool
+    parameters: int
+    bytes: int
+    loss: float
+
+
+@dataclass(frozen=True)
+class TrainedGenerators:
+    """What RUN 1 has done.
+
+    Attributes:
+        run_dir: its directory.
+        granularity: of the profile.
+        encoder: name of the audio encoder.
+        seconds: from start to end, of this process.
+        samples_per_second: clips that models have trained on in a second of training; 0 when nothing was left to train.
+        peak_memory_bytes: most that the process held at once.
+        checkpoints: all that the run has written, node by node.
+    """
+
+    run_dir: Path
+    granularity: str
+    encoder: str
+    seconds: float
+    samples_per_second: float
+    peak_memory_bytes: int
+    checkpoints: tuple[SavedCheckpoint, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its values as JSON has them."""
+        plain: dict[str, Any] = json.loads(json.dumps(_fields(self), default=str))
+        return plain
+
+
+def train_generators(
+    profile: LoadedProfile | str,
+    *,
+    node_ids: Sequence[int] | None = None,
+    resume: bool = False,
+    force: bool = False,
+    command: Sequence[str] = ("train-generators",),
+    listener: Listener = unheard,
+) -> TrainedGenerators:
+    """Train generators on every node and save them.
+
+    >>> trained = train_generators("per_group")  # doctest: +SKIP
+    >>> [checkpoint.path.name for checkpoint in trained.checkpoints if checkpoint.final]  # doctest: +SKIP
+    ['vae_group_node0_group_animals.pt', 'vae_group_node1_group_nature.pt', 'vae_group_node2_group_mechanical.pt']
+
+    Args:
+        profile: a loaded profile, or the name or path of one.
+        node_ids: nodes that are trained; None for all.
+        resume: go on with the newest run of this profile and these nodes that has not ended; without one, start anew.
+        force: overwrite checkpoints that are there.
+        command: words of the command line, for the run directory and for hints.
+        listener: is told what happens.
+
+    Raises:
+        ProfileError: the profile is invalid.
+        MissingError: data, weights or a device are not there.
+        OverwriteError: checkpoints are there, or another run is writing them.
+        FailedError: a clip is unreadable, memory or the disk is full, a loss is not finite.
+        RunInterrupted: Ctrl-C or SIGTERM; the run can be resumed.
+    """
+    started = time.monotonic()
+    loaded = load_profile(profile) if isinstance(profile, str) else profile
+    plan = plan_generators(loaded, node_ids)
+    runs = plan.profile.experiment.runs
+    key = _run_key(plan)
+
+    earlier = RunDirectory.latest(runs, key) if resume else None
+    if earlier is not None and earlier.status == "done" and all(path.is_file() for path in plan.files):
+        listener(Noted(f"{earlier.path} is done already: there is nothing to resume"))
+        return _result(plan, earlier, 0, 0.0, started)
+    if earlier is not None and earlier.status == "done":
+        earlier = None
+    if not force and earlier is None:
+        refuse_to_overwrite(plan.would_overwrite, "checkpoint")
+    make_directory(plan.directory)
+
+    with lock_nodes(plan.directory, plan.base_name, [node.node_id for node in plan.nodes]):
+        _check_disk(plan)
+        remove_leftovers(plan.files)
+        run = earlier or RunDirectory.create(
+            runs,
+            plan.profile.experiment.name,
+            command=["feda2v", *command],
+            key=key,
+            profile=loaded.text,
+            resolved=resolved_toml(loaded),
+        )
+        with run.recording(command, listener) as tell:
+            trained, seconds = _train(plan, run, tell, resumed=earlier is not None)
+            result = _result(plan, run, trained, seconds, started)
+            run.finish("done", result.to_dict())
+    return result
+
+
+def _train(plan: GeneratorPlan, run: RunDirectory, tell: Listener, *, resumed: bool) -> tuple[int, float]:
+    """Clips times epochs that were trained, and the seconds that took."""
+    if plan.nodes[0].dataset.root is None:
+        tell(Noted("no data.root is set: training on the built-in sounds (--data-root DIR takes recordings)"))
+    tell(Noted(plan.encoder.description))
+    usable = _embed_all(plan, tell)
+    todo = unfinished_stacks(usable, run.resume)
+    rounds_done = sum(stack.rounds_done for stack in todo)
+    tell(RunResumed(str(run.path), rounds_done) if resumed else RunStarted(str(run.path)))
+    training = StackTraining(usable, run.resume, tell)
+    training.train(todo)
+    return training.clips_seen, training.seconds
+
+
+def _embed_all(plan: GeneratorPlan, tell: Listener) -> GeneratorPlan:
+    """Fill the cache with every clip's embedding, and leave unreadable clips out when that is allowed.
+
+    Everything that can be wrong with a clip is known before training starts; the embeddings themselves are read again
+    stack by stack, so that memory does not grow with the data.
+    """
+    total = sum(len(planned.clips) for planned in plan.generators)
+    done = 0
+    unreadable: list[tuple[Clip, str]] = []
+    damaged: list[Path] = []
+    for planned in plan.generators:
+        embeddings = embed(
+            planned.clips,
+            plan.encoder,
+            plan.profile.embedding.cache.expanduser(),
+            skip_unreadable=plan.profile.data.skip_unreadable,
+            progress=lambda clips, _: tell(ClipsEmbedded(done + clips, total)),  # noqa: B023 - called within the turn
+        )
+        done += len(planned.clips)
+        unreadable += embeddings.skipped
+        damaged += embeddings.damaged
+    tell_what_was_wrong(unreadable, damaged, tell)
+    if not unreadable:
+        return plan
+    gone = {clip for clip, _ in unreadable}
+    for node in plan.nodes:
+        node.without(gone)  # fails when a class has no clip left
+    return replace(plan, generators=tuple(planned.without(gone) for planned in plan.generators))
+
+
+def _check_disk(plan: GeneratorPlan) -> None:
+    reclaimed = sum(path.stat().st_size for path in plan.would_overwrite if path.is_file())
+    free = shutil.disk_usage(plan.directory).free
+    if free + reclaimed < plan.disk_bytes:
+        raise FailedError(
+            f"the disk of {plan.directory} has {free} bytes free, the checkpoints need {plan.disk_bytes}",
+            hint="--set checkpoint.every=0 saves the end alone, --checkpoint-dir DIR writes elsewhere",
+        )
+
+
+def _run_key(plan: GeneratorPlan) -> str:
+    """What a run must share with this one to go on with it: all that its result depends on, and where it goes."""
+    nodes = [node.node_id for node in plan.nodes]
+    text = json.dumps(["train-generators", profile_hash(plan.whole), nodes, str(plan.directory), plan.base_name])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _result(
+    plan: GeneratorPlan, run: RunDirectory, clips_seen: int, training_seconds: float, started: float
+) -> TrainedGenerators:
+    saved = [_saved(path, planned) for planned in plan.generators for path in plan.files_of(planned)]
+    return TrainedGenerators(
+        run_dir=run.path,
+        granularity=plan.profile.generator.granularity,
+        encoder=plan.encoder.name,
+        seconds=time.monotonic() - started,
+        samples_per_second=clips_seen / training_seconds if training_seconds else 0.0,
+        peak_memory_bytes=peak_memory_bytes(),
+        checkpoints=tuple(saved),
+    )
+
+
+def _saved(path: Path, planned: PlannedGenerator) -> SavedCheckpoint:
+    metadata = read_metadata(path)
+    return SavedCheckpoint(
+        path=path,
+        node=metadata.node_id,
+        key=metadata.generator_key,
+        classes=planned.spec.classes,
+        round=metadata.round,
+        final=metadata.final,
+        parameters=count_parameters(metadata.architecture),
+        bytes=path.stat().st_size,
+        loss=metadata.final_losses["loss"],
+    )
+
+
+def _fields(result: TrainedGenerators) -> dict[str, Any]:
+    return vars(result) | {"checkpoints": [vars(checkpoint) for checkpoint in result.checkpoints]}

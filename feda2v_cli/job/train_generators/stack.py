@@ -1,0 +1,232 @@
+"""Trains one stack of generators after the other, and saves them as they go."""
+
+import gc
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from feda2v_cli import __version__
+from feda2v_cli.checkpoint.file import write_checkpoint
+from feda2v_cli.checkpoint.metadata import GeneratorMetadata
+from feda2v_cli.data.clip import fingerprint
+from feda2v_cli.embedding.embed import embed
+from feda2v_cli.engine.plan import is_out_of_memory
+from feda2v_cli.errors import FailedError
+from feda2v_cli.generator.fit import Fitting, GaussianFitting, TrainingSet, VaeFitting, training_set
+from feda2v_cli.generator.granularity import generator_specs
+from feda2v_cli.job.train_generators.plan import GeneratorPlan, PlannedGenerator
+from feda2v_cli.job.train_generators.resume import StackToTrain, save_state
+from feda2v_cli.profile.resolved import profile_hash
+from feda2v_cli.quality.figures import cheap_figures
+from feda2v_cli.run.event import CheckpointSaved, EpochEnded, Listener, RoundEnded, StackNarrowed
+
+
+class StackTraining:
+    """Trains stacks of a plan.
+
+    Args:
+        plan: of the run.
+        resume: directory of the states.
+        tell: is told what happens.
+
+    Attributes:
+        clips_seen: clips times epochs that models have trained on.
+        seconds: that training took, without reading and writing.
+    """
+
+    def __init__(self, plan: GeneratorPlan, resume: Path, tell: Listener) -> None:
+        self._plan = plan
+        self._resume = resume
+        self._tell = tell
+        self._stacks = 0
+        self._stack = 0
+        self._epochs = 1 if plan.profile.generator.type == "gaussian" else plan.profile.generator.epochs
+        self._total = 0
+        self._profile_hash = profile_hash(plan.whole)
+        self.clips_seen = 0
+        self.seconds = 0.0
+
+    def train(self, stacks: Sequence[StackToTrain]) -> None:
+        """Train stacks to their end. One for which memory does not suffice is trained in halves.
+
+        Raises:
+            FailedError: a loss is not finite, the disk is full, or one generator alone is too large for the memory.
+        """
+        todo = list(stacks)
+        self._stacks = len(todo)
+        self._total = sum(self._clips(stack) * (self._plan.rounds - stack.rounds_done) for stack in todo)
+        while todo:
+            todo = self._halves_unless_trained(todo[0]) + todo[1:]
+
+    def _clips(self, stack: StackToTrain) -> int:
+        """Clips times epochs of a round."""
+        return self._epochs * sum(len(planned.clips) for planned in stack.generators)
+
+    def _halves_unless_trained(self, stack: StackToTrain) -> list[StackToTrain]:
+        seen = self.clips_seen
+        try:
+            self._train(stack)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            if len(stack.generators) == 1:
+                raise FailedError(
+                    f"memory ran out while {stack.generators[0].spec} was trained, alone",
+                    [f"it needs about {stack.generators[0].memory} bytes"],
+                    hint="make it smaller: --set generator.rank=32, --set generator.hidden=64",
+                ) from error
+            half = -(-len(stack.generators) // 2)
+        else:
+            self._stack += 1
+            return []
+        # Out of the except block, so that the traceback no longer holds the stack's tensors.
+        gc.collect()
+        if self._plan.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self.clips_seen = seen
+        self._total += self._clips(stack) * stack.rounds_done
+        self._stacks += 1
+        self._tell(StackNarrowed(len(stack.generators), half))
+        return [StackToTrain(stack.generators[:half]), StackToTrain(stack.generators[half:])]
+
+    def _train(self, stack: StackToTrain) -> None:
+        sets = [self._training_set(planned) for planned in stack.generators]
+        fitting = self._fitting(sets, stack)
+        clips = sum(len(planned.clips) for planned in stack.generators)
+        if stack.state is not None:
+            fitting.restore(stack.state)
+        for round_number in range(stack.rounds_done + 1, self._plan.rounds + 1):
+
+            def on_epoch(epoch: int, round_number: int = round_number) -> None:
+                self.clips_seen += clips
+                self._tell(EpochEnded(round_number, epoch, self.clips_seen, self._total))
+
+            started = time.monotonic()
+            losses = _by_generator(fitting.train_round(round_number, on_epoch))
+            seconds = time.monotonic() - started
+            self.seconds += seconds
+            _check_finite(losses, stack, round_number)
+            self._save(fitting, sets, stack, round_number, losses)
+            stack = replace(stack, rounds_done=round_number, state=fitting.state())
+            save_state(stack, self._resume)
+            named = {str(planned.spec): values for planned, values in zip(stack.generators, losses, strict=True)}
+            self._tell(RoundEnded(round_number, self._plan.rounds, self._stack + 1, self._stacks, seconds, named))
+
+    def _training_set(self, planned: PlannedGenerator) -> TrainingSet:
+        profile = self._plan.profile
+        embeddings = embed(planned.clips, self._plan.encoder, profile.embedding.cache.expanduser())
+        try:
+            return training_set(
+                planned.spec, embeddings.values, [clip.class_name for clip in embeddings.clips], profile.generator
+            )
+        except ValueError as error:
+            raise FailedError(f"{planned.spec} cannot be trained — {error}") from error
+
+    def _fitting(self, sets: list[TrainingSet], stack: StackToTrain) -> Fitting:
+        profile = self._plan.profile
+        if profile.generator.type == "gaussian":
+            return GaussianFitting(sets, profile.generator)
+        learning_rate = stack.generators[0].learning_rate
+        return VaeFitting(sets, profile.generator, learning_rate, profile.experiment.seed, self._plan.device)
+
+    def _save(
+        self,
+        fitting: Fitting,
+        sets: list[TrainingSet],
+        stack: StackToTrain,
+        round_number: int,
+        losses: list[dict[str, float]],
+    ) -> None:
+        plan = self._plan
+        last = round_number == plan.rounds
+        ends = [round_number] if round_number in plan.save_rounds else []
+        for index, planned in enumerate(stack.generators):
+            if not ends and not last:
+                continue
+            generator = fitting.generator(index)
+            quality = cheap_figures(generator, sets[index]) if last else None
+            metadata = self._metadata(planned, generator.architecture(), round_number, losses[index], quality)
+            for end in (*ends, *([None] if last else [])):
+                path = planned.file(plan.directory, plan.base_name, end)
+                written = write_checkpoint(path, replace(metadata, final=end is None), generator.state())
+                self._tell(CheckpointSaved(str(path), written))
+
+    def _metadata(
+        self,
+        planned: PlannedGenerator,
+        architecture: Mapping[str, int | str],
+        round_number: int,
+        losses: dict[str, float],
+        quality: dict[str, Any] | None,
+    ) -> GeneratorMetadata:
+        plan, profile, spec = self._plan, self._plan.profile, planned.spec
+        section = profile.generator
+        siblings = [other for other in generator_specs(profile) if other.node == spec.node]
+        node = next(node for node in plan.nodes if node.node_id == spec.node)
+        optimiser = {
+            "name": "AdamW",
+            "learning_rate": planned.learning_rate,
+            "weight_decay": section.weight_decay,
+            "batch_size": section.batch_size,
+            "clip_norm": section.clip_norm,
+        }
+        return GeneratorMetadata(
+            base_name=plan.base_name,
+            node_id=spec.node,
+            round=round_number,
+            final=False,
+            timestamp=datetime.now(UTC).isoformat(),
+            generator_type=section.type,
+            generator_granularity=spec.granularity,
+            run_granularity=section.granularity,  # type: ignore[arg-type] # a plan is never `auto`
+            generator_key=spec.key,
+            generator_classes=spec.classes,
+            class_name=spec.key if spec.granularity == "per_class" else None,
+            group_name=spec.key if spec.granularity == "per_group" else None,
+            generator_class_groups=dict(section.groups),
+            node_classes=planned.node.generated_classes,
+            expected_keys=tuple(sibling.key for sibling in siblings if sibling.key is not None),
+            architecture=dict(architecture),
+            encoder=dict(plan.encoder.identity),
+            embedding_shape=plan.encoder.shape,
+            dataset_name=node.dataset.name,
+            train_folds=profile.data.train_folds,
+            test_folds=profile.data.test_folds,
+            samples_per_class=planned.samples_per_class,
+            dataset_fingerprint=fingerprint(planned.clips),
+            seed=profile.experiment.seed,
+            generator_training_epochs=self._epochs * round_number if section.type == "vae" else 0,
+            optimiser=optimiser if section.type == "vae" else {},
+            final_losses=losses,
+            quality=quality,
+            package_version=__version__,
+            torch_version=str(torch.__version__),
+            profile_hash=self._profile_hash,
+        )
+
+
+def _by_generator(losses: Mapping[str, Tensor]) -> list[dict[str, float]]:
+    names = list(losses)
+    rows = torch.stack([losses[name] for name in names], dim=1).tolist()
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _check_finite(losses: list[dict[str, float]], stack: StackToTrain, round_number: int) -> None:
+    for planned, values in zip(stack.generators, losses, strict=True):
+        for name, value in values.items():
+            if not math.isfinite(value):
+                raise FailedError(
+                    f"{planned.spec}: the {name} became {value} in round {round_number}",
+                    [
+                        f"the learning rate {planned.learning_rate} is likely too high for these clips",
+                        "nothing of this round is saved",
+                    ],
+                    hint=f"--set generator.learning_rate={planned.learning_rate / 10:g}",
+                )

@@ -1,0 +1,189 @@
+"""All figures of samples at once, of each class and overall, beside those of real clips in their place."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from statistics import fmean
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from feda2v_cli.quality.distances import frechet_audio_distance, kernel_audio_distance
+from feda2v_cli.quality.neighbours import (
+    distances_to_the_rest,
+    nearer_share,
+    nearest_distances,
+    neighbourhood,
+)
+from feda2v_cli.quality.probe import Probe
+
+#: Names of the figures, in the order in which they are shown.
+METRICS = ("tstr", "trtr", "kad", "recall", "precision", "density", "coverage", "fad", "spread", "memorised")
+#: One figure of each name; None where it has no meaning, such as the accuracy of a probe that knows one class.
+Figures = dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Figures of one draw of samples.
+
+    Attributes:
+        overall: of all classes together.
+        per_class: of each class, by its name.
+    """
+
+    overall: Figures
+    per_class: dict[str, Figures]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Embeddings with classes.
+
+    Attributes:
+        values: [items, features].
+        labels: index of each one's class, [items].
+    """
+
+    values: Tensor
+    labels: Tensor
+
+    def of(self, label: int) -> Tensor:
+        """Those of one class, [items, features]."""
+        return self.values[self.labels == label]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Real clips that samples are held against, standardised with the figures of those that trained.
+
+    Attributes:
+        classes: names, in the order of the labels.
+        trained: clips that the generators were trained on.
+        held_out: clips that they have not seen.
+        mean: of the clips that trained, in the embedding's own units, [features].
+        scale: their deviation, [features].
+    """
+
+    classes: tuple[str, ...]
+    trained: Labelled
+    held_out: Labelled
+    mean: Tensor = field(repr=False)
+    scale: Tensor = field(repr=False)
+
+    @classmethod
+    def of(cls, classes: Sequence[str], trained: Labelled, held_out: Labelled) -> Self:
+        """The reference of clips in the embedding's own units."""
+        mean, scale = trained.values.mean(0), trained.values.std(0)
+        scale = torch.where(scale > 0, scale, 1.0)  # a feature that never varies stays what it is
+        return cls(
+            tuple(classes),
+            Labelled((trained.values - mean) / scale, trained.labels),
+            Labelled((held_out.values - mean) / scale, held_out.labels),
+            mean,
+            scale,
+        )
+
+    def measure(self, samples: Labelled) -> Measured:
+        """Figures of samples in the embedding's own units."""
+        return self._measured(Labelled((samples.values - self.mean) / self.scale, samples.labels))
+
+    @cached_property
+    def floor(self) -> Measured:
+        """What real clips reach in the samples' place: those that trained, held against those that did not.
+
+        The spread is that of the clips held out; memorised compares each clip that trained with the others that did.
+        """
+        measured = self._measured(self.trained, to_trained=distances_to_the_rest)
+        spreads = self._spreads(self.held_out)
+        for figures, spread in zip(
+            (measured.overall, *(measured.per_class[name] for name in self.classes)), spreads, strict=True
+        ):
+            figures["spread"] = spread
+            figures["tstr"], figures["trtr"] = figures["trtr"], None
+        return measured
+
+    def _measured(self, samples: Labelled, to_trained: Callable[[Tensor], Tensor] | None = None) -> Measured:
+        """Figures of standardised samples; `to_trained` gives the distance of each to the nearest clip of its class."""
+        spreads = self._spreads(samples)
+        tstr, trtr = self._accuracies(self._hits(samples)), self._accuracies(self._hits_of_clips)
+        per_class = {}
+        for label, name in enumerate(self.classes):
+            own = self.trained.of(label)
+            drawn = samples.of(label)
+            figures = _held_against(self.held_out.of(label), drawn)
+            near = to_trained(drawn) if to_trained else nearest_distances(drawn, own)
+            figures["memorised"] = _memorised(near, self.held_out.of(label), own)
+            per_class[name] = figures
+        overall = _held_against(self.held_out.values, samples.values)
+        shares = [share for figures in per_class.values() if (share := figures["memorised"]) is not None]
+        overall["memorised"] = fmean(shares) if shares else None
+        for place, figures in enumerate((overall, *per_class.values())):
+            figures |= {"tstr": tstr[place], "trtr": trtr[place], "spread": spreads[place]}
+        ordered = [{name: figures[name] for name in METRICS} for figures in (overall, *per_class.values())]
+        return Measured(ordered[0], dict(zip(self.classes, ordered[1:], strict=True)))
+
+    @cached_property
+    def _hits_of_clips(self) -> Tensor:
+        return self._hits(self.trained)
+
+    def _hits(self, items: Labelled) -> Tensor:
+        """Whether a probe that is trained on `items` names the class of each clip held out, bool [held out]."""
+        probe = Probe.trained(items.values, items.labels, len(self.classes))
+        return probe.hits(self.held_out.values, self.held_out.labels)
+
+    def _accuracies(self, hits: Tensor) -> list[float | None]:
+        """Shares of hits, overall and of each class."""
+        if len(self.classes) < 2:
+            return [None] * (1 + len(self.classes))
+        parts = [hits, *(hits[self.held_out.labels == label] for label in range(len(self.classes)))]
+        return [float(part.double().mean()) if len(part) else None for part in parts]
+
+    def _spreads(self, items: Labelled) -> list[float | None]:
+        """Spread within classes relative to that of the clips that trained, overall and of each class."""
+        labels = range(len(self.classes))
+        pairs = [(_scatter(items.of(label)), _scatter(self.trained.of(label))) for label in labels]
+        totals = [tuple(map(sum, zip(*part, strict=True))) for part in zip(*pairs, strict=True)]
+        return [_relative(*totals), *(_relative(*pair) for pair in pairs)]
+
+
+def _held_against(held_out: Tensor, samples: Tensor) -> Figures:
+    """Figures that need no labels. Distances between distributions need two of each at least."""
+    if min(len(held_out), len(samples)) < 2:
+        return dict.fromkeys(METRICS)
+    return {
+        **vars(neighbourhood(held_out, samples)),
+        "kad": kernel_audio_distance(held_out, samples),
+        "fad": frechet_audio_distance(held_out, samples),
+    }
+
+
+def _memorised(distances: Tensor, held_out: Tensor, trained: Tensor) -> float | None:
+    """How often samples are nearer to a clip that trained than clips held out are, and than clips that trained are.
+
+    The smaller of the two shares: clips held out may lie far because they come from other recordings, clips that
+    trained may lie near each other because they come from the same one, and neither makes a sample a copy.
+
+    Args:
+        distances: of each sample to the nearest clip that trained, [samples].
+        held_out: clips of the class, [clips, features].
+        trained: clips of the class, [clips, features].
+    """
+    if not len(distances) or not len(held_out) or len(trained) < 2:
+        return None
+    references = nearest_distances(held_out, trained), distances_to_the_rest(trained)
+    return min(nearer_share(distances, reference) for reference in references)
+
+
+def _scatter(values: Tensor) -> tuple[float, int]:
+    """Sum of squares around the mean, and the degrees of freedom that it has."""
+    centred = values.double() - values.double().mean(0) if len(values) else values.double()
+    return float(centred.square().sum()), max(len(values) - 1, 0)
+
+
+def _relative(items: Sequence[float], trained: Sequence[float]) -> float | None:
+    """Square root of the ratio of two variances, each a sum of squares and its degrees of freedom."""
+    if not items[1] or not trained[1] or not trained[0]:
+        return None
+    return float(((items[0] / items[1]) / (trained[0] / trained[1])) ** 0.5)

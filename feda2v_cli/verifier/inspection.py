@@ -1,0 +1,211 @@
+"""One file: is it sound, and is it what its name says?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from feda2v_cli.checkpoint.content import Content, check_name, is_adapter, is_checkpoint, read_content, read_header
+from feda2v_cli.checkpoint.format.archive import Archive, read_archive
+from feda2v_cli.checkpoint.format.defect import Corrupt, Defect
+from feda2v_cli.checkpoint.format.opening import OpenFile, opened
+from feda2v_cli.checkpoint.format.references import TensorReference
+from feda2v_cli.checkpoint.metadata import GeneratorMetadata
+from feda2v_cli.checkpoint.name import GeneratorName, parse_name
+from feda2v_cli.legacy.checkpoint import EarlierCheckpoint, check_records, read_earlier
+
+if TYPE_CHECKING:
+    from feda2v_cli.checkpoint.adapter_metadata import AdapterMetadata
+
+#: Share of the data's spread below which samples have lost its variety. A collapsed model has 0.28, a sound one 0.6.
+SMALLEST_SPREAD = 0.4
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What was found in one file.
+
+    Attributes:
+        path: the file.
+        bytes: its size.
+        metadata: what it says of itself; None when that cannot be read.
+        earlier: what it says when the earlier system wrote it.
+        weights: what tells its weights from others, by generator; empty when they were not read.
+        defects: what is wrong with it.
+        adapter: what it says when it holds adapters and no generator.
+    """
+
+    path: Path
+    bytes: int = 0
+    metadata: GeneratorMetadata | None = None
+    earlier: EarlierCheckpoint | None = None
+    weights: Mapping[str, object] = field(default_factory=dict)
+    defects: tuple[Defect, ...] = ()
+    adapter: "AdapterMetadata | None" = None
+
+    @property
+    def name(self) -> GeneratorName | None:
+        """What the file's name says of a generator."""
+        return None if self.adapter is not None else parse_name(self.path.name)
+
+
+def look(path: Path) -> Inspection:
+    """Read what a file says of itself; its tensors are neither read nor checked."""
+    size = 0
+    try:
+        with opened(path) as file:
+            size = file.size
+            archive = archive_in(file)
+            if archive is None or not is_checkpoint(archive):
+                return Inspection(path, size, earlier=read_earlier(file, archive))
+            if is_adapter(archive):
+                return _look_at_adapter(path, archive)
+            metadata, _ = read_header(archive)
+            return Inspection(path, size, metadata, defects=tuple(_disagreements(path, metadata)))
+    except Defect as defect:
+        return Inspection(path, size, defects=(defect,))
+
+
+def inspect(path: Path) -> Inspection:
+    """Check every byte of a file, without PyTorch and in constant memory."""
+    size = 0
+    metadata = None
+    try:
+        with opened(path) as file:
+            size = file.size
+            archive = archive_in(file)
+            if archive is None or not is_checkpoint(archive):
+                return _inspect_earlier(path, file, archive)
+            if is_adapter(archive):
+                return _inspect_adapter(path, file, archive)
+            try:
+                content = read_content(file)
+            except Defect as defect:
+                metadata = _metadata_of_damaged(archive)
+                return Inspection(path, size, metadata, defects=(defect, *_disagreements(path, metadata)))
+    except Defect as defect:
+        return Inspection(path, size, defects=(defect,))
+    defects = [*_disagreements(path, content.metadata), *_collapse(content.metadata)]
+    return Inspection(path, size, content.metadata, None, {"": weights_of(content)}, tuple(defects))
+
+
+def _look_at_adapter(path: Path, archive: Archive) -> Inspection:
+    # Imported here: most checkpoints are generators, and what validates this metadata takes a while to import.
+    from feda2v_cli.checkpoint.adapter_file import check_adapter_name, read_adapter_header
+
+    metadata, _ = read_adapter_header(archive)
+    try:
+        check_adapter_name(path, metadata)
+    except Defect as defect:
+        return Inspection(path, archive.file.size, defects=(defect,), adapter=metadata)
+    return Inspection(path, archive.file.size, adapter=metadata)
+
+
+def _inspect_adapter(path: Path, file: OpenFile, archive: Archive) -> Inspection:
+    from feda2v_cli.checkpoint.adapter_file import read_adapter
+
+    seen = _look_at_adapter(path, archive)
+    try:
+        read_adapter(file)
+    except Defect as defect:
+        return replace(seen, defects=(defect, *seen.defects))
+    return seen
+
+
+def archive_in(file: OpenFile) -> Archive | None:
+    """The archive in a file; None when the file is a bare pickle, as PyTorch once wrote.
+
+    Raises:
+        Corrupt: it is neither.
+    """
+    start = file.read(0, min(file.size, 2))
+    return None if start[:1] == b"\x80" else read_archive(file)
+
+
+def _metadata_of_damaged(archive: Archive) -> GeneratorMetadata | None:
+    """The metadata of a file whose other records are damaged, so that its set is not said to lack it."""
+    try:
+        return read_header(archive)[0]
+    except Defect:
+        return None
+
+
+def _disagreements(path: Path, metadata: GeneratorMetadata | None) -> list[Defect]:
+    """FA012: the file's name is not what the metadata demand."""
+    try:
+        if metadata is not None:
+            check_name(path, metadata)
+    except Defect as defect:
+        return [defect]
+    return []
+
+
+def _collapse(metadata: GeneratorMetadata) -> list[Defect]:
+    """FA020: the samples have lost the variety of the data."""
+    spreads = _spreads(metadata.quality or {})
+    low = {name: spread for name, spread in spreads.items() if spread < SMALLEST_SPREAD}
+    if not low:
+        return []
+    worst = min(low, key=lambda name: low[name])
+    where = f" (class {worst})" if worst else ""
+    return [
+        Defect(
+            "FA020",
+            f"its samples have {low[worst]:.2f} of the spread of the data{where}, expected at least {SMALLEST_SPREAD}",
+        )
+    ]
+
+
+def _spreads(quality: Mapping[str, Any]) -> dict[str, float]:
+    """The spread of the samples overall, under an empty name, and of each class."""
+    per_class = quality.get("per_class")
+    parts = {"": quality, **(per_class if isinstance(per_class, dict) else {})}
+    found = {}
+    for name, part in parts.items():
+        value = part.get("spread") if isinstance(part, Mapping) else None
+        value = value.get("value") if isinstance(value, Mapping) else value
+        if isinstance(value, int | float):
+            found[name] = float(value)
+    return found
+
+
+def weights_of(content: Content) -> object:
+    """Equal for two generators exactly when all of their tensors are."""
+    return _identity(content.tensors, content.digests)
+
+
+def _identity(tensors: Mapping[str, TensorReference], digests: Mapping[str, object]) -> object:
+    return frozenset(
+        (name, tensor.shape, tensor.stride, tensor.offset, digests.get(f"data/{tensor.storage.key}"))
+        for name, tensor in tensors.items()
+    )
+
+
+def _inspect_earlier(path: Path, file: OpenFile, archive: Archive | None) -> Inspection:
+    earlier = read_earlier(file, archive)
+    defects: list[Defect] = [Defect("FA019", earlier.summary)]
+    weights = {}
+    try:
+        checksums = check_records(file, archive)
+        weights = {key: _identity(state, checksums) for key, state in earlier.states.items() if state}
+    except Corrupt as defect:
+        defects.insert(0, defect)
+    return Inspection(path, file.size, None, earlier, weights, (*defects, *_earlier_disagreements(path, earlier)))
+
+
+def _earlier_disagreements(path: Path, earlier: EarlierCheckpoint) -> list[Defect]:
+    """FA012 for a file of the earlier system: where name and metadata both say something, it must be the same."""
+    name = parse_name(path.name)
+    if name is None or earlier.kind != "generator" or earlier.is_server:
+        return []
+    said = {
+        "node": (name.node, earlier.node),
+        "granularity": (name.kind, earlier.granularity),
+        "key": (name.key, earlier.key),
+        "round": (name.round, earlier.round),
+    }
+    return [
+        Defect("FA012", f"its name says {word} {of_name}, its metadata {word} {of_metadata}")
+        for word, (of_name, of_metadata) in said.items()
+        if of_name is not None and of_metadata is not None and of_name != of_metadata
+    ]
