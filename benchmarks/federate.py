@@ -40,7 +40,7 @@ from feda2v_cli.job.federate.set_up import set_up_federation
 from feda2v_cli.job.train_generators.run import train_generators
 from feda2v_cli.profile.load import load_profile
 from feda2v_cli.profile.schema import AdapterSection, FederationSection, SyntheticSection
-from feda2v_cli.run.event import unheard
+from feda2v_cli.run.event import ignore_event
 
 GROUPS = {
     "animals": ["dog", "rooster", "pig", "cow", "frog"],
@@ -97,7 +97,7 @@ def _curves(
         ]
         train_generators(load_profile(profile, settings=[*settings, f"generator.granularity={granularity}"]))
         plan = plan_federation(load_profile(profile, settings=[*settings, "generator.granularity=auto"]))
-        setup = set_up_federation(plan, unheard)
+        setup = set_up_federation(plan, ignore_event)
         if arguments.unseen and not arguments.profile:
             setup = replace(setup, held_out=unseen_clips(setup, plan, arguments.unseen))
         if seed not in baselines:
@@ -166,7 +166,7 @@ def random_setup(nodes: int, clips: int, budget: int = 512 * 1024**2) -> Setup:
         clips=Pool(embeddings, labels, len(labels)),
         held_out=HeldOut(embeddings[:100], labels[:100], ((0,),) * 100, tuple(range(nodes))),
         standardisation=Standardisation(torch.zeros(768), torch.ones(768)),
-        makers=(),
+        generators=(),
         federation=FederationSection(rounds=50),
         synthetic=SyntheticSection(per_class=0),
         adapter=adapter,
@@ -196,7 +196,7 @@ def overhead(arguments: argparse.Namespace) -> None:
     LocalTraining.train = timed  # type: ignore[method-assign,assignment]
     with tempfile.TemporaryDirectory() as place:
         rounds = setup.federation.model_copy(update={"rounds": arguments.repeat, "evaluate_every": 1})
-        run = FederationRun("chosen", replace(setup, federation=rounds), Path(place), unheard, keep_nodes=True)
+        run = FederationRun("chosen", replace(setup, federation=rounds), Path(place), ignore_event, keep_nodes=True)
         started = time.perf_counter()
         run.run()
         total = (time.perf_counter() - started) / arguments.repeat

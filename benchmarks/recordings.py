@@ -69,7 +69,7 @@ KINDS = {
 # Kits whose instruments are named after places of General MIDI, whatever they sound like.
 MISNAMED = "/audiophob/"
 
-# What tells takes of one source apart: the number, the force of the hit, or the letter that one speaker says.
+# What tells takes of one source apart: the number, the force of the hit, or the letter that one output says.
 TAKE = re.compile(r"/(alpha|syllab)/.*|[ ._-]*(hard|soft)?[ ._-]*\d*$")
 
 
@@ -90,7 +90,7 @@ class Recording:
 
     @property
     def source(self) -> str:
-        """What its other takes share with it: kit and instrument, or the speaker."""
+        """What its other takes share with it: kit and instrument, or the output."""
         return TAKE.sub("", self.name, count=1)
 
 

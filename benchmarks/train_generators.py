@@ -17,14 +17,14 @@ from pathlib import Path
 from statistics import median
 
 import torch
+from feda2v_cli.generator.directions import first_columns
 from torch.profiler import ProfilerActivity, profile
 
 from feda2v_cli.checkpoint.file import write_checkpoint
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.engine.batch import draw_epoch, steps_per_epoch
 from feda2v_cli.engine.plan import memory_budget, stacks
-from feda2v_cli.engine.stream import stream
-from feda2v_cli.generator.directions import first_columns
+from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.generator.fit import TrainingSet, VaeFitting, cost, training_set
 from feda2v_cli.generator.granularity import GeneratorSpec
 from feda2v_cli.generator.vae import ConditionalVae, learned_directions, vae_loss
@@ -89,7 +89,7 @@ def sets_of(models: int, clips: int, classes: int, section: GeneratorSection) ->
     names = tuple(f"class{number}" for number in range(classes))
     made = []
     for node in range(models):
-        embeddings = torch.randn(clips, 4, 768, generator=stream(0, "benchmark", node))
+        embeddings = torch.randn(clips, 4, 768, generator=random_stream(0, "benchmark", node))
         spec = GeneratorSpec(node, "unified", None, names)
         made.append(training_set(spec, embeddings, [names[clip % classes] for clip in range(clips)], section))
     return made
@@ -111,7 +111,7 @@ def plain_loop(sets: list[TrainingSet], section: GeneratorSection, epochs: int) 
             "one_hot": torch.nn.functional.one_hot(data.labels, classes).float(),
         }
         steps = steps_per_epoch(len(data.labels), section.batch_size)
-        random = stream(0, data.spec.node)
+        random = random_stream(0, data.spec.node)
         for _ in range(epochs):
             drawn = draw_epoch([random], [len(data.labels)], [2 * section.latent], steps)
             for step in range(steps):
@@ -154,7 +154,7 @@ def loop(pairs: int = 3) -> None:
 
 def long_embeddings(number: int) -> torch.Tensor:
     """40 clips [40, 1214, 768] that vary along 60 directions, and a little everywhere."""
-    random = stream(0, "long", number)
+    random = random_stream(0, "long", number)
     directions = torch.randn(60, 1214 * 768, generator=random)
     clips = torch.randn(40, 60, generator=random) @ directions
     clips += 0.1 * torch.randn(clips.shape, generator=random)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from feda2v_cli.job.train_generators.run import train_generators as train_generators
     from feda2v_cli.profile.load import load_profile as load_profile
     from feda2v_cli.verifier.catalogue import catalogue as catalogue
-    from feda2v_cli.verifier.loading import load_generator as load_generator
     from feda2v_cli.verifier.loading import load_generators as load_generators
+    from feda2v_cli.verifier.single import load_generator as load_generator
     from feda2v_cli.verifier.verify import verify as verify
 
 __version__ = "0.1.0"
@@ -30,7 +30,7 @@ _HOMES = {
     "federate": "job.federate.run",
     "compare": "job.compare.run",
     "evaluate": "job.evaluate.run",
-    "load_generator": "verifier.loading",
+    "load_generator": "verifier.single",
     "load_generators": "verifier.loading",
     "load_profile": "profile.load",
     "plan_federation": "job.federate.plan",

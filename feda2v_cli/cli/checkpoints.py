@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from feda2v_cli.cli.face import face
 from feda2v_cli.cli.options import AsJson, BaseName, GranularityName, NodeIds, ProfileName, Quiet, flags, node_ids
+from feda2v_cli.cli.output import output_of
 from feda2v_cli.cli.units import size
 from feda2v_cli.errors import MissingError, UsageError, closest
 from feda2v_cli.verifier.finding import printable
@@ -35,7 +35,7 @@ _CLASSES = _HEADINGS.index("classes")
 @app.command("ls", epilog="Example: feda2v checkpoints ls checkpoints/generators_per_class")
 def list_checkpoints(paths: Paths = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """List checkpoints: node, key, classes, round, size, encoder, loss, and the spread of samples at the end."""
-    with face("checkpoints ls", as_json=as_json, quiet=quiet) as speaker:
+    with output_of("checkpoints ls", as_json=as_json, quiet=quiet) as output:
         from feda2v_cli.verifier.catalogue import catalogue
         from feda2v_cli.verifier.verify import DEFAULT_ROOT
 
@@ -45,15 +45,15 @@ def list_checkpoints(paths: Paths = None, as_json: AsJson = False, quiet: Quiet 
         roots = paths or [DEFAULT_ROOT]
         entries = catalogue(root for root in roots if os.path.lexists(root))
         if not entries:
-            speaker.note(f"no checkpoints in {', '.join(map(str, roots))}")
+            output.note(f"no checkpoints in {', '.join(map(str, roots))}")
         fields = [_fields(entry) for entry in entries]
-        text = "" if as_json else "\n".join(_listing(entries, speaker.out.width))
-        speaker.result({"checkpoints": fields}, *([text] if text else []))
+        text = "" if as_json else "\n".join(_listing(entries, output.out.width))
+        output.result({"checkpoints": fields}, *([text] if text else []))
 
 
 def _fields(entry: "Entry") -> dict[str, Any]:
     """An entry as `--json` prints it; null is what the file does not say."""
-    metadata, earlier, name = entry.metadata, entry.earlier, entry.name
+    metadata, legacy, name = entry.metadata, entry.legacy, entry.name
     fields: dict[str, Any] = {
         "path": str(entry.path),
         "node": None if name is None else name.node,
@@ -94,16 +94,16 @@ def _fields(entry: "Entry") -> dict[str, Any]:
             "generator_type": "adapter",
             "encoder": entry.adapter.encoder.get("name"),
         }
-    if earlier is not None:
+    if legacy is not None:
         fields |= {
-            "node": earlier.node,
-            "key": earlier.key,
-            "granularity": earlier.granularity,
-            "classes": list(earlier.classes),
-            "round": earlier.round,
-            "generator_type": earlier.generator_type,
-            "encoder": earlier.encoder,
-            "problem": earlier.summary,
+            "node": legacy.node,
+            "key": legacy.key,
+            "granularity": legacy.granularity,
+            "classes": list(legacy.classes),
+            "round": legacy.round,
+            "generator_type": legacy.generator_type,
+            "encoder": legacy.encoder,
+            "problem": legacy.summary,
         }
     return {key: printable(value) if isinstance(value, str) else value for key, value in fields.items()}
 
@@ -176,12 +176,12 @@ def verify_checkpoints(
 
     With a profile: what a run of it would load. Without: every directory under checkpoints/.
     """
-    with face("checkpoints verify", as_json=as_json, quiet=quiet) as speaker:
+    with output_of("checkpoints verify", as_json=as_json, quiet=quiet) as output:
         if explain is not None:
             from feda2v_cli.verifier.codes import meaning_of
 
             meaning = meaning_of(explain)
-            speaker.result(meaning.to_dict(), meaning.text)
+            output.result(meaning.to_dict(), meaning.text)
             return
         from feda2v_cli.verifier.finding import FindingsError
         from feda2v_cli.verifier.verify import verify
@@ -195,8 +195,8 @@ def verify_checkpoints(
             "findings": [finding.to_dict() for finding in report.findings],
         }
         if as_json and report.errors:
-            speaker.fail(FindingsError(report.findings), data)
-        speaker.result(data, *_tables(report.findings), _verdict(report))
+            output.fail(FindingsError(report.findings), data)
+        output.result(data, *_tables(report.findings), _verdict(report))
         if report.errors:
             raise typer.Exit(FindingsError.exit_code)
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from feda2v_cli.cli.face import face
 from feda2v_cli.cli.options import AsJson, DataRoot, Device, Force, ProfileName, Quiet, Seed, Settings, Verbose, flags
+from feda2v_cli.cli.output import output_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,7 +25,7 @@ Examples:
 def compare(
     profile: ProfileName = None,
     data_root: DataRoot = None,
-    output: Annotated[
+    destination: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Where the report and all that was trained go.")
     ] = Path("comparison"),
     rounds: Annotated[int, typer.Option(metavar="N", min=1, help="Rounds of each federation.")] = 15,
@@ -42,14 +42,14 @@ def compare(
 
     Writes comparison.md, comparison.json and comparison.png. The picture needs matplotlib: pip install 'feda2v[plot]'.
     """
-    with face("compare", as_json=as_json, quiet=quiet, verbose=verbose) as speaker:
+    with output_of("compare", as_json=as_json, quiet=quiet, verbose=verbose) as output:
         from feda2v_cli.cli.progress import Progress
         from feda2v_cli.job.compare.run import compare as run
 
-        with Progress(speaker) as progress:
+        with Progress(output) as progress:
             compared = run(
                 profile or "unified",
-                output=output,
+                output=destination,
                 settings=settings or [],
                 flags=flags(
                     data_root=("data.root", data_root),
@@ -61,7 +61,7 @@ def compare(
                 force=force,
                 listener=progress.show,
             )
-        speaker.result(compared.to_dict(), *_tables(compared))
+        output.result(compared.to_dict(), *_tables(compared))
 
 
 def _tables(compared: "Comparison") -> list["Table | str"]:

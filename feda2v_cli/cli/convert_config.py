@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from feda2v_cli.cli.face import Face, face
 from feda2v_cli.cli.options import AsJson, Force, Quiet, Verbose
+from feda2v_cli.cli.output import Output, output_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,7 +25,7 @@ def convert_config(
     sources: Annotated[
         list[Path], typer.Argument(metavar="SRC…", help="JSON files of the earlier system, or directories of them.")
     ],
-    output: Annotated[
+    destination: Annotated[
         str | None,
         typer.Option("--output", "-o", metavar="PATH", help="A file, or a directory.", show_default="stdout"),
     ] = None,
@@ -38,15 +38,15 @@ def convert_config(
     verbose: Verbose = False,
 ) -> None:
     """Turn configurations of the earlier system into profiles, and report where every key went."""
-    with face("convert-config", as_json=as_json, quiet=quiet, verbose=verbose) as speaker:
+    with output_of("convert-config", as_json=as_json, quiet=quiet, verbose=verbose) as output:
         from feda2v_cli.errors import Feda2vError
         from feda2v_cli.legacy.config.files import plan
 
         jobs = plan(
             sources,
-            None if output is None else Path(output),
+            None if destination is None else Path(destination),
             force=force,
-            into_directory=output is not None and output.endswith("/"),
+            into_directory=destination is not None and destination.endswith("/"),
         )
         done: list[dict[str, Any]] = []
         refused: list[Feda2vError] = []
@@ -56,11 +56,11 @@ def convert_config(
             except Feda2vError as error:
                 refused.append(error)
         if as_json and not refused:
-            speaker.result({"files": done})
+            output.result({"files": done})
         elif not as_json:
-            _show(speaker, done, alone=len(jobs) == 1)
+            _show(output, done, alone=len(jobs) == 1)
         if refused:
-            speaker.fail(_together(refused), {"files": done})
+            output.fail(_together(refused), {"files": done})
 
 
 def _convert(job: "Job", *, strict: bool) -> dict[str, Any]:
@@ -80,37 +80,37 @@ def _convert(job: "Job", *, strict: bool) -> dict[str, Any]:
     return {"source": told.pop("source"), "output": output, **told, "profile": text}
 
 
-def _show(speaker: Face, done: list[dict[str, Any]], *, alone: bool) -> None:
+def _show(output: Output, done: list[dict[str, Any]], *, alone: bool) -> None:
     if alone and done and done[0]["output"] is None:
-        speaker.result({}, done[0]["profile"].rstrip())
-        if not speaker.quiet:
-            speaker.err.print(_keys(done[0]))
+        output.result({}, done[0]["profile"].rstrip())
+        if not output.quiet:
+            output.err.print(_keys(done[0]))
     elif alone and done:
-        speaker.result({}, _keys(done[0]))
+        output.result({}, _keys(done[0]))
     elif done:
-        speaker.result({}, _files(done))
+        output.result({}, _files(done))
     for file in done:
         for warning in file["warnings"]:
-            speaker.warn(warning)
+            output.warn(warning)
         for default in file["defaults"]:
             _note(
-                speaker,
+                output,
                 file,
                 alone,
                 f"{default['becomes']} is {default['now']}; the earlier system had {default['earlier']} "
                 f"where {default['key']} is not written",
             )
         for need in file["needs"]:
-            _note(speaker, file, alone, need)
+            _note(output, file, alone, need)
         if alone:
-            speaker.note(f"{file['purpose']}, run it with: {' && '.join(file['commands'])}")
+            output.note(f"{file['purpose']}, run it with: {' && '.join(file['commands'])}")
 
 
-def _note(speaker: Face, file: dict[str, Any], alone: bool, text: str) -> None:
+def _note(output: Output, file: dict[str, Any], alone: bool, text: str) -> None:
     if alone:
-        speaker.note(f"note: {text}")
+        output.note(f"note: {text}")
     else:
-        speaker.detail(f"note: {file['source']}: {text}")
+        output.detail(f"note: {file['source']}: {text}")
 
 
 def _keys(file: dict[str, Any]) -> "Table":

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from feda2v_cli.cli.face import Face, face
 from feda2v_cli.cli.options import AsJson, BaseName, DataRoot, ProfileName, Quiet, Settings, Verbose, flags
+from feda2v_cli.cli.output import Output, output_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +65,7 @@ def evaluate(
     same clips reach (baseline). The verdict is sound, collapsed, memorised or off-class; the exit code is 0 with any.
     Without --profile, nodes, folds and encoder are those that the checkpoints name.
     """
-    with face("evaluate", as_json=as_json, quiet=quiet, verbose=verbose) as speaker:
+    with output_of("evaluate", as_json=as_json, quiet=quiet, verbose=verbose) as output:
         from feda2v_cli.cli.progress import Progress
         from feda2v_cli.job.evaluate.run import evaluate as run
         from feda2v_cli.profile.load import load_profile
@@ -73,7 +73,7 @@ def evaluate(
         loaded = load_profile(
             profile or "use_pretrained", flags=flags(data_root=("data.root", data_root)), settings=settings or []
         )
-        with Progress(speaker) as progress:
+        with Progress(output) as progress:
             evaluated = run(
                 path,
                 loaded,
@@ -83,13 +83,13 @@ def evaluate(
                 permissive=permissive,
                 listener=progress.show,
             )
-        speaker.result(evaluated.to_dict(), *_tables(evaluated, speaker))
+        output.result(evaluated.to_dict(), *_tables(evaluated, output))
 
 
-def _tables(evaluated: "Evaluation", speaker: Face) -> list["Table | str"]:
+def _tables(evaluated: "Evaluation", output: Output) -> list["Table | str"]:
     figures = evaluated.overall
     tables: list[Table | str] = [_overall(figures)]
-    if speaker.verbose:
+    if output.verbose:
         tables += ["", _classes(evaluated.per_class)]
     active = [one["quality"]["active_units"] for one in evaluated.generators if "active_units" in one["quality"]]
     if active:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from feda2v_cli.cli.face import Face, face
 from feda2v_cli.cli.options import (
     AsJson,
     BaseName,
@@ -28,6 +27,7 @@ from feda2v_cli.cli.options import (
     flags,
     node_ids,
 )
+from feda2v_cli.cli.output import Output, output_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -97,7 +97,7 @@ def federate(
 
     Without --profile it is use_pretrained. Granularity, groups and base name are read from the checkpoints.
     """
-    with face("federate", as_json=as_json, quiet=quiet, verbose=verbose) as speaker:
+    with output_of("federate", as_json=as_json, quiet=quiet, verbose=verbose) as output:
         from feda2v_cli.profile.load import load_profile
 
         loaded = load_profile(
@@ -126,13 +126,13 @@ def federate(
             from feda2v_cli.job.federate.plan import plan_federation
 
             plan = plan_federation(loaded, chosen, command=sys.argv[1:])
-            speaker.result(_plan_data(plan), *_plan_tables(plan))
+            output.result(_plan_data(plan), *_plan_tables(plan))
             return
 
         from feda2v_cli.cli.progress import Progress
         from feda2v_cli.job.federate.run import federate as run
 
-        with Progress(speaker) as progress:
+        with Progress(output) as progress:
             done = run(
                 loaded,
                 node_ids=chosen,
@@ -142,7 +142,7 @@ def federate(
                 command=sys.argv[1:],
                 listener=progress.show,
             )
-        speaker.result(done.to_dict(), *_result_tables(done, speaker))
+        output.result(done.to_dict(), *_result_tables(done, output))
 
 
 def _count(text: str | None) -> str | int | None:
@@ -217,13 +217,13 @@ def _plan_tables(plan: "FederationPlan") -> list["Table | str"]:
     ]
 
 
-def _result_tables(done: "Federated", speaker: Face) -> list["Table | str"]:
+def _result_tables(done: "Federated", output: Output) -> list["Table | str"]:
     from feda2v_cli.cli.rounds_table import rounds_table
 
     tables: list[Table | str] = [rounds_table(done.rounds)]
     if done.baselines:
         tables += ["", _comparison(done)]
-    if speaker.verbose:
+    if output.verbose:
         tables += ["", _classes_table(done)]
     samples = sum(done.synthetic["node_samples"].values())
     source = f"{samples} samples of {done.synthetic['generators']} generators" if samples else "no samples"

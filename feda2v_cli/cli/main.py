@@ -8,7 +8,7 @@ import typer
 
 from feda2v_cli import __version__
 from feda2v_cli.cli import checkpoints, compare, convert_config, evaluate, federate, profiles, train_generators
-from feda2v_cli.cli.face import exit_on_misuse
+from feda2v_cli.cli.output import exit_on_misuse
 
 app = typer.Typer(
     name="feda2v",

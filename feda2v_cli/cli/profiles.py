@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from feda2v_cli.cli.face import face
 from feda2v_cli.cli.options import AsJson, Settings
+from feda2v_cli.cli.output import output_of
 
 app = typer.Typer(help="List, show and check profiles.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -13,7 +13,7 @@ app = typer.Typer(help="List, show and check profiles.", no_args_is_help=True, r
 @app.command("ls", epilog="Example: feda2v profiles ls")
 def list_profiles(as_json: AsJson = False) -> None:
     """List the shipped profiles."""
-    with face("profiles ls", as_json=as_json) as speaker:
+    with output_of("profiles ls", as_json=as_json) as output:
         from rich.table import Table
 
         from feda2v_cli.profile.shipped import shipped_profiles, summary
@@ -24,7 +24,7 @@ def list_profiles(as_json: AsJson = False) -> None:
         table = Table("name", "what it does", box=None, pad_edge=False)
         for profile in profiles:
             table.add_row(profile["name"], profile["summary"])
-        speaker.result({"profiles": profiles}, table)
+        output.result({"profiles": profiles}, table)
 
 
 @app.command("show", epilog="Example: feda2v profiles show per_group --set generator.epochs=5")
@@ -34,7 +34,7 @@ def show_profile(
     as_json: AsJson = False,
 ) -> None:
     """Show every value of a profile and where it comes from."""
-    with face("profiles show", as_json=as_json) as speaker:
+    with output_of("profiles show", as_json=as_json) as output:
         from feda2v_cli.profile.load import load_profile
         from feda2v_cli.profile.resolved import resolved_toml
 
@@ -45,7 +45,7 @@ def show_profile(
             "profile": loaded.profile.model_dump(mode="json"),
             "origins": dict(loaded.origins),
         }
-        speaker.result(data, resolved_toml(loaded).rstrip())
+        output.result(data, resolved_toml(loaded).rstrip())
 
 
 @app.command("check", epilog="Example: feda2v profiles check my.toml")
@@ -54,12 +54,12 @@ def check_profile(
     as_json: AsJson = False,
 ) -> None:
     """Check a profile and report all of its problems at once; exit 2 when there are any."""
-    with face("profiles check", as_json=as_json) as speaker:
+    with output_of("profiles check", as_json=as_json) as output:
         from feda2v_cli.profile.load import load_profile
 
         loaded = load_profile(path)
         nodes = len(loaded.profile.nodes)
-        speaker.result(
+        output.result(
             {"path": str(loaded.path), "nodes": nodes, "classes": list(loaded.profile.classes)},
             f"{path} is valid: {nodes} {'node' if nodes == 1 else 'nodes'}, "
             f"{len(loaded.profile.classes)} classes, granularity {loaded.profile.generator.granularity}",

@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.progress import BarColumn, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
-from feda2v_cli.cli.face import Face, is_plain
+from feda2v_cli.cli.output import Output, is_plain
 from feda2v_cli.cli.rounds_table import rounds_table
 from feda2v_cli.run.event import (
     CheckpointSaved,
@@ -52,11 +52,11 @@ class Progress:
     """Shows the events of a run.
 
     Args:
-        speaker: the command's face.
+        output: the command's face.
     """
 
-    def __init__(self, speaker: Face) -> None:
-        self._speaker = speaker
+    def __init__(self, output: Output) -> None:
+        self._speaker = output
         self._plain = is_plain(sys.stderr)
         self._bars = _BarsUnderTable(
             TextColumn("{task.description}"),
@@ -64,9 +64,9 @@ class Progress:
             TextColumn("{task.percentage:>3.0f} %"),
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(compact=True),
-            console=speaker.err,
+            console=output.err,
             transient=True,
-            disable=self._plain or speaker.quiet,
+            disable=self._plain or output.quiet,
         )
         self._task = self._bars.add_task("", total=None, rate="", visible=False)
         self._started = time.monotonic()

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from feda2v_cli.cli.face import Face, face
 from feda2v_cli.cli.options import (
     AsJson,
     BaseName,
@@ -27,6 +26,7 @@ from feda2v_cli.cli.options import (
     flags,
     node_ids,
 )
+from feda2v_cli.cli.output import Output, output_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -75,7 +75,7 @@ def train_generators(
 
     Without --profile the shipped profile of the granularity is taken, and without --granularity it is unified.
     """
-    with face("train-generators", as_json=as_json, quiet=quiet, verbose=verbose) as speaker:
+    with output_of("train-generators", as_json=as_json, quiet=quiet, verbose=verbose) as output:
         from feda2v_cli.errors import UsageError, closest
         from feda2v_cli.profile.load import load_profile
         from feda2v_cli.profile.schema import BASE_NAMES
@@ -107,17 +107,17 @@ def train_generators(
             from feda2v_cli.job.train_generators.plan import plan_generators
 
             plan = plan_generators(loaded, chosen)
-            speaker.result(_plan_data(plan), *_plan_tables(plan))
+            output.result(_plan_data(plan), *_plan_tables(plan))
             return
 
         from feda2v_cli.cli.progress import Progress
         from feda2v_cli.job.train_generators.run import train_generators as train
 
-        with Progress(speaker) as progress:
+        with Progress(output) as progress:
             trained = train(
                 loaded, node_ids=chosen, resume=resume, force=force, command=sys.argv[1:], listener=progress.show
             )
-        speaker.result(trained.to_dict(), *_trained_tables(trained, speaker))
+        output.result(trained.to_dict(), *_trained_tables(trained, output))
 
 
 def _plan_data(plan: "GeneratorPlan") -> dict[str, Any]:
@@ -170,7 +170,7 @@ def _plan_tables(plan: "GeneratorPlan") -> list["Table | str"]:
     ]
 
 
-def _trained_tables(trained: "TrainedGenerators", speaker: Face) -> list["Table | str"]:
+def _trained_tables(trained: "TrainedGenerators", output: Output) -> list["Table | str"]:
     from rich.table import Table
 
     from feda2v_cli.cli.units import size
@@ -178,14 +178,14 @@ def _trained_tables(trained: "TrainedGenerators", speaker: Face) -> list["Table 
     table = Table("checkpoint", box=None, pad_edge=False)
     for heading in ("round", "parameters", "size", "loss"):
         table.add_column(heading, justify="right")
-    shown = [saved for saved in trained.checkpoints if saved.final or speaker.verbose]
+    shown = [saved for saved in trained.checkpoints if saved.final or output.verbose]
     for saved in shown:
         table.add_row(
             saved.path.name, str(saved.round), f"{saved.parameters:,}", size(saved.bytes), f"{saved.loss:.1f}"
         )
     directory = trained.checkpoints[0].path.parent
     rounds = len(trained.checkpoints) - sum(saved.final for saved in trained.checkpoints)
-    more = f", and {rounds} of earlier rounds" if rounds and not speaker.verbose else ""
+    more = f", and {rounds} of earlier rounds" if rounds and not output.verbose else ""
     return [
         table,
         f"{len(shown)} checkpoints in {directory}{more}, in {trained.seconds:.1f} s; run {trained.run_dir}",

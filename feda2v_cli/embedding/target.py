@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from feda2v_cli.engine.stream import stream
+from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.errors import UsageError
 from feda2v_cli.profile.schema import AdapterSection
 
@@ -91,4 +91,4 @@ def target_shapes(section: AdapterSection) -> dict[str, tuple[int, ...]]:
 
 
 def _code(space: str, name: str, shape: tuple[int, ...]) -> Tensor:
-    return torch.randn(shape, generator=stream(_CODES_SEED, "code", space, name))
+    return torch.randn(shape, generator=random_stream(_CODES_SEED, "code", space, name))

@@ -12,8 +12,8 @@ from torch.optim.adamw import adamw
 
 from feda2v_cli.engine.allocator import keep_freed_memory
 from feda2v_cli.engine.batch import draw_epoch, steps_per_epoch
+from feda2v_cli.engine.random_stream import Identity, random_stream
 from feda2v_cli.engine.stack import Stack, parameters_of
-from feda2v_cli.engine.stream import Identity, stream
 from feda2v_cli.threads import threads_per_operation
 
 Tensors = Mapping[str, Tensor]
@@ -124,7 +124,7 @@ class Trainer:
         Returns:
             Mean losses of the last epoch by name, each [models], on the CPU.
         """
-        streams = [stream(self._seed, *model.identity, "round", round_number) for model in self._data]
+        streams = [random_stream(self._seed, *model.identity, "round", round_number) for model in self._data]
         losses: dict[str, Tensor] = {}
         with threads_per_operation(self._threads):
             for epoch in range(1, epochs + 1):

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, layer_norm
 
-from feda2v_cli.engine.stream import stream
+from feda2v_cli.engine.random_stream import random_stream
 
 
 class Adapter(nn.Module):
@@ -54,7 +54,7 @@ def start(adapter: Adapter, seed: int, space: str) -> dict[str, Tensor]:
         seed: of the run.
         space: target space.
     """
-    random = stream(seed, "adapter", space)
+    random = random_stream(seed, "adapter", space)
     return {
         name: torch.zeros(value.shape)
         if name.endswith("bias")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from feda2v_cli.engine.stream import stream
+from feda2v_cli.engine.random_stream import random_stream
 
 
 def chosen(nodes: int, fraction: float) -> int:
@@ -24,7 +24,7 @@ def participants(
         seed: of the run.
         round_number: from 1.
     """
-    random = stream(seed, "participants", round_number)
+    random = random_stream(seed, "participants", round_number)
     order = torch.randperm(len(nodes), generator=random)[: chosen(len(nodes), fraction)]
     fails = (torch.rand(len(nodes), generator=random) < dropout).tolist()
     asked = sorted(order.tolist(), key=lambda place: nodes[place])

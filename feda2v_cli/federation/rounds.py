@@ -226,7 +226,7 @@ class Federation:
         if not any(map(setup.uses, ("local", "server", "kd"))) or (once and self._samples is not None):
             return
         self._samples = draw_samples(
-            setup.makers, setup.classes, setup.samples_per_class, setup.seed, 0 if once else number
+            setup.generators, setup.classes, setup.samples_per_class, setup.seed, 0 if once else number
         )
         self._pool = setup.clips.with_samples(setup.standardisation(self._samples.embeddings), self._samples.labels)
         self._items = {}

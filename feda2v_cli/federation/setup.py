@@ -12,7 +12,7 @@ from feda2v_cli.federation.pool import Node, Pool
 from feda2v_cli.federation.space import Space
 from feda2v_cli.federation.standardise import Standardisation
 from feda2v_cli.federation.strategy.strategy import Strategy, make_strategy
-from feda2v_cli.federation.synthetic import Maker
+from feda2v_cli.federation.synthetic import NodeGenerator
 from feda2v_cli.profile.schema import AdapterSection, FederationSection, SyntheticSection
 
 #: Share of the learning rate that is left in the last round.
@@ -32,7 +32,7 @@ class Setup:
         clips: all clips that train; nodes refer to them.
         held_out: clips for evaluation.
         standardisation: of embeddings, the same on every node.
-        makers: generators of all nodes; empty when no samples are used.
+        generators: generators of all nodes; empty when no samples are used.
         federation: rounds, strategy, participation.
         synthetic: which samples, and for what.
         adapter: batch size and optimiser.
@@ -47,7 +47,7 @@ class Setup:
     clips: Pool
     held_out: HeldOut
     standardisation: Standardisation
-    makers: tuple[Maker, ...]
+    generators: tuple[NodeGenerator, ...]
     federation: FederationSection
     synthetic: SyntheticSection
     adapter: AdapterSection
@@ -63,11 +63,11 @@ class Setup:
     @property
     def samples_per_class(self) -> int:
         """Most samples of a class that a node gets."""
-        return max(node.samples_per_class for node in self.nodes) if self.makers else 0
+        return max(node.samples_per_class for node in self.nodes) if self.generators else 0
 
     def uses(self, use: str) -> bool:
         """Whether samples are used for something: local, server or kd."""
-        if not self.makers:
+        if not self.generators:
             return False
         return self.strategy.distils if use == "kd" else use in self.synthetic.use and not self.strategy.is_central
 
@@ -92,17 +92,17 @@ class Setup:
         """
         federation = self.federation.model_copy(update={"strategy": strategy})
         if strategy == "central":
-            return replace(self, federation=federation, makers=(), nodes=(self._central_node(),))
+            return replace(self, federation=federation, generators=(), nodes=(self._central_node(),))
         matched = tuple(
             replace(node, repeat_to=len(node.clips) + self.samples_of(node), samples_per_class=0) for node in self.nodes
         )
-        return replace(self, federation=federation, makers=(), nodes=matched)
+        return replace(self, federation=federation, generators=(), nodes=matched)
 
     def samples_of(self, node: Node) -> int:
         """How many samples of others a node trains on."""
         if not self.uses("local"):
             return 0
-        made = {name for maker in self.makers if maker.node != node.id for name in maker.generator.classes}
+        made = {name for source in self.generators if source.node != node.id for name in source.generator.classes}
         return node.samples_per_class * len(made)
 
     def _central_node(self) -> Node:

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from feda2v_cli.engine.stream import stream
+from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.generator.generator import Generator
 
 
 @dataclass(frozen=True)
-class Maker:
+class NodeGenerator:
     """A generator of a node.
 
     Attributes:
@@ -56,7 +56,7 @@ class Samples:
 
 
 def draw_samples(
-    makers: Sequence[Maker], classes: Sequence[str], per_class: int, seed: int, round_number: int
+    generators: Sequence[NodeGenerator], classes: Sequence[str], per_class: int, seed: int, round_number: int
 ) -> Samples:
     """Draw so many samples of each class that every node finds `per_class` that others have made, if others make it.
 
@@ -64,23 +64,23 @@ def draw_samples(
     round, the generator and how much it is asked for.
 
     Args:
-        makers: generators of all nodes, at least one.
+        generators: generators of all nodes, at least one.
         classes: of the federation.
         per_class: samples of a class that a node gets.
         seed: of the run.
         round_number: 0 for samples that last a whole run.
     """
-    wanted: defaultdict[int, dict[str, int]] = defaultdict(dict)  # samples by maker and class
+    wanted: defaultdict[int, dict[str, int]] = defaultdict(dict)  # samples by source and class
     order: list[tuple[int, str, int]] = []
     for name in classes:
-        for place, count in _shares(makers, name, per_class, seed, round_number).items():
+        for place, count in _shares(generators, name, per_class, seed, round_number).items():
             wanted[place][name] = count
     drawn: dict[tuple[int, str], Tensor] = {}
     for place, counts in wanted.items():
-        maker = makers[place]
+        source = generators[place]
         labels = [name for name, count in counts.items() for _ in range(count)]
-        random = stream(seed, "synthetic", maker.node, maker.key, round_number)
-        samples = maker.generator.sample(labels, random.initial_seed())
+        random = random_stream(seed, "synthetic", source.node, source.key, round_number)
+        samples = source.generator.sample(labels, random.initial_seed())
         for name, part in zip(counts, torch.split(samples, list(counts.values())), strict=True):
             drawn[place, name] = part
     for name in classes:
@@ -91,19 +91,21 @@ def draw_samples(
     return Samples(
         torch.stack([drawn[place, name][turn] for place, name, turn in order]),
         torch.tensor([classes.index(name) for _, name, _ in order]),
-        torch.tensor([makers[place].node for place, _, _ in order]),
+        torch.tensor([generators[place].node for place, _, _ in order]),
     )
 
 
-def _shares(makers: Sequence[Maker], name: str, per_class: int, seed: int, round_number: int) -> dict[int, int]:
+def _shares(
+    generators: Sequence[NodeGenerator], name: str, per_class: int, seed: int, round_number: int
+) -> dict[int, int]:
     """How many samples of a class each generator gives, by its place; few generators a round where many could."""
-    able = [place for place, maker in enumerate(makers) if name in maker.generator.classes]
+    able = [place for place, source in enumerate(generators) if name in source.generator.classes]
     if not able or not per_class:
         return {}
-    nodes = sorted({makers[place].node for place in able})
+    nodes = sorted({generators[place].node for place in able})
     if len(nodes) > per_class + 1:
-        order = torch.randperm(len(nodes), generator=stream(seed, "makers", name, round_number))
+        order = torch.randperm(len(nodes), generator=random_stream(seed, "makers", name, round_number))
         kept = {nodes[index] for index in order[: per_class + 1].tolist()}
-        able = [place for place in able if makers[place].node in kept]
+        able = [place for place in able if generators[place].node in kept]
     # Whoever is left out, the others together give enough.
-    return dict.fromkeys(able, -(-per_class // max(1, len({makers[place].node for place in able}) - 1)))
+    return dict.fromkeys(able, -(-per_class // max(1, len({generators[place].node for place in able}) - 1)))

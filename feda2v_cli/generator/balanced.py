@@ -9,7 +9,7 @@ def balanced_normal(labels: Tensor, width: int, random: torch.Generator) -> Tens
 
     Each sample's noise is exactly standard normal. Together, the samples of a class come in opposite pairs, so that
     their mean has no error of chance (antithetic variables: Hammersley and Morton, 1956). The coordinates are taken in
-    blocks of as many as there are pairs, and in each block the pairs' directions are orthogonal, so that their
+    blocks of as many as there are pairs, and in each block the pairs' components are orthogonal, so that their
     covariance there has less (orthogonal sampling: Choromanski et al., Unifying Orthogonal Monte Carlo Methods, 2019).
     The block that matters most should come first. A sample left over at an odd number is its own. Wider noise from the
     same stream begins with the same numbers, up to some of the last.

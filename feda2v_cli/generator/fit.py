@@ -10,16 +10,16 @@ from torch import Tensor
 
 from feda2v_cli.engine.batch import steps_per_epoch
 from feda2v_cli.engine.plan import Cost
+from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.engine.stack import Stack
-from feda2v_cli.engine.stream import stream
 from feda2v_cli.engine.train import ModelData, Optimiser, Trainer
-from feda2v_cli.generator.directions import Directions, first_columns
 from feda2v_cli.generator.gaussian import GaussianSampler
 from feda2v_cli.generator.generator import Generator
 from feda2v_cli.generator.granularity import GeneratorSpec
 from feda2v_cli.generator.moments import class_moments
+from feda2v_cli.generator.principal_components import PrincipalComponents, first_columns
 from feda2v_cli.generator.projection import Projection
-from feda2v_cli.generator.vae import ConditionalVae, learned_directions, start, vae_loss
+from feda2v_cli.generator.vae import ConditionalVae, learned_components, start, vae_loss
 from feda2v_cli.generator.vae_sampler import VaeSampler
 from feda2v_cli.profile.schema import GeneratorSection
 
@@ -42,10 +42,10 @@ class TrainingSet:
     labels: Tensor
     shape: tuple[int, int]
 
-    def directions(self, shrinkage: float) -> Directions:
-        """Mean and directions of each class's coordinates, of a covariance that is shrunk."""
+    def components(self, shrinkage: float) -> PrincipalComponents:
+        """Mean and components of each class's coordinates, of a covariance that is shrunk."""
         moments = class_moments(self.coordinates, self.labels, len(self.spec.classes), shrinkage)
-        return Directions.of(moments, self.projection.scale)
+        return PrincipalComponents.of(moments, self.projection.scale)
 
 
 def training_set(
@@ -89,10 +89,10 @@ def model_shapes(
         section: its sizes.
     """
     rank, classes = largest_rank(sum(samples_per_class.values()), features, section), len(samples_per_class)
-    directions = Directions.largest_width(samples_per_class, rank, section.shrinkage)
+    components = PrincipalComponents.largest_width(samples_per_class, rank, section.shrinkage)
     if section.type == "gaussian":
-        return GaussianSampler.shapes(rank, classes, directions)
-    return VaeSampler.shapes(rank, classes, directions, section.hidden, section.latent)
+        return GaussianSampler.shapes(rank, classes, components)
+    return VaeSampler.shapes(rank, classes, components, section.hidden, section.latent)
 
 
 def cost(samples_per_class: Mapping[str, int], features: int, section: GeneratorSection) -> Cost:
@@ -114,7 +114,7 @@ def cost(samples_per_class: Mapping[str, int], features: int, section: Generator
             )
     return Cost(
         weights=trained,
-        # Hidden layers before and after their activation, amounts, latents, and the terms of the loss.
+        # Hidden layers before and after their activation, scores, latents, and the terms of the loss.
         activations=8 * section.hidden + 20 * section.latent,
         data=clips * (rank + section.latent + classes),
         batch=min(section.batch_size, clips),
@@ -162,22 +162,22 @@ class GaussianFitting:
 
     def __init__(self, sets: Sequence[TrainingSet], section: GeneratorSection) -> None:
         self._sets = sets
-        self._directions = [data.directions(section.shrinkage) for data in sets]
+        self._components = [data.components(section.shrinkage) for data in sets]
 
     def train_round(self, round_number: int, on_epoch: Callable[[int], None] | None = None) -> dict[str, Tensor]:  # noqa: ARG002
         """Nothing is left to do; the loss is the mean negative log likelihood of the clips, in nats."""
         if on_epoch is not None:
             on_epoch(1)
         losses = []
-        for data, directions in zip(self._sets, self._directions, strict=True):
-            amounts = directions.amounts(data.coordinates, data.labels)
-            losses.append(_unlikelihood(amounts, directions, data.labels).sum(1).mean())
+        for data, components in zip(self._sets, self._components, strict=True):
+            scores = components.scores(data.coordinates, data.labels)
+            losses.append(_negative_log_likelihood(scores, components, data.labels).sum(1).mean())
         return {"loss": torch.stack(losses)}
 
     def generator(self, index: int) -> Generator:
         """One of the Gaussians."""
         data = self._sets[index]
-        return Generator(data.spec.classes, data.shape, data.projection, GaussianSampler(self._directions[index]))
+        return Generator(data.spec.classes, data.shape, data.projection, GaussianSampler(self._components[index]))
 
     def state(self) -> dict[str, Tensor]:
         """Nothing: it is cheaper to fit again."""
@@ -210,7 +210,7 @@ class VaeFitting:
         self._epochs = section.epochs
         self._section = section
         self.rounds = section.rounds
-        self._directions = [data.directions(section.shrinkage) for data in sets]
+        self._components = [data.components(section.shrinkage) for data in sets]
         # Models of fewer classes are filled up with zeros, which take no part in the loss.
         classes = max(len(data.spec.classes) for data in sets)
         padded = self._module(classes)
@@ -242,7 +242,7 @@ class VaeFitting:
             for name, value in module.named_parameters()
         }
         module.load_state_dict(own, assign=True)
-        sampler = VaeSampler.standardised(module, self._directions[index], self._learned(index))
+        sampler = VaeSampler.standardised(module, self._components[index], self._learned(index))
         return Generator(data.spec.classes, data.shape, data.projection, sampler)
 
     def state(self) -> Mapping[str, Tensor]:
@@ -258,22 +258,22 @@ class VaeFitting:
             return ConditionalVae(classes, self._section.hidden, self._section.latent)
 
     def _start(self, data: TrainingSet, seed: int) -> dict[str, Tensor]:
-        return start(self._module(len(data.spec.classes)), stream(seed, data.spec.node, data.spec.key, "start"))
+        return start(self._module(len(data.spec.classes)), random_stream(seed, data.spec.node, data.spec.key, "start"))
 
     def _learned(self, index: int) -> Tensor:
         counts = torch.bincount(self._sets[index].labels, minlength=len(self._sets[index].spec.classes))
-        return learned_directions(counts, self._directions[index].counts, self._section.latent)
+        return learned_components(counts, self._components[index].counts, self._section.latent)
 
     def _model_data(self, index: int, classes: int) -> ModelData:
-        data, directions, learned = self._sets[index], self._directions[index], self._learned(index)
+        data, components, learned = self._sets[index], self._components[index], self._learned(index)
         latent = self._section.latent
-        amounts = directions.amounts(data.coordinates, data.labels)
-        beyond = torch.arange(directions.width) >= learned.sum(1)[data.labels][:, None]
+        scores = components.scores(data.coordinates, data.labels)
+        beyond = torch.arange(components.width) >= learned.sum(1)[data.labels][:, None]
         return ModelData(
             identity=(data.spec.node, data.spec.key),
             items={
-                "amounts": first_columns(amounts, latent),
-                "remainder": (beyond * _unlikelihood(amounts, directions, data.labels)).sum(1),
+                "scores": first_columns(scores, latent),
+                "remainder": (beyond * _negative_log_likelihood(scores, components, data.labels)).sum(1),
                 "one_hot": torch.nn.functional.one_hot(data.labels, classes).float(),
             },
             noise=2 * latent,
@@ -289,15 +289,15 @@ def _filled(parameters: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) 
     return filled
 
 
-def _unlikelihood(amounts: Tensor, directions: Directions, labels: Tensor) -> Tensor:
+def _negative_log_likelihood(scores: Tensor, components: PrincipalComponents, labels: Tensor) -> Tensor:
     """Negative log likelihood of clips under the Gaussian, in nats along each direction of their class, [clips, width].
 
     The unit of length is a standard deviation along each direction, so that it can be told how much less a VAE has.
 
     Args:
-        amounts: along the directions, [clips, width].
-        directions: of the classes.
+        scores: along the components, [clips, width].
+        components: of the classes.
         labels: class of each clip, [clips].
     """
-    there = torch.arange(directions.width) < directions.counts[labels][:, None]
-    return there * (0.5 * amounts.square() + 0.5 * math.log(2 * math.pi))
+    there = torch.arange(components.width) < components.counts[labels][:, None]
+    return there * (0.5 * scores.square() + 0.5 * math.log(2 * math.pi))

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor
 
-from feda2v_cli.engine.stream import stream
+from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.errors import UsageError, closest
 from feda2v_cli.generator.projection import Projection
 
@@ -92,7 +92,7 @@ class Generator:
             labels: indices of classes, [samples].
             seed: of the random stream.
         """
-        return self._sampler.draw(labels, stream(seed, "sample"))
+        return self._sampler.draw(labels, random_stream(seed, "sample"))
 
     def architecture(self) -> dict[str, Any]:
         """Everything that rebuilds it but its tensors and the names of its classes, in plain values."""

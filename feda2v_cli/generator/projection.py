@@ -60,8 +60,8 @@ class Projection:
         mean = embeddings.mean(0)
         gram = sum(part @ part.T for part in _centred_parts(embeddings, mean))
         assert isinstance(gram, Tensor)
-        variances, directions = torch.linalg.eigh(gram / max(clips - 1, 1))
-        variances, directions = variances.flip(0), directions.flip(1)
+        variances, components = torch.linalg.eigh(gram / max(clips - 1, 1))
+        variances, components = variances.flip(0), components.flip(1)
         size = float(sum(part.square().sum() for part in torch.split(embeddings, FEATURES_AT_ONCE, dim=1))) / clips
         usable = int((variances > max(SMALLEST_VARIANCE_SHARE * float(variances[0]), ROUNDING_SHARE * size)).sum())
         if clips < 2 or usable == 0:
@@ -69,11 +69,11 @@ class Projection:
         variances = variances[:usable]
         wanted = int((variances.cumsum(0) / variances.sum() < explained_share).sum()) + 1
         kept = min(rank, clips - 1, usable, wanted)
-        variances, directions = variances[:kept], directions[:, :kept]
+        variances, components = variances[:kept], components[:, :kept]
         # Of an axis and its opposite, the one on which the farthest clip is positive: a rule that any machine repeats.
-        farthest = directions.abs().argmax(0, keepdim=True)
-        directions = directions * directions.gather(0, farthest).sign()
-        weights = (directions / (variances * (clips - 1)).sqrt()).T  # [rank, clips]
+        farthest = components.abs().argmax(0, keepdim=True)
+        components = components * components.gather(0, farthest).sign()
+        weights = (components / (variances * (clips - 1)).sqrt()).T  # [rank, clips]
         axes = torch.cat([(weights @ part).float() for part in _centred_parts(embeddings, mean)], dim=1)
         return cls(mean, variances.sqrt().float(), axes)
 

@@ -32,13 +32,13 @@ def state_shapes(architecture: Mapping[str, Any]) -> dict[str, tuple[tuple[int, 
             pass
         case other:
             raise ValueError(f"projection {other!r} with rank {rank} and {features} features")
-    directions = _size(architecture, "directions")
+    components = _size(architecture, "directions")
     match architecture.get("type"):
         case "gaussian":
-            model = GaussianSampler.shapes(rank, classes, directions)
+            model = GaussianSampler.shapes(rank, classes, components)
         case "vae":
             hidden, latent = _size(architecture, "hidden"), _size(architecture, "latent")
-            model = VaeSampler.shapes(rank, classes, directions, hidden, latent)
+            model = VaeSampler.shapes(rank, classes, components, hidden, latent)
         case other:
             raise ValueError(f"generator type {other!r}")
     shapes |= {f"model.{name}": shape for name, shape in model.items()}

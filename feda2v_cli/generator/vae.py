@@ -14,25 +14,25 @@ from feda2v_cli.engine.train import Loss
 #: hardly move without leaving what the encoder knows; more, and there is little left that is not noise.
 NOISE_SHARE = 0.5
 
-#: Clips of a class for each direction along which its shape is learned. In all directions in which n clips differ,
+#: Clips of a class for each direction along which its shape is learned. In all components in which n clips differ,
 #: measured in standard deviations, any n clips lie alike, at the corners of a regular simplex: there is nothing to
-#: learn but which clips they were. A few directions have clips enough to show a shape.
+#: learn but which clips they were. A few components have clips enough to show a shape.
 CLIPS_PER_UNIT = 8
 
 
 class ConditionalVae(nn.Module):
-    """A VAE on amounts along the strongest directions of a class (Kingma and Welling, 2014; Sohn et al., 2015).
+    """A VAE on scores along the strongest components of a class (Kingma and Welling, 2014; Sohn et al., 2015).
 
     It has a latent unit for each direction. The decoder is Gaussian with a learned scale for each class and
     direction, so that reconstruction and KL are both in nats (σ-VAE: Rybkin, Daniilidis and Levine, 2021). Beside the
     hidden layers runs a fixed linear path. With the hidden layers silent it is probabilistic PCA of standardised
-    amounts, which is the optimum of a linear VAE (Lucas et al., Don't Blame the ELBO, 2019): the Gaussian. Training
+    scores, which is the optimum of a linear VAE (Lucas et al., Don't Blame the ELBO, 2019): the Gaussian. Training
     starts there (`start`), and the hidden layers learn what is not Gaussian.
 
     Args:
         classes: how many it is told apart.
         hidden: width of the hidden layers.
-        latent: latent units, and directions.
+        latent: latent units, and components.
     """
 
     def __init__(self, classes: int, hidden: int, latent: int) -> None:
@@ -47,23 +47,23 @@ class ConditionalVae(nn.Module):
         self.decoder_output = nn.Linear(hidden, latent, bias=False)
         self.log_scale = nn.Parameter(torch.zeros(classes, latent))
 
-    def encode(self, amounts: Tensor, one_hot: Tensor) -> tuple[Tensor, Tensor]:
+    def encode(self, scores: Tensor, one_hot: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance of the latent, each [batch, latent].
 
         Args:
-            amounts: [batch, latent]; zero along directions whose shape is not learned.
+            scores: [batch, latent]; zero along components whose shape is not learned.
             one_hot: [batch, classes].
         """
-        hidden = silu(self.encoder_input(amounts) + self.encoder_class(one_hot))
+        hidden = silu(self.encoder_input(scores) + self.encoder_class(one_hot))
         hidden = silu(self.encoder_hidden(hidden))
         mean, log_variance = self.encoder_output(hidden).chunk(2, dim=-1)
-        return mean + (1 - NOISE_SHARE) ** 0.5 * amounts, log_variance + math.log(NOISE_SHARE)
+        return mean + (1 - NOISE_SHARE) ** 0.5 * scores, log_variance + math.log(NOISE_SHARE)
 
     def decode(self, latent: Tensor, one_hot: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log scale of the amounts, each [batch, latent].
+        """Mean and log scale of the scores, each [batch, latent].
 
         Args:
-            latent: [batch, latent]; zero in units of directions whose shape is not learned.
+            latent: [batch, latent]; zero in units of components whose shape is not learned.
             one_hot: [batch, classes].
         """
         hidden = silu(self.decoder_input(latent) + self.decoder_class(one_hot))
@@ -71,20 +71,20 @@ class ConditionalVae(nn.Module):
         return (1 - NOISE_SHARE) ** 0.5 * latent + self.decoder_output(hidden), one_hot @ self.log_scale
 
     def forward(
-        self, amounts: Tensor, one_hot: Tensor, learned: Tensor, noise: Tensor
+        self, scores: Tensor, one_hot: Tensor, learned: Tensor, noise: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Encode, draw a latent and decode.
 
         Args:
-            amounts: [batch, latent].
+            scores: [batch, latent].
             one_hot: [batch, classes].
             learned: 1 for a direction whose shape is learned, [batch, latent].
             noise: [batch, latent], standard normal.
 
         Returns:
-            Mean and log scale of the amounts, mean and log variance of the latent.
+            Mean and log scale of the scores, mean and log variance of the latent.
         """
-        latent_mean, log_variance = self.encode(learned * amounts, one_hot)
+        latent_mean, log_variance = self.encode(learned * scores, one_hot)
         latent = latent_mean + noise * (0.5 * log_variance).exp()
         return *self.decode(learned * latent, one_hot), latent_mean, log_variance
 
@@ -92,7 +92,7 @@ class ConditionalVae(nn.Module):
 def start(module: ConditionalVae, random: torch.Generator) -> dict[str, Tensor]:
     """Parameters to start training from: the Gaussian, with hidden layers that add nothing yet.
 
-    Of amounts with variance 1, of which `NOISE_SHARE` is the decoder's noise, the encoder is the exact posterior
+    Of scores with variance 1, of which `NOISE_SHARE` is the decoder's noise, the encoder is the exact posterior
     (Tipping and Bishop, Probabilistic Principal Component Analysis, 1999, equations 6 to 8).
 
     Args:
@@ -119,7 +119,7 @@ def vae_loss(module: ConditionalVae, *, kl_warmup_share: float, free_bits: float
         input_noise: standard deviation of noise on the encoder's input, in standard deviations of the clips.
 
     Returns:
-        A loss on items `amounts` [clips, latent], `one_hot` [clips, classes] and `remainder` [clips], which is the
+        A loss on items `scores` [clips, latent], `one_hot` [clips, classes] and `remainder` [clips], which is the
         negative log likelihood of what the VAE does not see, with noise [clips, 2 × latent] and the constant `learned`
         [classes, latent]: 1 for a direction whose shape is learned, 0 for one that takes no part.
     """
@@ -128,14 +128,14 @@ def vae_loss(module: ConditionalVae, *, kl_warmup_share: float, free_bits: float
     def loss(
         parameters: Mapping[str, Tensor], batch: Mapping[str, Tensor], noise: Tensor, progress: Tensor
     ) -> dict[str, Tensor]:
-        amounts, one_hot = batch["amounts"], batch["one_hot"]
+        scores, one_hot = batch["scores"], batch["one_hot"]
         learned = one_hot @ batch["learned"]
         mean, log_scale, latent_mean, log_variance = functional_call(
             module,
             dict(parameters),
-            (amounts + input_noise * noise[:, latent:], one_hot, learned, noise[:, :latent]),
+            (scores + input_noise * noise[:, latent:], one_hot, learned, noise[:, :latent]),
         )
-        residual = (amounts - mean) * (-log_scale).exp()
+        residual = (scores - mean) * (-log_scale).exp()
         likelihood = 0.5 * residual.square() + log_scale + 0.5 * math.log(2 * math.pi)
         reconstruction = (learned * likelihood).sum(-1) + batch["remainder"]
         kl_of_unit = 0.5 * (latent_mean.square() + log_variance.exp() - 1 - log_variance)  # [batch, latent]
@@ -147,13 +147,13 @@ def vae_loss(module: ConditionalVae, *, kl_warmup_share: float, free_bits: float
     return loss
 
 
-def learned_directions(counts: Tensor, directions: Tensor, latent: int) -> Tensor:
-    """Along which directions of each class the shape is learned: 1 or 0, [classes, latent].
+def learned_components(counts: Tensor, components: Tensor, latent: int) -> Tensor:
+    """Along which components of each class the shape is learned: 1 or 0, [classes, latent].
 
     Args:
         counts: clips of each class.
-        directions: how many each class has.
+        components: how many each class has.
         latent: latent units.
     """
-    units = torch.minimum(counts // CLIPS_PER_UNIT, directions)
+    units = torch.minimum(counts // CLIPS_PER_UNIT, components)
     return (torch.arange(latent) < units[:, None]).float()

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from feda2v_cli.engine.stream import stream
+from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.generator.balanced import balanced_normal
-from feda2v_cli.generator.directions import Directions, first_columns
+from feda2v_cli.generator.principal_components import PrincipalComponents, first_columns
 from feda2v_cli.generator.vae import NOISE_SHARE, ConditionalVae
 
 #: Samples of a class from which the decoder's own mean and covariance are taken, at least, and a latent unit.
@@ -24,13 +24,13 @@ class VaeSampler:
     """Draws latents from the prior and decodes them, with the decoder's noise.
 
     A VAE makes less of the variance than the clips have, the more of it the longer it trains: prior and posteriors do
-    not meet (Hoffman and Johnson, ELBO Surgery, 2016), and the decoder averages. So its amounts are standardised, by
+    not meet (Hoffman and Johnson, ELBO Surgery, 2016), and the decoder averages. So its scores are standardised, by
     the mean and covariance that it makes itself: samples have the moments of the clips, and the shape it has learned.
 
     Args:
         module: with trained parameters.
-        directions: of the classes.
-        learned: 1 for a direction whose shape was learned, [classes, latent]; amounts along others are normal.
+        components: of the classes.
+        learned: 1 for a direction whose shape was learned, [classes, latent]; scores along others are normal.
         shift: mean of what the decoder makes, [classes, latent].
         whitening: inverse root of its covariance, [classes, latent, latent].
     """
@@ -38,20 +38,20 @@ class VaeSampler:
     type: ClassVar[str] = "vae"
 
     def __init__(
-        self, module: ConditionalVae, directions: Directions, learned: Tensor, shift: Tensor, whitening: Tensor
+        self, module: ConditionalVae, components: PrincipalComponents, learned: Tensor, shift: Tensor, whitening: Tensor
     ) -> None:
         self._module = module.requires_grad_(False)
-        self._directions = directions
+        self._components = components
         self._learned = learned
         self._shift = shift
         self._whitening = whitening
 
     @classmethod
-    def standardised(cls, module: ConditionalVae, directions: Directions, learned: Tensor) -> Self:
+    def standardised(cls, module: ConditionalVae, components: PrincipalComponents, learned: Tensor) -> Self:
         """The sampler of a VAE that has just been trained."""
         classes, latent = learned.shape
         none = torch.zeros(classes, latent), torch.eye(latent).expand(classes, -1, -1)
-        sampler = cls(module, directions, learned, *none)
+        sampler = cls(module, components, learned, *none)
         noise = _exactly_normal(max(SAMPLES_MIN, SAMPLES_PER_UNIT * latent), 2 * latent)
         shifts, whitenings = [], []
         for label in range(classes):  # one class at a time bounds the memory
@@ -61,13 +61,13 @@ class VaeSampler:
             variances, axes = torch.linalg.eigh((made - shift).T @ (made - shift) / len(made))
             shifts.append(shift.float())
             whitenings.append((axes * variances.clamp(min=SMALLEST_VARIANCE).rsqrt() @ axes.T).float())
-        return cls(module, directions, learned, torch.stack(shifts), torch.stack(whitenings))
+        return cls(module, components, learned, torch.stack(shifts), torch.stack(whitenings))
 
     @classmethod
     def from_state(cls, state: Mapping[str, Tensor]) -> Self:
         """The sampler whose `state` this is."""
         classes, latent = state["log_scale"].shape
-        own = Directions(state["means"], state["loadings"])
+        own = PrincipalComponents(state["means"], state["loadings"])
         others = ("means", "loadings", "learned", "shift", "whitening")
         with torch.device("meta"):
             module = ConditionalVae(classes, state["decoder_hidden.bias"].shape[0], latent)
@@ -75,11 +75,11 @@ class VaeSampler:
         return cls(module, own, state["learned"], state["shift"], state["whitening"])
 
     @staticmethod
-    def shapes(rank: int, classes: int, directions: int, hidden: int, latent: int) -> dict[str, tuple[int, ...]]:
+    def shapes(rank: int, classes: int, components: int, hidden: int, latent: int) -> dict[str, tuple[int, ...]]:
         """Shapes of its tensors by name. Nothing is allocated."""
         with torch.device("meta"):
             module = ConditionalVae(classes, hidden, latent)
-        return Directions.shapes(rank, classes, directions) | {
+        return PrincipalComponents.shapes(rank, classes, components) | {
             "learned": (classes, latent),
             "shift": (classes, latent),
             "whitening": (classes, latent, latent),
@@ -91,34 +91,34 @@ class VaeSampler:
 
         With hidden layers that add nothing, they are those that the Gaussian draws of the same stream.
         """
-        width, latent = self._directions.width, self._learned.shape[1]
+        width, latent = self._components.width, self._learned.shape[1]
         normal = balanced_normal(labels, max(width, latent), random)
         shaped = self._amounts(normal[:, :latent], balanced_normal(labels, latent, random), labels)
-        return self._directions.coordinates(torch.cat([shaped, normal[:, latent:]], dim=1)[:, :width], labels)
+        return self._components.coordinates(torch.cat([shaped, normal[:, latent:]], dim=1)[:, :width], labels)
 
     def latent_means(self, coordinates: Tensor, labels: Tensor) -> Tensor:
-        """What the encoder says of clips, [clips, latent]; zero in units of directions whose shape is not learned.
+        """What the encoder says of clips, [clips, latent]; zero in units of components whose shape is not learned.
 
         Args:
             coordinates: [clips, rank].
             labels: class of each, [clips].
         """
         learned = self._learned[labels]
-        amounts = first_columns(self._directions.amounts(coordinates, labels), learned.shape[1])
-        mean, _ = self._module.encode(learned * amounts, one_hot(labels, len(self._learned)).float())
+        scores = first_columns(self._components.scores(coordinates, labels), learned.shape[1])
+        mean, _ = self._module.encode(learned * scores, one_hot(labels, len(self._learned)).float())
         return learned * mean
 
     def architecture(self) -> dict[str, int]:
-        """Most directions of a class, width of the hidden layers and number of latent units."""
+        """Most components of a class, width of the hidden layers and number of latent units."""
         return {
-            "directions": self._directions.width,
+            "directions": self._components.width,
             "hidden": self._module.decoder_hidden.in_features,
             "latent": self._learned.shape[1],
         }
 
     def state(self) -> dict[str, Tensor]:
         """Its tensors by name."""
-        return self._directions.state() | {
+        return self._components.state() | {
             "learned": self._learned,
             "shift": self._shift,
             "whitening": self._whitening,
@@ -126,7 +126,7 @@ class VaeSampler:
         }
 
     def _amounts(self, normal: Tensor, other: Tensor, labels: Tensor) -> Tensor:
-        """Standardised amounts along the first directions, [samples, latent].
+        """Standardised scores along the first components, [samples, latent].
 
         Latent and decoder's noise are `normal` and `other`, turned so that at the start they add up to `normal`: what
         is balanced stays balanced.
@@ -150,6 +150,6 @@ class VaeSampler:
 
 def _exactly_normal(count: int, width: int) -> Tensor:
     """Normal noise [count, width] whose mean is exactly zero and whose covariance is exactly one."""
-    half = torch.randn(count // 2, width, generator=stream(0, "standardise"), dtype=torch.double)
+    half = torch.randn(count // 2, width, generator=random_stream(0, "standardise"), dtype=torch.double)
     exact = (torch.linalg.qr(half).Q * (count // 2) ** 0.5).float()
     return torch.cat([exact, -exact])

@@ -11,14 +11,14 @@ from feda2v_cli.profile.schema import Profile
 from feda2v_cli.run.event import ClipsEmbedded, Listener, Warned
 
 
-def embed_nodes(nodes: Sequence[NodeClips], encoder: Encoder, profile: Profile, tell: Listener) -> Embeddings:
+def embed_nodes(nodes: Sequence[NodeClips], encoder: Encoder, profile: Profile, emit: Listener) -> Embeddings:
     """Embeddings of all clips of all nodes, each clip once.
 
     Args:
         nodes: and their clips.
         encoder: makes the embeddings.
         profile: says where the cache is, and whether unreadable clips are left out.
-        tell: is told the progress, and of clips and cache entries with which something was wrong.
+        emit: is told the progress, and of clips and cache entries with which something was wrong.
 
     Raises:
         UnreadableClipError: a clip cannot be read, and the profile does not leave such clips out.
@@ -29,17 +29,17 @@ def embed_nodes(nodes: Sequence[NodeClips], encoder: Encoder, profile: Profile, 
         encoder,
         profile.embedding.cache.expanduser(),
         skip_unreadable=profile.data.skip_unreadable,
-        progress=lambda done, total: tell(ClipsEmbedded(done, total)),
+        progress=lambda done, total: emit(ClipsEmbedded(done, total)),
     )
-    tell_what_was_wrong(embeddings.skipped, embeddings.damaged, tell)
+    warn_of_clips(embeddings.skipped, embeddings.damaged, emit)
     return embeddings
 
 
-def tell_what_was_wrong(unreadable: Sequence[tuple[Clip, str]], damaged: Sequence[Path], tell: Listener) -> None:
+def warn_of_clips(unreadable: Sequence[tuple[Clip, str]], damaged: Sequence[Path], emit: Listener) -> None:
     """Warn of clips that are left out, and of cache entries that had to be computed anew."""
     for path in damaged:
-        tell(Warned(f"the cache entry {path} was damaged and has been computed anew"))
+        emit(Warned(f"the cache entry {path} was damaged and has been computed anew"))
     for clip, reason in unreadable:
-        tell(Warned(f"left out {clip.name}: {reason}"))
+        emit(Warned(f"left out {clip.name}: {reason}"))
     if unreadable:
-        tell(Warned(f"{len(unreadable)} unreadable clips are left out"))
+        emit(Warned(f"{len(unreadable)} unreadable clips are left out"))

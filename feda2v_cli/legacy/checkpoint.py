@@ -28,7 +28,7 @@ _GRANULARITIES = ("unified", "per_class", "per_group")
 
 
 @dataclass(frozen=True)
-class EarlierCheckpoint:
+class LegacyCheckpoint:
     """What a checkpoint of the earlier system says of itself; None is what it does not say.
 
     Attributes:
@@ -72,7 +72,7 @@ class EarlierCheckpoint:
         return f"{self.kind} of the earlier system: {', '.join(words) or 'it says nothing of itself'}"
 
 
-def read_earlier(file: OpenFile, archive: Archive | None) -> EarlierCheckpoint:
+def read_legacy(file: OpenFile, archive: Archive | None) -> LegacyCheckpoint:
     """What a file of the earlier system says, without reading its tensors.
 
     Args:
@@ -87,7 +87,7 @@ def read_earlier(file: OpenFile, archive: Archive | None) -> EarlierCheckpoint:
     kind = _kind(content, states)
     granularity = content.get("generator_granularity")
     classes = content.get("generator_classes") or content.get("selected_classes") or content.get("federated_classes")
-    return EarlierCheckpoint(
+    return LegacyCheckpoint(
         kind=kind,
         is_server=content.get("checkpoint_type") == "server" or content.get("server") is True,
         node=_integer(content.get("node_id")),

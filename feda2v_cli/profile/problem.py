@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from feda2v_cli.errors import closest
-from feda2v_cli.profile.expectation import closest_value, expectation
+from feda2v_cli.profile.allowed_values import allowed_values, closest_value
 from feda2v_cli.profile.key_path import KeyPath, dotted
 from feda2v_cli.profile.schema import NodeSection, Profile
 
@@ -57,7 +57,7 @@ def from_pydantic(error: ErrorDetails) -> Problem | None:
             return Problem(path, value, "unknown key" + _did_you_mean_key(path))
         case "missing":
             what = "[[nodes]]" if path == ("nodes",) else str(path[-1])
-            return Problem(path[:-1], NO_VALUE, f"{what} is missing, expected {expectation(path)}")
+            return Problem(path[:-1], NO_VALUE, f"{what} is missing, expected {allowed_values(path)}")
         case "value_error":
             return Problem(path, value, str(error["ctx"]["error"]))
         case "too_short" if len(value) >= error["ctx"]["min_length"]:
@@ -70,7 +70,7 @@ def from_pydantic(error: ErrorDetails) -> Problem | None:
 
 def _expected(path: KeyPath, value: Any) -> str:
     near = closest_value(path, value)
-    return f"expected {expectation(path)}" + (f"; did you mean {shown(near)}?" if near is not None else "")
+    return f"expected {allowed_values(path)}" + (f"; did you mean {shown(near)}?" if near is not None else "")
 
 
 def _is_union_branch(part: str | int) -> bool:

@@ -117,12 +117,12 @@ class RunDirectory:
             FailedError: something cannot be written.
         """
 
-        def tell(event: Event) -> None:
+        def emit(event: Event) -> None:
             self.record(event)
             listener(event)
 
         try:
-            yield tell
+            yield emit
         except KeyboardInterrupt:
             self.finish("interrupted")
             words = [word for word in ("feda2v", *command) if word not in ("--resume", "--force")]

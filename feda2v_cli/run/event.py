@@ -24,7 +24,7 @@ class Event:
 Listener = Callable[[Event], None]
 
 
-def unheard(event: Event) -> None:
+def ignore_event(event: Event) -> None:
     """The listener of those who do not want to know."""
 
 

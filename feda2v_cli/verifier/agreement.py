@@ -12,7 +12,7 @@ from feda2v_cli.verifier.remedy import Remedies
 from feda2v_cli.verifier.sets import CheckpointSet, Member, Place, grouped, listed
 
 
-def contradictions(checkpoints: CheckpointSet, remedies: Remedies) -> Iterator[Finding]:
+def disagreements(checkpoints: CheckpointSet, remedies: Remedies) -> Iterator[Finding]:
     """Every contradiction within a set."""
     files = checkpoints.members
     yield from _differing(checkpoints, files, "FA003", _run_granularity, str, remedies)
@@ -158,14 +158,14 @@ def same_weights(checkpoints: CheckpointSet, remedies: Remedies) -> Iterator[Fin
                 )
 
 
-def same_weights_of_earlier(inspections: Iterable[Inspection], remedies: Remedies) -> Iterator[Finding]:
+def same_weights_of_legacy(inspections: Iterable[Inspection], remedies: Remedies) -> Iterator[Finding]:
     """FA013 for the earlier system, where one generator could be saved under the key of every class."""
     twins: defaultdict[tuple[Path, object], dict[tuple[Hashable, ...], Inspection]] = defaultdict(dict)
     for inspection in inspections:
-        earlier = inspection.earlier
-        if earlier is not None and earlier.kind == "generator":
+        legacy = inspection.legacy
+        if legacy is not None and legacy.kind == "generator":
             for state, weights in inspection.weights.items():
-                place: tuple[Hashable, ...] = (earlier.is_server, earlier.node, earlier.key, state)
+                place: tuple[Hashable, ...] = (legacy.is_server, legacy.node, legacy.key, state)
                 twins[inspection.path.parent, weights].setdefault(place, inspection)
     for places in twins.values():
         (first_place, first), *others = places.items()
@@ -176,7 +176,7 @@ def same_weights_of_earlier(inspections: Iterable[Inspection], remedies: Remedie
                 f"holds the same weights as {first.path.name}"
                 if other is not first
                 else f"holds the same weights under the keys {first_place[-1]} and {place[-1]}",
-                hint=remedies.train(other.earlier.granularity if other.earlier else None),
+                hint=remedies.train(other.legacy.granularity if other.legacy else None),
             )
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from feda2v_cli.atomic_write import is_leftover
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.checkpoint.name import SUFFIX, GeneratorName, parse_name
-from feda2v_cli.legacy.checkpoint import EarlierCheckpoint
-from feda2v_cli.verifier.inspection import look
+from feda2v_cli.legacy.checkpoint import LegacyCheckpoint
+from feda2v_cli.verifier.inspection import inspect_header
 
 if TYPE_CHECKING:
     from feda2v_cli.checkpoint.adapter_metadata import AdapterMetadata
@@ -24,7 +24,7 @@ class Entry:
         path: the file.
         name: what its name says; None when it is not the name of a generator's checkpoint.
         metadata: what it says of itself; None when that cannot be read.
-        earlier: what it says when the earlier system wrote it.
+        legacy: what it says when the earlier system wrote it.
         problem: why nothing can be read, or that the file is not called what its metadata demand.
         bytes: size of the file.
         adapter: what it says of itself when it holds adapters.
@@ -33,7 +33,7 @@ class Entry:
     path: Path
     name: GeneratorName | None
     metadata: GeneratorMetadata | None
-    earlier: EarlierCheckpoint | None
+    legacy: LegacyCheckpoint | None
     problem: str | None
     bytes: int
     adapter: "AdapterMetadata | None" = None
@@ -96,9 +96,9 @@ def _is_meant(file: Path) -> bool:
 
 
 def _entry(path: Path) -> Entry:
-    seen = look(path)
+    seen = inspect_header(path)
     problem = seen.defects[0].message if seen.defects else None
-    return Entry(path, seen.name, seen.metadata, seen.earlier, problem, seen.bytes, seen.adapter)
+    return Entry(path, seen.name, seen.metadata, seen.legacy, problem, seen.bytes, seen.adapter)
 
 
 def _order(path: Path) -> tuple[object, ...]:

@@ -15,7 +15,7 @@ class Meaning:
         meaning: when it is reported.
         remedy: what to do.
         is_warning: whether a run can go on in any case.
-        can_be_lived_with: whether a run can go on when its user says so (`--permissive`).
+        tolerable: whether a run can go on when its user says so (`--permissive`).
     """
 
     code: str
@@ -23,12 +23,12 @@ class Meaning:
     meaning: str
     remedy: str
     is_warning: bool = False
-    can_be_lived_with: bool = False
+    tolerable: bool = False
 
     @property
     def text(self) -> str:
         """All of it, for people."""
-        severity = self.to_dict()["severity"] + (", a warning with --permissive" if self.can_be_lived_with else "")
+        severity = self.to_dict()["severity"] + (", a warning with --permissive" if self.tolerable else "")
         return f"{self.code} {self.name} ({severity})\n\n{self.meaning}\n\nWhat to do: {self.remedy}"
 
     def to_dict(self) -> dict[str, str]:
@@ -56,7 +56,7 @@ _MEANINGS = (
         "The files in the directory carry another base name than the profile: the first part of their names, like "
         "vae_unified, differs.",
         "Ask for the base name that is there with --base-name, or train generators under the one that is asked for.",
-        can_be_lived_with=True,
+        tolerable=True,
     ),
     Meaning(
         "FA003",
@@ -70,21 +70,21 @@ _MEANINGS = (
         "node-missing",
         "A node of the profile has no generator, so nothing can stand in for its clips.",
         "Train the generators of that node.",
-        can_be_lived_with=True,
+        tolerable=True,
     ),
     Meaning(
         "FA005",
         "class-not-covered",
         "A class of a node has no generator that can make it. The message names the file that would.",
         "Train the generators of that node again, or bring the missing file back.",
-        can_be_lived_with=True,
+        tolerable=True,
     ),
     Meaning(
         "FA006",
         "groups-differ",
         "The groups of classes in the metadata are not those of the profile, or files of one set differ in them.",
         "Make generator.groups of the profile what it was in training, or train the generators again.",
-        can_be_lived_with=True,
+        tolerable=True,
     ),
     Meaning(
         "FA007",
@@ -126,14 +126,14 @@ _MEANINGS = (
         "name-disagrees",
         "The file's name and its metadata differ: it was renamed, swapped, or copied over another.",
         "Give the file the name that its metadata demand.",
-        can_be_lived_with=True,
+        tolerable=True,
     ),
     Meaning(
         "FA013",
         "same-weights",
         "Two generators of different keys or nodes hold equal weights, so at least one of them is not what it says.",
         "Train the generators again.",
-        can_be_lived_with=True,
+        tolerable=True,
     ),
     Meaning(
         "FA014",

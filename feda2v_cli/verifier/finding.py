@@ -55,7 +55,7 @@ class Finding:
     def severity(self) -> Severity:
         """Whether a run can go on."""
         meaning = CODES[self.code]
-        return "warning" if meaning.is_warning or (self.lenient and meaning.can_be_lived_with) else "error"
+        return "warning" if meaning.is_warning or (self.lenient and meaning.tolerable) else "error"
 
     @property
     def directory(self) -> str:

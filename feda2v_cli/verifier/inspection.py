@@ -12,7 +12,7 @@ from feda2v_cli.checkpoint.format.opening import OpenFile, opened
 from feda2v_cli.checkpoint.format.references import TensorReference
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.checkpoint.name import GeneratorName, parse_name
-from feda2v_cli.legacy.checkpoint import EarlierCheckpoint, check_records, read_earlier
+from feda2v_cli.legacy.checkpoint import LegacyCheckpoint, check_records, read_legacy
 
 if TYPE_CHECKING:
     from feda2v_cli.checkpoint.adapter_metadata import AdapterMetadata
@@ -29,7 +29,7 @@ class Inspection:
         path: the file.
         bytes: its size.
         metadata: what it says of itself; None when that cannot be read.
-        earlier: what it says when the earlier system wrote it.
+        legacy: what it says when the earlier system wrote it.
         weights: what tells its weights from others, by generator; empty when they were not read.
         defects: what is wrong with it.
         adapter: what it says when it holds adapters and no generator.
@@ -38,7 +38,7 @@ class Inspection:
     path: Path
     bytes: int = 0
     metadata: GeneratorMetadata | None = None
-    earlier: EarlierCheckpoint | None = None
+    legacy: LegacyCheckpoint | None = None
     weights: Mapping[str, object] = field(default_factory=dict)
     defects: tuple[Defect, ...] = ()
     adapter: "AdapterMetadata | None" = None
@@ -49,7 +49,7 @@ class Inspection:
         return None if self.adapter is not None else parse_name(self.path.name)
 
 
-def look(path: Path) -> Inspection:
+def inspect_header(path: Path) -> Inspection:
     """Read what a file says of itself; its tensors are neither read nor checked."""
     size = 0
     try:
@@ -57,7 +57,7 @@ def look(path: Path) -> Inspection:
             size = file.size
             archive = archive_in(file)
             if archive is None or not is_checkpoint(archive):
-                return Inspection(path, size, earlier=read_earlier(file, archive))
+                return Inspection(path, size, legacy=read_legacy(file, archive))
             if is_adapter(archive):
                 return _look_at_adapter(path, archive)
             metadata, _ = read_header(archive)
@@ -75,7 +75,7 @@ def inspect(path: Path) -> Inspection:
             size = file.size
             archive = archive_in(file)
             if archive is None or not is_checkpoint(archive):
-                return _inspect_earlier(path, file, archive)
+                return _inspect_legacy(path, file, archive)
             if is_adapter(archive):
                 return _inspect_adapter(path, file, archive)
             try:
@@ -181,28 +181,28 @@ def _identity(tensors: Mapping[str, TensorReference], digests: Mapping[str, obje
     )
 
 
-def _inspect_earlier(path: Path, file: OpenFile, archive: Archive | None) -> Inspection:
-    earlier = read_earlier(file, archive)
-    defects: list[Defect] = [Defect("FA019", earlier.summary)]
+def _inspect_legacy(path: Path, file: OpenFile, archive: Archive | None) -> Inspection:
+    legacy = read_legacy(file, archive)
+    defects: list[Defect] = [Defect("FA019", legacy.summary)]
     weights = {}
     try:
         checksums = check_records(file, archive)
-        weights = {key: _identity(state, checksums) for key, state in earlier.states.items() if state}
+        weights = {key: _identity(state, checksums) for key, state in legacy.states.items() if state}
     except Corrupt as defect:
         defects.insert(0, defect)
-    return Inspection(path, file.size, None, earlier, weights, (*defects, *_earlier_disagreements(path, earlier)))
+    return Inspection(path, file.size, None, legacy, weights, (*defects, *_legacy_disagreements(path, legacy)))
 
 
-def _earlier_disagreements(path: Path, earlier: EarlierCheckpoint) -> list[Defect]:
+def _legacy_disagreements(path: Path, legacy: LegacyCheckpoint) -> list[Defect]:
     """FA012 for a file of the earlier system: where name and metadata both say something, it must be the same."""
     name = parse_name(path.name)
-    if name is None or earlier.kind != "generator" or earlier.is_server:
+    if name is None or legacy.kind != "generator" or legacy.is_server:
         return []
     said = {
-        "node": (name.node, earlier.node),
-        "granularity": (name.kind, earlier.granularity),
-        "key": (name.key, earlier.key),
-        "round": (name.round, earlier.round),
+        "node": (name.node, legacy.node),
+        "granularity": (name.kind, legacy.granularity),
+        "key": (name.key, legacy.key),
+        "round": (name.round, legacy.round),
     }
     return [
         Defect("FA012", f"its name says {word} {of_name}, its metadata {word} {of_metadata}")

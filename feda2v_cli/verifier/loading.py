@@ -1,17 +1,12 @@
-"""From checkpoints to what they hold; nothing unsound is ever loaded, and of a set all or nothing."""
+"""Loading a whole set, all or nothing: every generator that a run needs is there and sound, or none is loaded."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from feda2v_cli.checkpoint.adapter_file import check_adapter_name, load_adapter_content
-from feda2v_cli.checkpoint.adapter_metadata import AdapterMetadata
-from feda2v_cli.checkpoint.content import check_name, read_header
 from feda2v_cli.checkpoint.file import load_content
-from feda2v_cli.checkpoint.format.archive import read_archive
 from feda2v_cli.checkpoint.format.defect import Defect
-from feda2v_cli.checkpoint.format.opening import opened
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.checkpoint.name import GeneratorName, parse_name
 from feda2v_cli.errors import UsageError
@@ -19,11 +14,11 @@ from feda2v_cli.verifier.agreement import same_weights
 from feda2v_cli.verifier.catalogue import checkpoint_files
 from feda2v_cli.verifier.expectation import Expectation
 from feda2v_cli.verifier.finding import Finding, FindingsError
-from feda2v_cli.verifier.inspection import Inspection, look, weights_of
+from feda2v_cli.verifier.inspection import Inspection, inspect_header, weights_of
 from feda2v_cli.verifier.matching import findings_of_sets, is_meant
 from feda2v_cli.verifier.remedy import Remedies
 from feda2v_cli.verifier.sets import CheckpointSet, Member, sets_of
-from feda2v_cli.verifier.tensors import check_state, not_finite
+from feda2v_cli.verifier.tensors import check_state
 from feda2v_cli.verifier.verify import findings_of_files
 
 if TYPE_CHECKING:
@@ -32,22 +27,6 @@ if TYPE_CHECKING:
     from feda2v_cli.generator.generator import Generator
 
     Loaded = tuple[GeneratorMetadata, dict[str, Tensor]]
-
-
-def load_generator(path: Path | str) -> "Generator":
-    """The generator that one checkpoint holds, rebuilt from the file alone.
-
-    >>> generator = load_generator("checkpoints/generators/vae_unified_node0.pt")  # doctest: +SKIP
-    >>> generator.sample(["dog", "cow", "cow"], seed=1).shape  # doctest: +SKIP
-    torch.Size([3, 4, 768])
-
-    Raises:
-        FindingsError: the file is not there, or not sound.
-    """
-    from feda2v_cli.generator.rebuild import rebuild
-
-    metadata, state = load_checkpoint(Path(path))
-    return rebuild(metadata.architecture, metadata.generator_classes, state)
 
 
 def load_generators(
@@ -69,58 +48,6 @@ def load_generators(
         (metadata, rebuild(metadata.architecture, metadata.generator_classes, state))
         for metadata, state in load_set(Path(directory), expectation)
     ]
-
-
-def read_metadata(path: Path) -> GeneratorMetadata:
-    """What a checkpoint says of itself; its tensors are neither read nor checked, and PyTorch is not needed.
-
-    Raises:
-        FindingsError: there is no such checkpoint, or its metadata cannot be read.
-    """
-    try:
-        with opened(path) as file:
-            return read_header(read_archive(file))[0]
-    except Defect as defect:
-        raise FindingsError([_finding(path, defect)]) from defect
-
-
-def load_checkpoint(path: Path) -> tuple[GeneratorMetadata, dict[str, "Tensor"]]:
-    """Load a checkpoint after checking every byte of it.
-
-    Returns:
-        What it says of itself, and its tensors by name on the CPU.
-
-    Raises:
-        FindingsError: it is damaged, unsafe, not what its name says, or holds NaN.
-    """
-    path = Path(path)
-    try:
-        content, state = load_content(path)
-        check_name(path, content.metadata)
-        for defect in not_finite(state):
-            raise defect
-    except Defect as defect:
-        raise FindingsError([_finding(path, defect)]) from defect
-    return content.metadata, state
-
-
-def load_adapter(path: Path) -> tuple[AdapterMetadata, dict[str, "Tensor"]]:
-    """Load an adapter's checkpoint after checking every byte of it.
-
-    Returns:
-        What it says of itself, and its tensors by name on the CPU.
-
-    Raises:
-        FindingsError: it is damaged, unsafe, not what its name says, or holds NaN.
-    """
-    try:
-        metadata, state = load_adapter_content(path)
-        check_adapter_name(path, metadata)
-        for defect in not_finite(state):
-            raise defect
-    except Defect as defect:
-        raise FindingsError([_finding(path, defect)]) from defect
-    return metadata, state
 
 
 def load_set(
@@ -157,7 +84,7 @@ def load_set(
             if on_warning is not None:
                 on_warning(finding)
 
-    inspections = [look(path) for path in _newest(directory)]
+    inspections = [inspect_header(path) for path in _newest(directory)]
     sets = sets_of(inspections)
     meant = [checkpoints for checkpoints in sets if is_meant(checkpoints, expectation)]
     if not meant and permissive and len(sets) == 1:
@@ -218,13 +145,9 @@ def _is_of(inspection: Inspection, checkpoints: CheckpointSet, expectation: Expe
     metadata, name = inspection.metadata, inspection.name
     if metadata is not None:
         base_name, node = metadata.base_name, metadata.node_id
-    elif name is not None and inspection.earlier is None:
+    elif name is not None and inspection.legacy is None:
         base_name, node = name.base_name, name.node
     else:
         return False
     wanted = {expected.id for expected in expectation.nodes}
     return base_name == checkpoints.base_name and (not wanted or node in wanted)
-
-
-def _finding(path: Path, defect: Defect) -> Finding:
-    return Finding(defect.code, str(path), defect.message, defect.tensor)

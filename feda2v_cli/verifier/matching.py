@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from feda2v_cli.checkpoint.name import SUFFIX, parse_name
-from feda2v_cli.verifier.agreement import contradictions, same_weights_of_earlier
+from feda2v_cli.verifier.agreement import disagreements, same_weights_of_legacy
 from feda2v_cli.verifier.coverage import gaps
 from feda2v_cli.verifier.expectation import Expectation
 from feda2v_cli.verifier.finding import Finding
-from feda2v_cli.verifier.inspection import Inspection, look
-from feda2v_cli.verifier.mismatches import disappointments, granularity_mismatch
+from feda2v_cli.verifier.inspection import Inspection, inspect_header
+from feda2v_cli.verifier.mismatches import granularity_mismatch, mismatches
 from feda2v_cli.verifier.remedy import Remedies
 from feda2v_cli.verifier.sets import CheckpointSet, sets_of
 
@@ -22,7 +22,7 @@ _MOST_SEARCHED = 100
 def findings_of_sets(
     inspections: Sequence[Inspection], roots: Sequence[Path], expectation: Expectation, remedies: Remedies
 ) -> Iterator[Finding]:
-    """What is wrong with sets: contradictions within them, gaps, and what was asked for and is not there.
+    """What is wrong with sets: disagreements within them, gaps, and what was asked for and is not there.
 
     Args:
         inspections: the files.
@@ -36,9 +36,9 @@ def findings_of_sets(
     parts = sets_of(inspection for inspection in inspections if inspection.path in lone)
     is_there = any(is_meant(checkpoints, expectation) for checkpoints in (*sets, *parts))
     for checkpoints in (*sets, *parts):
-        yield from contradictions(checkpoints, remedies)
+        yield from disagreements(checkpoints, remedies)
         if is_meant(checkpoints, expectation):
-            yield from disappointments(checkpoints, expectation, remedies)
+            yield from mismatches(checkpoints, expectation, remedies)
         elif not is_there:
             yield from _why_not(checkpoints, expectation, remedies)
     for checkpoints in sets:
@@ -46,14 +46,14 @@ def findings_of_sets(
             yield from gaps(checkpoints, expectation, remedies)
         elif is_there:
             yield from gaps(checkpoints, Expectation(), remedies)
-    yield from same_weights_of_earlier(inspections, remedies)
+    yield from same_weights_of_legacy(inspections, remedies)
     for root in roots:
         within = [inspection for inspection in inspections if _is_in(inspection.path, root)]
         holds_set = any(_is_in(checkpoints.directory, root) for checkpoints in sets)
         if not within:
             yield _not_found(root, expectation, remedies)
         elif not (holds_set or expectation.is_empty or root in lone):
-            yield _only_earlier(root, within, expectation, remedies)
+            yield _only_legacy(root, within, expectation, remedies)
 
 
 def _is_in(path: Path, root: Path) -> bool:
@@ -104,13 +104,13 @@ def _why_absent(root: Path) -> str:
     return "holds no checkpoint"
 
 
-def _only_earlier(root: Path, within: Sequence[Inspection], expectation: Expectation, remedies: Remedies) -> Finding:
-    earlier = sum(inspection.earlier is not None for inspection in within)
+def _only_legacy(root: Path, within: Sequence[Inspection], expectation: Expectation, remedies: Remedies) -> Finding:
+    legacy = sum(inspection.legacy is not None for inspection in within)
     count = f"{len(within)} other {'file' if len(within) == 1 else 'files'}"
     return Finding(
         "FA001",
         str(root),
-        f"holds no generator that can be loaded: {count}, {earlier} of them of the earlier system",
+        f"holds no generator that can be loaded: {count}, {legacy} of them of the earlier system",
         hint=remedies.train(expectation.granularity, expectation.directory, expectation.base_name, force=False),
     )
 
@@ -137,7 +137,7 @@ def _base_names(directory: Path) -> dict[str, list[Path]]:
             name = parse_name(file.name)
             bases[file.stem if name is None else name.base_name].append(file)
     # One file tells for all of a name: a directory may hold thousands.
-    return {base: files for base, files in bases.items() if look(files[0]).adapter is None}
+    return {base: files for base, files in bases.items() if inspect_header(files[0]).adapter is None}
 
 
 def _names_in(root: Path) -> str:

@@ -14,7 +14,7 @@ _Groups = dict[str, frozenset[str]]
 _Check = Callable[[GeneratorMetadata, Expectation, ExpectedNode], str]
 
 
-def disappointments(checkpoints: CheckpointSet, expectation: Expectation, remedies: Remedies) -> Iterator[Finding]:
+def mismatches(checkpoints: CheckpointSet, expectation: Expectation, remedies: Remedies) -> Iterator[Finding]:
     """Everything in which the files of a set are not what is expected of them, gaps aside."""
     nodes = {node.id: node for node in expectation.nodes}
     members = [member for member in checkpoints.members if not nodes or member.metadata.node_id in nodes]

@@ -103,7 +103,7 @@ def sets_of(inspections: Iterable[Inspection]) -> list[CheckpointSet]:
         if metadata is not None:
             member = Member(inspection.path, metadata, inspection.weights.get(""))
             members[directory, metadata.base_name].append(member)
-        elif inspection.name is not None and inspection.earlier is None:
+        elif inspection.name is not None and inspection.legacy is None:
             unread[directory, inspection.name.base_name].append(inspection.name)
     return [
         CheckpointSet(directory, base_name, tuple(members[directory, base_name]), tuple(unread[directory, base_name]))

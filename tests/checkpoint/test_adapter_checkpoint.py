@@ -10,7 +10,7 @@ from checkpoint_scenarios import flip_bit, middle_of
 from feda2v_cli.checkpoint.adapter_file import write_adapter
 from feda2v_cli.checkpoint.adapter_metadata import AdapterMetadata
 from feda2v_cli.verifier.finding import FindingsError
-from feda2v_cli.verifier.loading import load_adapter
+from feda2v_cli.verifier.single import load_adapter
 from feda2v_cli.verifier.verify import verify
 
 

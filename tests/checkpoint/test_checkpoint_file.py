@@ -14,7 +14,7 @@ from checkpoint_samples import metadata_of, state_of, write, write_set
 from feda2v_cli.checkpoint.file import write_checkpoint
 from feda2v_cli.errors import FailedError
 from feda2v_cli.verifier.finding import FindingsError
-from feda2v_cli.verifier.loading import load_checkpoint, read_metadata
+from feda2v_cli.verifier.single import load_checkpoint, read_metadata
 
 
 def test_what_was_written_is_loaded(tmp_path):
@@ -175,7 +175,7 @@ def test_a_killed_write_leaves_a_whole_file_beside_its_temporary_one(tmp_path, e
 def test_metadata_are_read_without_pytorch_pydantic_or_pickle(tmp_path):
     path = write(tmp_path, metadata_of("unified"))
     script = (
-        "import sys; from pathlib import Path; from feda2v_cli.verifier.loading import read_metadata;"
+        "import sys; from pathlib import Path; from feda2v_cli.verifier.single import read_metadata;"
         f"print(read_metadata(Path({str(path)!r})).node_id);"
         "print([name for name in ('torch', 'pydantic', 'numpy') if name in sys.modules])"
     )

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from feda2v_cli.checkpoint.format.defect import Defect, Unsafe
 from feda2v_cli.checkpoint.format.pickled import read_pickle
 from feda2v_cli.verifier.finding import FindingsError
-from feda2v_cli.verifier.loading import load_checkpoint
+from feda2v_cli.verifier.single import load_checkpoint
 from feda2v_cli.verifier.verify import verify
 
 PAYLOADS = {

@@ -3,13 +3,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feda2v_cli.engine.batch import draw_epoch, steps_per_epoch
-from feda2v_cli.engine.stream import stream
+from feda2v_cli.engine.random_stream import random_stream
 
 SIZES = st.lists(st.integers(17, 32), min_size=1, max_size=4)
 
 
 def epoch(sizes: list[int], first: int = 0, noise: int = 3):
-    streams = [stream(0, first + model) for model in range(len(sizes))]
+    streams = [random_stream(0, first + model) for model in range(len(sizes))]
     return draw_epoch(streams, sizes, [noise] * len(sizes), steps=2)
 
 

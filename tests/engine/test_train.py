@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from feda2v_cli.engine.batch import draw_epoch
+from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.engine.stack import Stack
-from feda2v_cli.engine.stream import stream
 from feda2v_cli.engine.train import ModelData, Optimiser, Trainer
 
 OPTIMISER = Optimiser(batch_size=8, learning_rate=0.01, weight_decay=0.1, clip_norm=0.5)
@@ -36,12 +36,12 @@ def loss(
 
 
 def model(number: int) -> dict[str, Tensor]:
-    random = stream(7, "model", number)
+    random = random_stream(7, "model", number)
     return {name: torch.randn(value.shape, generator=random) for name, value in MODULE.named_parameters()}
 
 
 def data(number: int) -> ModelData:
-    random = stream(7, "data", number)
+    random = random_stream(7, "data", number)
     items = {
         "inputs": torch.randn(SIZES[number], 3, generator=random),
         "targets": torch.randn(SIZES[number], 2, generator=random),
@@ -68,7 +68,7 @@ def trained_by_a_plain_loop(number: int, rounds: int = 3) -> dict[str, Tensor]:
     optimiser = torch.optim.AdamW(module.parameters(), lr=0.01, weight_decay=0.1)
     own = data(number)
     for round_number in range(1, rounds + 1):
-        random = stream(3, *own.identity, "round", round_number)
+        random = random_stream(3, *own.identity, "round", round_number)
         for epoch in range(2):
             drawn = draw_epoch([random], [own.size], [3], steps=3)
             progress = torch.tensor(((round_number - 1) * 2 + epoch) / (2 * rounds))

@@ -1,9 +1,9 @@
 import torch
 
-from feda2v_cli.engine.stream import stream
+from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.federation.pool import Pool
 
-EMBEDDINGS = torch.randn(6, 4, 5, generator=stream(0))
+EMBEDDINGS = torch.randn(6, 4, 5, generator=random_stream(0))
 POOL = Pool(EMBEDDINGS, torch.arange(6), clips=6)
 ITEMS = torch.tensor([3, 0, 5])
 
@@ -14,7 +14,7 @@ def test_without_noise_none_is_drawn_and_embeddings_are_what_they_are() -> None:
 
 
 def test_the_tokens_of_an_item_get_the_same_noise_in_standardised_units() -> None:
-    noise = torch.randn(3, POOL.noise_width(0.5), generator=stream(1))
+    noise = torch.randn(3, POOL.noise_width(0.5), generator=random_stream(1))
     added = POOL.noisy(ITEMS, 0.5, noise) - EMBEDDINGS[ITEMS]
     torch.testing.assert_close(added, 0.5 * noise[:, None].expand(3, 4, 5))
 

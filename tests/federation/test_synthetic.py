@@ -10,14 +10,14 @@ DISJOINT = [maker_of(0, [0, 1]), maker_of(1, [2, 3])]
 SHARED = [maker_of(0, [0, 1]), maker_of(1, [1, 2]), maker_of(2, [1, 3])]
 
 
-@pytest.mark.parametrize("makers", [DISJOINT, SHARED])
+@pytest.mark.parametrize("generators", [DISJOINT, SHARED])
 @pytest.mark.parametrize("per_class", [1, 5, 12])
-def test_a_node_gets_samples_of_others_alone_the_same_number_of_each_class(makers: list, per_class: int) -> None:
-    samples = draw_samples(makers, CLASSES, per_class, 0, 0)
-    for node in {maker.node for maker in makers}:
+def test_a_node_gets_samples_of_others_alone_the_same_number_of_each_class(generators: list, per_class: int) -> None:
+    samples = draw_samples(generators, CLASSES, per_class, 0, 0)
+    for node in {source.node for source in generators}:
         places = samples.for_node(node, per_class)
         assert node not in samples.nodes[places].tolist()
-        made_by_others = {name for maker in makers if maker.node != node for name in maker.generator.classes}
+        made_by_others = {name for source in generators if source.node != node for name in source.generator.classes}
         counts = Counter(CLASSES[label] for label in samples.labels[places].tolist())
         assert counts == dict.fromkeys(made_by_others, per_class)
 
@@ -44,16 +44,16 @@ def test_samples_depend_on_seed_and_round_alone() -> None:
 
 
 def test_samples_do_not_grow_with_the_number_of_nodes_that_could_make_them() -> None:
-    makers = [maker_of(node, [0]) for node in range(60)]
-    samples = draw_samples(makers, CLASSES, 5, 0, 0)
+    generators = [maker_of(node, [0]) for node in range(60)]
+    samples = draw_samples(generators, CLASSES, 5, 0, 0)
     assert len(samples.labels) == 6
     assert all(len(samples.for_node(node, 5)) == 5 for node in range(60))
 
 
 def _means() -> list[torch.Tensor]:
     return [
-        maker.generator.sample([CLASSES[label]] * 200, 3).mean(0)
+        source.generator.sample([CLASSES[label]] * 200, 3).mean(0)
         for label in range(4)
-        for maker in DISJOINT
-        if CLASSES[label] in maker.generator.classes
+        for source in DISJOINT
+        if CLASSES[label] in source.generator.classes
     ]

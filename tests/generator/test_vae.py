@@ -2,11 +2,11 @@ import pytest
 import torch
 from torch.func import functional_call
 
-from feda2v_cli.engine.stream import stream
-from feda2v_cli.generator.vae import NOISE_SHARE, ConditionalVae, learned_directions, start, vae_loss
+from feda2v_cli.engine.random_stream import random_stream
+from feda2v_cli.generator.vae import NOISE_SHARE, ConditionalVae, learned_components, start, vae_loss
 
 CLASSES, LATENT = 2, 3
-AMOUNTS = torch.randn(40, LATENT, generator=stream(3))
+AMOUNTS = torch.randn(40, LATENT, generator=random_stream(3))
 LABELS = torch.arange(40) % CLASSES
 ONE_HOT = torch.nn.functional.one_hot(LABELS, CLASSES).float()
 LEARNED = torch.tensor([[1.0, 1, 1], [1, 1, 0]])
@@ -14,12 +14,12 @@ LEARNED = torch.tensor([[1.0, 1, 1], [1, 1, 0]])
 
 def started() -> ConditionalVae:
     module = ConditionalVae(CLASSES, 8, LATENT)
-    module.load_state_dict(start(module, stream(0)))
+    module.load_state_dict(start(module, random_stream(0)))
     return module.requires_grad_(False)
 
 
 def test_training_starts_from_the_standard_normal() -> None:
-    latent = torch.randn(50_000, LATENT, generator=stream(4))
+    latent = torch.randn(50_000, LATENT, generator=random_stream(4))
     mean, log_scale = started().decode(latent, ONE_HOT[:1].expand(50_000, -1))
     torch.testing.assert_close(
         torch.cov(mean.T) + torch.diag((2 * log_scale[0]).exp()), torch.eye(LATENT), atol=0.02, rtol=0
@@ -27,7 +27,7 @@ def test_training_starts_from_the_standard_normal() -> None:
 
 
 def test_the_encoder_starts_as_the_exact_posterior() -> None:
-    """Of amounts (1 − s)^½ z + s^½ ε with z and ε standard normal: Bayes' rule for Gaussians."""
+    """Of scores (1 − s)^½ z + s^½ ε with z and ε standard normal: Bayes' rule for Gaussians."""
     mean, log_variance = started().encode(AMOUNTS, ONE_HOT)
     precision = 1 + (1 - NOISE_SHARE) / NOISE_SHARE
     torch.testing.assert_close(log_variance.exp(), torch.full_like(log_variance, 1 / precision))
@@ -35,17 +35,17 @@ def test_the_encoder_starts_as_the_exact_posterior() -> None:
 
 
 def losses(
-    module: ConditionalVae, learned: torch.Tensor = LEARNED, amounts: torch.Tensor = AMOUNTS, **options: float
+    module: ConditionalVae, learned: torch.Tensor = LEARNED, scores: torch.Tensor = AMOUNTS, **options: float
 ) -> dict[str, torch.Tensor]:
     settings = {"kl_warmup_share": 0.0, "free_bits": 0.0, "input_noise": 0.0} | options
     progress = torch.tensor(settings.pop("progress", 1.0))
     batch = {
-        "amounts": amounts,
+        "scores": scores,
         "one_hot": ONE_HOT,
         "remainder": torch.full((len(LABELS),), 5.0),
         "learned": learned,
     }
-    noise = torch.randn(len(LABELS), 2 * LATENT, generator=stream(1))
+    noise = torch.randn(len(LABELS), 2 * LATENT, generator=random_stream(1))
     return vae_loss(module, **settings)(dict(module.named_parameters()), batch, noise, progress)
 
 
@@ -64,7 +64,7 @@ def test_the_kl_is_that_of_the_latent_s_normal_distributions() -> None:
 
 def test_the_reconstruction_is_the_negative_log_likelihood_of_the_amounts_and_of_the_remainder() -> None:
     module = started()
-    noise = torch.randn(len(LABELS), 2 * LATENT, generator=stream(1))
+    noise = torch.randn(len(LABELS), 2 * LATENT, generator=random_stream(1))
     inputs = (AMOUNTS, ONE_HOT, LEARNED[LABELS], noise[:, :LATENT])
     mean, log_scale, _, _ = functional_call(module, dict(module.named_parameters()), inputs)
     likelihood = torch.distributions.Normal(mean, log_scale.exp()).log_prob(AMOUNTS)
@@ -74,9 +74,9 @@ def test_the_reconstruction_is_the_negative_log_likelihood_of_the_amounts_and_of
 def test_at_the_start_the_bound_is_the_likelihood_of_the_gaussian() -> None:
     """The encoder is the exact posterior, so that the bound is tight in the mean over the noise."""
     module, learned = started(), torch.ones(CLASSES, LATENT)
-    batch = {"amounts": AMOUNTS, "one_hot": ONE_HOT, "remainder": torch.zeros(len(LABELS)), "learned": learned}
+    batch = {"scores": AMOUNTS, "one_hot": ONE_HOT, "remainder": torch.zeros(len(LABELS)), "learned": learned}
     loss = vae_loss(module, kl_warmup_share=0.0, free_bits=0.0, input_noise=0.0)
-    random, parameters = stream(2), dict(module.named_parameters())
+    random, parameters = random_stream(2), dict(module.named_parameters())
     drawn = torch.stack(
         [
             loss(parameters, batch, torch.randn(len(LABELS), 2 * LATENT, generator=random), torch.tensor(1.0))["loss"]
@@ -88,11 +88,11 @@ def test_at_the_start_the_bound_is_the_likelihood_of_the_gaussian() -> None:
     torch.testing.assert_close(drawn.mean(), expected.mean(), rtol=0.01, atol=0)
 
 
-def test_directions_whose_shape_is_not_learned_take_no_part() -> None:
+def test_components_whose_shape_is_not_learned_take_no_part() -> None:
     changed = AMOUNTS.clone()
     changed[1::2, 2] += 10  # of the class that does not learn it
     for name, values in losses(started()).items():
-        torch.testing.assert_close(losses(started(), amounts=changed)[name], values)
+        torch.testing.assert_close(losses(started(), scores=changed)[name], values)
 
 
 def test_the_kl_warms_up_over_its_share_of_the_training() -> None:
@@ -109,8 +109,8 @@ def test_free_bits_cost_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("clips", "directions", "units"), [(7, 6, 0), (8, 7, 1), (32, 31, 4), (32, 3, 3), (400, 256, 5)]
+    ("clips", "components", "units"), [(7, 6, 0), (8, 7, 1), (32, 31, 4), (32, 3, 3), (400, 256, 5)]
 )
-def test_a_shape_is_learned_along_one_direction_for_every_eight_clips(clips: int, directions: int, units: int) -> None:
-    learned = learned_directions(torch.tensor([clips]), torch.tensor([directions]), 5)
+def test_a_shape_is_learned_along_one_direction_for_every_eight_clips(clips: int, components: int, units: int) -> None:
+    learned = learned_components(torch.tensor([clips]), torch.tensor([components]), 5)
     assert learned.tolist() == [[1.0] * units + [0.0] * (5 - units)]

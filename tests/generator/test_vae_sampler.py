@@ -1,7 +1,7 @@
 import torch
 from generator_samples import SHAPE, SMALL, data, fitted, spec
 
-from feda2v_cli.engine.stream import stream
+from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.generator.fit import TrainingSet, VaeFitting, training_set
 from feda2v_cli.generator.generator import Generator
 from feda2v_cli.generator.vae_sampler import VaeSampler
@@ -12,18 +12,18 @@ SECTION = SMALL.model_copy(update={"rounds": 10, "epochs": 40, "learning_rate": 
 
 def ring(clips: int, number: int = 0) -> torch.Tensor:
     """Clips that lie on a ring, with a little noise."""
-    random = stream(2, number)
+    random = random_stream(2, number)
     angles = 2 * torch.pi * torch.rand(clips, generator=random)
-    axes = torch.randn(2, 96, generator=stream(3))
+    axes = torch.randn(2, 96, generator=random_stream(3))
     noise = 0.1 * torch.randn(clips, 96, generator=random)
     return (torch.stack([angles.cos(), angles.sin()], dim=1) @ axes + noise).view(clips, *SHAPE)
 
 
 def radii(generator: Generator, sets: TrainingSet) -> torch.Tensor:
-    """How far from the class mean samples are along its two first directions, in standard deviations."""
+    """How far from the class mean samples are along its two first components, in standard deviations."""
     labels = torch.zeros(2000, dtype=torch.long)
-    amounts = sets.directions(0.0).amounts(generator.coordinates(labels, seed=1), labels)[:, :2]
-    return amounts.norm(dim=1)
+    scores = sets.components(0.0).scores(generator.coordinates(labels, seed=1), labels)[:, :2]
+    return scores.norm(dim=1)
 
 
 def test_training_learns_what_a_gaussian_cannot_say() -> None:
@@ -55,8 +55,8 @@ def test_a_direction_that_the_decoder_makes_nothing_of_is_no_division_by_zero() 
     state = dict(sampler.state())
     state |= {name: 0 * state[name] for name in ("decoder_output.weight",)} | {"log_scale": 0 * state["log_scale"] - 40}
     module = VaeSampler.from_state(state)._module
-    again = VaeSampler.standardised(module, sets.directions(0.0), state["learned"])
-    assert torch.isfinite(again.draw(torch.zeros(9, dtype=torch.long), stream(1))).all()
+    again = VaeSampler.standardised(module, sets.components(0.0), state["learned"])
+    assert torch.isfinite(again.draw(torch.zeros(9, dtype=torch.long), random_stream(1))).all()
 
 
 def test_latent_means_are_those_of_the_encoder_along_learned_directions() -> None:

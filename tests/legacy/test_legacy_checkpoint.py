@@ -7,7 +7,7 @@ from legacy_samples import client, server, state
 from feda2v_cli.verifier.catalogue import catalogue
 from feda2v_cli.verifier.expectation import Expectation
 from feda2v_cli.verifier.finding import FindingsError
-from feda2v_cli.verifier.loading import load_checkpoint
+from feda2v_cli.verifier.single import load_checkpoint
 from feda2v_cli.verifier.verify import verify
 
 FORMS = {"archive": True, "before archives": False}
@@ -43,8 +43,8 @@ def test_a_node_s_file_is_known_for_what_it_is(tmp_path, save, name):
     save(client(granularity, key, end=end), tmp_path / name)
     assert findings(tmp_path) == [("FA019", "warning")]
     (entry,) = catalogue([tmp_path])
-    assert (entry.earlier.node, entry.earlier.granularity, entry.earlier.key) == (0, granularity, key)
-    assert entry.earlier.round == end
+    assert (entry.legacy.node, entry.legacy.granularity, entry.legacy.key) == (0, granularity, key)
+    assert entry.legacy.round == end
 
 
 @pytest.mark.parametrize("name", ["vae.pt", "vae_round_10.pt"])
@@ -52,14 +52,14 @@ def test_a_server_s_file_of_many_generators_is_known_for_what_it_is(tmp_path, sa
     save(server(["dog", "cow"]), tmp_path / name)
     assert findings(tmp_path) == [("FA019", "warning")]
     (entry,) = catalogue([tmp_path])
-    assert entry.earlier.is_server
-    assert set(entry.earlier.states) == {"dog", "cow"}
+    assert entry.legacy.is_server
+    assert set(entry.legacy.states) == {"dog", "cow"}
 
 
 def test_rounds_are_listed_as_numbers(tmp_path, save):
     for end in (9, 10):
         save(client("unified", None, end=end), tmp_path / f"vae_node0_round_{end}.pt")
-    assert [entry.earlier.round for entry in catalogue([tmp_path])] == [9, 10]
+    assert [entry.legacy.round for entry in catalogue([tmp_path])] == [9, 10]
 
 
 def test_an_adapter_of_the_earlier_system_is_told_apart(tmp_path, save):

@@ -5,7 +5,7 @@ import pytest
 
 from feda2v_cli.errors import FailedError, RunInterrupted
 from feda2v_cli.run.directory import RunDirectory
-from feda2v_cli.run.event import CheckpointSaved, EpochEnded, Event, Noted, unheard
+from feda2v_cli.run.event import CheckpointSaved, EpochEnded, Event, Noted, ignore_event
 
 
 def created(runs: Path, key: str = "key") -> RunDirectory:
@@ -69,8 +69,8 @@ def test_notes_stand_in_the_log_too(tmp_path: Path) -> None:
 def test_what_happens_within_is_kept_and_told(tmp_path: Path) -> None:
     run = created(tmp_path)
     heard: list[Event] = []
-    with run.recording(["train-generators"], heard.append) as tell:
-        tell(Noted("hello"))
+    with run.recording(["train-generators"], heard.append) as emit:
+        emit(Noted("hello"))
     assert heard == [Noted("hello")]
     assert events(run)[0]["text"] == "hello"
 
@@ -78,7 +78,7 @@ def test_what_happens_within_is_kept_and_told(tmp_path: Path) -> None:
 def test_an_interrupted_run_says_the_command_that_goes_on(tmp_path: Path) -> None:
     run = created(tmp_path)
     words = ["train-generators", "--data-root", "my sounds", "--force"]
-    with pytest.raises(RunInterrupted) as error, run.recording(words, unheard):
+    with pytest.raises(RunInterrupted) as error, run.recording(words, ignore_event):
         raise KeyboardInterrupt
     assert error.value.hint == "feda2v train-generators --data-root 'my sounds' --resume"
     assert run.status == "interrupted"
@@ -86,7 +86,7 @@ def test_an_interrupted_run_says_the_command_that_goes_on(tmp_path: Path) -> Non
 
 def test_a_run_that_fails_says_so_and_the_error_goes_on(tmp_path: Path) -> None:
     run = created(tmp_path)
-    with pytest.raises(FailedError, match="no luck"), run.recording([], unheard):
+    with pytest.raises(FailedError, match="no luck"), run.recording([], ignore_event):
         raise FailedError("no luck")
     assert run.status == "failed"
     assert events(run)[-1]["text"] == "failed: no luck"

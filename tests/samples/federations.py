@@ -13,10 +13,10 @@ from feda2v_cli.federation.rounds import Federation
 from feda2v_cli.federation.setup import Setup
 from feda2v_cli.federation.space import Space
 from feda2v_cli.federation.standardise import Standardisation
-from feda2v_cli.federation.synthetic import Maker
-from feda2v_cli.generator.directions import Directions
+from feda2v_cli.federation.synthetic import NodeGenerator
 from feda2v_cli.generator.gaussian import GaussianSampler
 from feda2v_cli.generator.generator import Generator
+from feda2v_cli.generator.principal_components import PrincipalComponents
 from feda2v_cli.generator.projection import Projection
 from feda2v_cli.profile.schema import AdapterSection, FederationSection, SyntheticSection
 
@@ -30,13 +30,15 @@ def clips_of(label: int, count: int, seed: int = 0) -> Tensor:
     return mean + 0.3 * torch.randn(count, TOKENS, DIM, generator=torch.Generator().manual_seed(seed * 100 + label))
 
 
-def maker_of(node: int, labels: Sequence[int]) -> Maker:
+def maker_of(node: int, labels: Sequence[int]) -> NodeGenerator:
     """A generator of a node that makes some classes."""
     means = torch.stack([clips_of(label, 50).mean(0).flatten() for label in labels])
     features = TOKENS * DIM
     projection = Projection(torch.zeros(features), torch.ones(features), None)
-    sampler = GaussianSampler(Directions(means, 0.3 * torch.eye(features).repeat(len(labels), 1, 1)))
-    return Maker(node, None, Generator([CLASSES[label] for label in labels], (TOKENS, DIM), projection, sampler))
+    sampler = GaussianSampler(PrincipalComponents(means, 0.3 * torch.eye(features).repeat(len(labels), 1, 1)))
+    return NodeGenerator(
+        node, None, Generator([CLASSES[label] for label in labels], (TOKENS, DIM), projection, sampler)
+    )
 
 
 def setup_of(
@@ -87,7 +89,7 @@ def setup_of(
             tuple(range(len(holdings))),
         ),
         standardisation=Standardisation(torch.zeros(DIM), torch.ones(DIM)),
-        makers=tuple(maker_of(node, held) for node, held in enumerate(holdings)) if samples else (),
+        generators=tuple(maker_of(node, held) for node, held in enumerate(holdings)) if samples else (),
         federation=FederationSection.model_validate({"rounds": 5, **federation}),
         synthetic=SyntheticSection.model_validate({"use": use, "refresh": refresh}),
         adapter=AdapterSection(batch_size=batch_size, schedule="constant"),

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from feda2v_cli.engine.stream import stream
+from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.generator.fit import TrainingSet, VaeFitting, training_set
 from feda2v_cli.generator.granularity import GeneratorSpec
 from feda2v_cli.profile.schema import GeneratorSection
@@ -13,8 +13,8 @@ SMALL = GeneratorSection(rounds=2, epochs=3, batch_size=8, rank=16, hidden=16, l
 
 
 def embeddings(clips: int, number: int = 0) -> Tensor:
-    """Clips [clips, tokens, dim] that vary along a few directions, far from zero."""
-    random = stream(11, "embeddings", number)
+    """Clips [clips, tokens, dim] that vary along a few components, far from zero."""
+    random = random_stream(11, "embeddings", number)
     factors = torch.randn(6, SHAPE[0] * SHAPE[1], generator=random) * torch.tensor([8.0, 4, 2, 1, 1, 1])[:, None]
     noise = 0.05 * torch.randn(clips, SHAPE[0] * SHAPE[1], generator=random)
     return (torch.randn(clips, 6, generator=random) @ factors + noise - 5).view(clips, *SHAPE)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from feda2v_cli.engine.stream import stream
+from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.quality.measures import Labelled, Measured, Reference
 
 CLASSES = ("cow", "dog", "frog", "pig")
@@ -15,11 +15,11 @@ TRAINED, HELD_OUT = 32, 10
 
 def clips(per_class: int, *identity: int | str) -> Labelled:
     """Clips of every class around its mean, along few directions and with noise on all features."""
-    shape = stream(3, "shape")
+    shape = random_stream(3, "shape")
     means = 1.2 * torch.randn(len(CLASSES), FEATURES, generator=shape)
     directions = torch.randn(6, FEATURES, generator=shape)
     labels = torch.arange(len(CLASSES)).repeat_interleave(per_class)
-    random = stream(3, *identity)
+    random = random_stream(3, *identity)
     factors = torch.randn(len(labels), 6, generator=random)
     noise = torch.randn(len(labels), FEATURES, generator=random)
     return Labelled(5 + means[labels] + factors @ directions + 0.3 * noise, labels)
@@ -45,13 +45,13 @@ def mean_and_noise(draw: int) -> Labelled:
     """Spread enough, but not where the data vary: noise around the class mean, the same in each feature."""
     trained, means = clips(TRAINED, "trained"), _class_means()
     scatter = (trained.values - means[trained.labels]).square().mean().sqrt()
-    noise = torch.randn(trained.values.shape, generator=stream(4, draw))
+    noise = torch.randn(trained.values.shape, generator=random_stream(4, draw))
     return Labelled(means[trained.labels] + 0.6 * scatter * noise, trained.labels)
 
 
 def copied(draw: int) -> Labelled:
     trained = clips(TRAINED, "trained")
-    random = stream(5, draw)
+    random = random_stream(5, draw)
     chosen = torch.cat(
         [torch.randint(TRAINED, (TRAINED,), generator=random) + TRAINED * c for c in range(len(CLASSES))]
     )
@@ -61,7 +61,7 @@ def copied(draw: int) -> Labelled:
 
 def shuffled(draw: int) -> Labelled:
     drawn = sound(draw)
-    return Labelled(drawn.values, drawn.labels[torch.randperm(len(drawn.labels), generator=stream(6, draw))])
+    return Labelled(drawn.values, drawn.labels[torch.randperm(len(drawn.labels), generator=random_stream(6, draw))])
 
 
 def swapped(draw: int) -> Labelled:

@@ -14,7 +14,7 @@ from feda2v_cli.checkpoint.file import write_checkpoint
 from feda2v_cli.checkpoint.format.archive import read_archive
 from feda2v_cli.checkpoint.format.opening import opened
 from feda2v_cli.verifier.expectation import Expectation, ExpectedNode
-from feda2v_cli.verifier.loading import load_checkpoint
+from feda2v_cli.verifier.single import load_checkpoint
 from feda2v_cli.verifier.verify import verify
 
 CLASSES = {0: ("dog", "cow"), 1: ("rain", "sea_waves")}

@@ -23,7 +23,7 @@ from feda2v_cli.job.train_generators.run import TrainedGenerators, train_generat
 from feda2v_cli.profile.load import LoadedProfile, load_profile
 from feda2v_cli.profile.schema import BASE_NAMES
 from feda2v_cli.quality.verdict import Figure
-from feda2v_cli.run.event import ClipsEmbedded, Listener, Noted, unheard
+from feda2v_cli.run.event import ClipsEmbedded, Listener, Noted, ignore_event
 
 #: In the order of the table: the coarsest first.
 GRANULARITIES: tuple[Granularity, ...] = get_args(Granularity)
@@ -70,7 +70,7 @@ def compare(
     rounds: int = FEDERATION_ROUNDS,
     picture: bool = True,
     force: bool = False,
-    listener: Listener = unheard,
+    listener: Listener = ignore_event,
 ) -> Comparison:
     """Train generators of each granularity on the same clips, evaluate them, and federate with their samples.
 

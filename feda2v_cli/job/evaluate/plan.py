@@ -16,7 +16,7 @@ from feda2v_cli.profile.schema import DataSection, EmbeddingSection, NodeSection
 from feda2v_cli.verifier.catalogue import checkpoint_files, generator_sets
 from feda2v_cli.verifier.expectation import Expectation
 from feda2v_cli.verifier.finding import Finding, FindingsError
-from feda2v_cli.verifier.inspection import look
+from feda2v_cli.verifier.inspection import inspect_header
 from feda2v_cli.verifier.loading import load_set
 from feda2v_cli.verifier.sets import sets_of
 from feda2v_cli.verifier.verify import DEFAULT_ROOT
@@ -106,7 +106,7 @@ def plan_evaluation(
 
 def _the_one(base_name: str | None, root: Path) -> tuple[Path, str]:
     directories = generator_sets(root) if root.is_dir() else []
-    inspections = [look(path) for path in checkpoint_files(directories) if path.parent in directories]
+    inspections = [inspect_header(path) for path in checkpoint_files(directories) if path.parent in directories]
     sets = [found for found in sets_of(inspections) if found.members and base_name in (None, found.base_name)]
     if not sets:
         called = "" if base_name is None else f" called {base_name}"

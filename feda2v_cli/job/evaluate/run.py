@@ -14,7 +14,7 @@ from torch import Tensor
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.data.clip import Clip, fingerprint
 from feda2v_cli.data.nodes import NodeClips
-from feda2v_cli.engine.stream import stream
+from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.errors import UsageError
 from feda2v_cli.generator.fit import GaussianFitting, training_set
 from feda2v_cli.generator.generator import Generator
@@ -27,7 +27,7 @@ from feda2v_cli.profile.load import LoadedProfile, load_profile
 from feda2v_cli.profile.schema import GeneratorSection
 from feda2v_cli.quality.measures import Labelled, Reference
 from feda2v_cli.quality.verdict import Figure, Verdict, verdict
-from feda2v_cli.run.event import Listener, Noted, Warned, unheard
+from feda2v_cli.run.event import Listener, Noted, Warned, ignore_event
 from feda2v_cli.verifier.finding import Finding, FindingsError
 
 #: Draws of samples over which a figure and its interval are taken, unless the caller says otherwise.
@@ -120,7 +120,7 @@ def evaluate(
     permissive: bool = False,
     held_out: Sequence[Clip] | None = None,
     samples_per_clip: int = 1,
-    listener: Listener = unheard,
+    listener: Listener = ignore_event,
 ) -> Evaluation:
     """Hold samples of a set of generators against the clips held out.
 
@@ -291,16 +291,16 @@ def _draw(
     which: Literal["generator", "baseline"],
 ) -> Labelled:
     """Samples of each class, so many as `counts` says; where several generators make a class, each gives a part."""
-    makers = {name: [source for source in sources if name in source.generator.classes] for name in classes}
+    generators = {name: [source for source in sources if name in source.generator.classes] for name in classes}
     parts, labels = [], []
     for source in sources:
         wanted = {}
         for label, name in enumerate(classes):
-            if source in makers[name]:
-                place, share = makers[name].index(source), len(makers[name])
+            if source in generators[name]:
+                place, share = generators[name].index(source), len(generators[name])
                 wanted[name] = counts[label] // share + (place < counts[label] % share)
         names = list(chain.from_iterable([name] * count for name, count in wanted.items()))
-        random = stream(draw, "evaluate", source.metadata.node_id, source.metadata.generator_key)
+        random = random_stream(draw, "evaluate", source.metadata.node_id, source.metadata.generator_key)
         generator = source.generator if which == "generator" else source.baseline
         parts.append(generator.sample(names, random.initial_seed()).flatten(1))
         labels += [classes.index(name) for name in names]

@@ -11,7 +11,7 @@ from feda2v_cli.errors import MissingError, UsageError
 from feda2v_cli.verifier.catalogue import checkpoint_files, generator_sets
 from feda2v_cli.verifier.expectation import Expectation
 from feda2v_cli.verifier.finding import Finding, FindingsError
-from feda2v_cli.verifier.inspection import look
+from feda2v_cli.verifier.inspection import inspect_header
 from feda2v_cli.verifier.loading import load_set
 from feda2v_cli.verifier.sets import CheckpointSet, sets_of
 from feda2v_cli.verifier.verify import DEFAULT_ROOT, verify
@@ -103,7 +103,7 @@ def _the_one(expectation: Expectation, command: Sequence[str], root: Path) -> Ch
 
 def _sets_under(root: Path) -> list[CheckpointSet]:
     directories = generator_sets(root) if root.is_dir() else []
-    inspections = [look(path) for path in checkpoint_files(directories) if path.parent in directories]
+    inspections = [inspect_header(path) for path in checkpoint_files(directories) if path.parent in directories]
     return [found for found in sets_of(inspections) if found.members]
 
 

@@ -40,24 +40,24 @@ class FederationRun:
         name: of the federation among those of the run.
         setup: the federation.
         resume: directory of the state.
-        tell: is told what happens.
+        emit: is told what happens.
         keep_nodes: whether every node's own adapters are wanted at the end.
 
     Raises:
         FailedError: a state is there and damaged.
     """
 
-    def __init__(self, name: str, setup: Setup, resume: Path, tell: Listener, *, keep_nodes: bool) -> None:
+    def __init__(self, name: str, setup: Setup, resume: Path, emit: Listener, *, keep_nodes: bool) -> None:
         self._name = name
         self._setup = setup
         self._path = resume / f"{name}.pt"
-        self._tell = tell
+        self._emit = emit
         self._keep_nodes = keep_nodes
         directory = resume / name
         directory.mkdir(exist_ok=True)
         widths = {space.name: len(space.start(0)) for space in setup.spaces}
         self.store = NodeStore(directory, [node.id for node in setup.nodes], widths)
-        self.federation = Federation(setup, self.store, lambda models, width: tell(StackNarrowed(models, width)))
+        self.federation = Federation(setup, self.store, lambda models, width: emit(StackNarrowed(models, width)))
         self.progress = Progress()
         if self._path.exists():
             self._restore()
@@ -92,20 +92,20 @@ class FederationRun:
         self._save(number)
         seconds = time.monotonic() - started
         if done.skipped:
-            self._tell(RoundSkipped(self._name, number, list(done.present), self._setup.federation.quorum))
+            self._emit(RoundSkipped(self._name, number, list(done.present), self._setup.federation.quorum))
         else:
-            self._tell(
+            self._emit(
                 FederationRoundEnded(
                     self._name, number, self.rounds, list(done.present), list(done.failed), done.steps, seconds,
                     dict(done.loss),
                 )
             )  # fmt: skip
         if evaluation is not None:
-            self._tell_evaluation(number, evaluation)
+            self._emit_evaluation(number, evaluation)
 
-    def _tell_evaluation(self, number: int, evaluation: Evaluation) -> None:
+    def _emit_evaluation(self, number: int, evaluation: Evaluation) -> None:
         values = evaluation.to_dict()
-        self._tell(
+        self._emit(
             Evaluated(self._name, number, self.rounds, values["accuracy"], values["node_accuracy"], values["loss"])
         )
 

@@ -19,7 +19,7 @@ from feda2v_cli.job.federate.set_up import set_up_federation
 from feda2v_cli.profile.load import LoadedProfile, load_profile
 from feda2v_cli.profile.resolved import profile_hash, resolved_toml
 from feda2v_cli.run.directory import RunDirectory
-from feda2v_cli.run.event import Listener, Noted, RunResumed, RunStarted, Warned, unheard
+from feda2v_cli.run.event import Listener, Noted, RunResumed, RunStarted, Warned, ignore_event
 from feda2v_cli.verifier.finding import Finding
 
 #: What the chosen strategy is compared with: nothing exchanged, nothing but parameters exchanged, all clips exchanged.
@@ -86,7 +86,7 @@ def federate(
     force: bool = False,
     baselines: bool = False,
     command: Sequence[str] = ("federate",),
-    listener: Listener = unheard,
+    listener: Listener = ignore_event,
 ) -> Federated:
     """Train adapters over all nodes, with synthetic samples in place of the clips that may not move.
 
@@ -118,19 +118,19 @@ def federate(
     experiment, checkpoint = plan.profile.experiment, plan.profile.checkpoint
     key = _run_key(plan, baselines=baselines)
 
-    earlier = RunDirectory.latest(experiment.runs, key) if resume else None
-    if earlier is not None and earlier.status == "done":
+    interrupted = RunDirectory.latest(experiment.runs, key) if resume else None
+    if interrupted is not None and interrupted.status == "done":
         if all(path.is_file() for path in plan.files):
-            listener(Noted(f"{earlier.path} is done already: there is nothing to resume"))
-            return Federated.from_summary(earlier.summary())
-        earlier = None
-    if not force and earlier is None:
+            listener(Noted(f"{interrupted.path} is done already: there is nothing to resume"))
+            return Federated.from_summary(interrupted.summary())
+        interrupted = None
+    if not force and interrupted is None:
         refuse_to_overwrite(plan.would_overwrite, "adapter")
     make_directory(checkpoint.adapter_dir)
 
     with lock_nodes(checkpoint.adapter_dir, checkpoint.adapter_base_name, [node.node_id for node in plan.nodes]):
         remove_leftovers(plan.files)
-        run = earlier or RunDirectory.create(
+        run = interrupted or RunDirectory.create(
             experiment.runs,
             experiment.name,
             command=["feda2v", *command],
@@ -138,22 +138,22 @@ def federate(
             profile=loaded.text,
             resolved=resolved_toml(loaded),
         )
-        with run.recording(command, listener) as tell:
-            _introduce(plan, warnings, tell)
-            result = _run(plan, run, tell, started, resumed=earlier is not None, baselines=baselines)
+        with run.recording(command, listener) as emit:
+            _introduce(plan, warnings, emit)
+            result = _run(plan, run, emit, started, resumed=interrupted is not None, baselines=baselines)
             run.finish("done", result.summary())
     return result
 
 
 def _run(
-    plan: FederationPlan, run: RunDirectory, tell: Listener, started: float, *, resumed: bool, baselines: bool
+    plan: FederationPlan, run: RunDirectory, emit: Listener, started: float, *, resumed: bool, baselines: bool
 ) -> Federated:
-    setup = set_up_federation(plan, tell)
-    chosen = FederationRun("chosen", setup, run.resume, tell, keep_nodes=not plan.strategy.is_central)
-    tell(RunResumed(str(run.path), chosen.progress.rounds_done) if resumed else RunStarted(str(run.path)))
+    setup = set_up_federation(plan, emit)
+    chosen = FederationRun("chosen", setup, run.resume, emit, keep_nodes=not plan.strategy.is_central)
+    emit(RunResumed(str(run.path), chosen.progress.rounds_done) if resumed else RunStarted(str(run.path)))
     progress = chosen.run()
-    compared = _run_baselines(setup, run, tell) if baselines else {}
-    save_adapters(plan, setup, chosen, tell)
+    compared = _run_baselines(setup, run, emit) if baselines else {}
+    save_adapters(plan, setup, chosen, emit)
     return Federated(
         run_dir=run.path,
         strategy=plan.strategy.name,
@@ -173,10 +173,10 @@ def _run(
     )
 
 
-def _run_baselines(setup: Setup, run: RunDirectory, tell: Listener) -> dict[str, dict[str, Any]]:
+def _run_baselines(setup: Setup, run: RunDirectory, emit: Listener) -> dict[str, dict[str, Any]]:
     finals = {}
     for name in BASELINES:
-        baseline = FederationRun(f"baseline {name}", setup.baseline(name), run.resume, tell, keep_nodes=False)
+        baseline = FederationRun(f"baseline {name}", setup.baseline(name), run.resume, emit, keep_nodes=False)
         finals[name] = _final(baseline.run())
     return finals
 
@@ -199,17 +199,17 @@ def _synthetic(plan: FederationPlan, setup: Setup) -> dict[str, Any]:
     }
 
 
-def _introduce(plan: FederationPlan, warnings: Sequence[Finding], tell: Listener) -> None:
+def _introduce(plan: FederationPlan, warnings: Sequence[Finding], emit: Listener) -> None:
     if plan.nodes[0].dataset.root is None:
-        tell(Noted("no data.root is set: training on the built-in sounds (--data-root DIR takes recordings)"))
-    tell(Noted(plan.encoder.description))
-    tell(Noted(plan.targets.description))
+        emit(Noted("no data.root is set: training on the built-in sounds (--data-root DIR takes recordings)"))
+    emit(Noted(plan.encoder.description))
+    emit(Noted(plan.targets.description))
     for finding in warnings:
-        tell(Warned(f"{finding.path} {finding.message} ({finding.code})"))
+        emit(Warned(f"{finding.path} {finding.message} ({finding.code})"))
     if plan.generators is not None:
-        tell(Noted(f"samples come from {plan.generators}"))
+        emit(Noted(f"samples come from {plan.generators}"))
     if plan.strategy.is_central:
-        tell(Noted("central: all clips lie in one place, as no federation allows; it is the upper bound"))
+        emit(Noted("central: all clips lie in one place, as no federation allows; it is the upper bound"))
 
 
 def _run_key(plan: FederationPlan, *, baselines: bool) -> str:

@@ -16,7 +16,7 @@ from feda2v_cli.profile.resolved import profile_hash
 from feda2v_cli.run.event import CheckpointSaved, Listener
 
 
-def save_adapters(plan: FederationPlan, setup: Setup, run: FederationRun, tell: Listener) -> None:
+def save_adapters(plan: FederationPlan, setup: Setup, run: FederationRun, emit: Listener) -> None:
     """Write the checkpoints of a federation that has ended, one after the other.
 
     A node's are the adapters that it trained in the last round, before they became one; of a node that was not there
@@ -64,7 +64,7 @@ def save_adapters(plan: FederationPlan, setup: Setup, run: FederationRun, tell: 
             profile_hash=hashed,
         )
         path = plan.file_of(owner)
-        tell(CheckpointSaved(str(path), write_adapter(path, metadata, _state(setup, rows))))
+        emit(CheckpointSaved(str(path), write_adapter(path, metadata, _state(setup, rows))))
 
 
 def _state(setup: Setup, rows: Mapping[str, Tensor]) -> dict[str, Tensor]:

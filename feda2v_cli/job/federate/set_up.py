@@ -13,21 +13,21 @@ from feda2v_cli.federation.evaluation import HeldOut
 from feda2v_cli.federation.pool import Node, Pool
 from feda2v_cli.federation.setup import Setup, central_node
 from feda2v_cli.federation.standardise import Standardisation, Sums
-from feda2v_cli.federation.synthetic import Maker
+from feda2v_cli.federation.synthetic import NodeGenerator
 from feda2v_cli.generator.rebuild import rebuild
 from feda2v_cli.job.embed_clips import embed_nodes
 from feda2v_cli.job.federate.plan import FederationPlan, learning_rates
 from feda2v_cli.run.event import Listener
 
 
-def set_up_federation(plan: FederationPlan, tell: Listener) -> Setup:
+def set_up_federation(plan: FederationPlan, emit: Listener) -> Setup:
     """Embed every clip once, and put the federation together.
 
     Raises:
         FailedError: a clip is unreadable, or the cache cannot be written.
         MissingError: a class is left without a clip that trains.
     """
-    embedded, nodes = _embed_all(plan, tell)
+    embedded, nodes = _embed_all(plan, emit)
     places = {clip: place for place, clip in enumerate(embedded)}
     values = torch.stack(list(embedded.values()))
     classes = plan.classes
@@ -67,7 +67,7 @@ def set_up_federation(plan: FederationPlan, tell: Listener) -> Setup:
             tuple(node.id for node in members),
         ),
         standardisation=standardisation,
-        makers=_makers(plan),
+        generators=_makers(plan),
         federation=plan.profile.federation,
         synthetic=plan.profile.synthetic,
         adapter=section,
@@ -77,11 +77,11 @@ def set_up_federation(plan: FederationPlan, tell: Listener) -> Setup:
     )
 
 
-def _makers(plan: FederationPlan) -> tuple[Maker, ...]:
+def _makers(plan: FederationPlan) -> tuple[NodeGenerator, ...]:
     if plan.generators is None:
         return ()
     return tuple(
-        Maker(
+        NodeGenerator(
             metadata.node_id,
             metadata.generator_key,
             rebuild(metadata.architecture, metadata.generator_classes, state),
@@ -99,9 +99,9 @@ def _held_out(nodes: Sequence[NodeClips]) -> dict[Clip, list[int]]:
     return holders
 
 
-def _embed_all(plan: FederationPlan, tell: Listener) -> tuple[dict[Clip, Tensor], tuple[NodeClips, ...]]:
+def _embed_all(plan: FederationPlan, emit: Listener) -> tuple[dict[Clip, Tensor], tuple[NodeClips, ...]]:
     """The embedding of every clip, each once, and the nodes without clips that are unreadable."""
-    embeddings = embed_nodes(plan.nodes, plan.encoder, plan.profile, tell)
+    embeddings = embed_nodes(plan.nodes, plan.encoder, plan.profile, emit)
     gone = {clip for clip, _ in embeddings.skipped}
     nodes = tuple(node.without(gone) for node in plan.nodes) if gone else plan.nodes
     return dict(zip(embeddings.clips, embeddings.values, strict=True)), nodes

@@ -16,7 +16,7 @@ from feda2v_cli.embedding.embed import embed
 from feda2v_cli.errors import FailedError
 from feda2v_cli.generator.rebuild import count_parameters
 from feda2v_cli.job.checkpoint_directory import make_directory, refuse_to_overwrite
-from feda2v_cli.job.embed_clips import tell_what_was_wrong
+from feda2v_cli.job.embed_clips import warn_of_clips
 from feda2v_cli.job.machine import peak_memory_bytes
 from feda2v_cli.job.train_generators.plan import GeneratorPlan, PlannedGenerator, plan_generators
 from feda2v_cli.job.train_generators.resume import unfinished_stacks
@@ -30,9 +30,9 @@ from feda2v_cli.run.event import (
     Noted,
     RunResumed,
     RunStarted,
-    unheard,
+    ignore_event,
 )
-from feda2v_cli.verifier.loading import read_metadata
+from feda2v_cli.verifier.single import read_metadata
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def train_generators(
     resume: bool = False,
     force: bool = False,
     command: Sequence[str] = ("train-generators",),
-    listener: Listener = unheard,
+    listener: Listener = ignore_event,
 ) -> TrainedGenerators:
     """Train generators on every node and save them.
 
@@ -118,20 +118,20 @@ def train_generators(
     runs = plan.profile.experiment.runs
     key = _run_key(plan)
 
-    earlier = RunDirectory.latest(runs, key) if resume else None
-    if earlier is not None and earlier.status == "done" and all(path.is_file() for path in plan.files):
-        listener(Noted(f"{earlier.path} is done already: there is nothing to resume"))
-        return _result(plan, earlier, 0, 0.0, started)
-    if earlier is not None and earlier.status == "done":
-        earlier = None
-    if not force and earlier is None:
+    interrupted = RunDirectory.latest(runs, key) if resume else None
+    if interrupted is not None and interrupted.status == "done" and all(path.is_file() for path in plan.files):
+        listener(Noted(f"{interrupted.path} is done already: there is nothing to resume"))
+        return _result(plan, interrupted, 0, 0.0, started)
+    if interrupted is not None and interrupted.status == "done":
+        interrupted = None
+    if not force and interrupted is None:
         refuse_to_overwrite(plan.would_overwrite, "checkpoint")
     make_directory(plan.directory)
 
     with lock_nodes(plan.directory, plan.base_name, [node.node_id for node in plan.nodes]):
         _check_disk(plan)
         remove_leftovers(plan.files)
-        run = earlier or RunDirectory.create(
+        run = interrupted or RunDirectory.create(
             runs,
             plan.profile.experiment.name,
             command=["feda2v", *command],
@@ -139,28 +139,28 @@ def train_generators(
             profile=loaded.text,
             resolved=resolved_toml(loaded),
         )
-        with run.recording(command, listener) as tell:
-            trained, seconds = _train(plan, run, tell, resumed=earlier is not None)
+        with run.recording(command, listener) as emit:
+            trained, seconds = _train(plan, run, emit, resumed=interrupted is not None)
             result = _result(plan, run, trained, seconds, started)
             run.finish("done", result.to_dict())
     return result
 
 
-def _train(plan: GeneratorPlan, run: RunDirectory, tell: Listener, *, resumed: bool) -> tuple[int, float]:
+def _train(plan: GeneratorPlan, run: RunDirectory, emit: Listener, *, resumed: bool) -> tuple[int, float]:
     """Clips times epochs that were trained, and the seconds that took."""
     if plan.nodes[0].dataset.root is None:
-        tell(Noted("no data.root is set: training on the built-in sounds (--data-root DIR takes recordings)"))
-    tell(Noted(plan.encoder.description))
-    usable = _embed_all(plan, tell)
+        emit(Noted("no data.root is set: training on the built-in sounds (--data-root DIR takes recordings)"))
+    emit(Noted(plan.encoder.description))
+    usable = _embed_all(plan, emit)
     todo = unfinished_stacks(usable, run.resume)
     rounds_done = sum(stack.rounds_done for stack in todo)
-    tell(RunResumed(str(run.path), rounds_done) if resumed else RunStarted(str(run.path)))
-    training = StackTraining(usable, run.resume, tell)
+    emit(RunResumed(str(run.path), rounds_done) if resumed else RunStarted(str(run.path)))
+    training = StackTraining(usable, run.resume, emit)
     training.train(todo)
     return training.clips_seen, training.seconds
 
 
-def _embed_all(plan: GeneratorPlan, tell: Listener) -> GeneratorPlan:
+def _embed_all(plan: GeneratorPlan, emit: Listener) -> GeneratorPlan:
     """Fill the cache with every clip's embedding, and leave unreadable clips out when that is allowed.
 
     Everything that can be wrong with a clip is known before training starts; the embeddings themselves are read again
@@ -176,12 +176,12 @@ def _embed_all(plan: GeneratorPlan, tell: Listener) -> GeneratorPlan:
             plan.encoder,
             plan.profile.embedding.cache.expanduser(),
             skip_unreadable=plan.profile.data.skip_unreadable,
-            progress=lambda clips, _: tell(ClipsEmbedded(done + clips, total)),  # noqa: B023 - called within the turn
+            progress=lambda clips, _: emit(ClipsEmbedded(done + clips, total)),  # noqa: B023 - called within the turn
         )
         done += len(planned.clips)
         unreadable += embeddings.skipped
         damaged += embeddings.damaged
-    tell_what_was_wrong(unreadable, damaged, tell)
+    warn_of_clips(unreadable, damaged, emit)
     if not unreadable:
         return plan
     gone = {clip for clip, _ in unreadable}

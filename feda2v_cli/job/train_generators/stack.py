@@ -34,17 +34,17 @@ class StackTraining:
     Args:
         plan: of the run.
         resume: directory of the states.
-        tell: is told what happens.
+        emit: is told what happens.
 
     Attributes:
         clips_seen: clips times epochs that models have trained on.
         seconds: that training took, without reading and writing.
     """
 
-    def __init__(self, plan: GeneratorPlan, resume: Path, tell: Listener) -> None:
+    def __init__(self, plan: GeneratorPlan, resume: Path, emit: Listener) -> None:
         self._plan = plan
         self._resume = resume
-        self._tell = tell
+        self._emit = emit
         self._stacks = 0
         self._stack = 0
         self._epochs = 1 if plan.profile.generator.type == "gaussian" else plan.profile.generator.epochs
@@ -93,7 +93,7 @@ class StackTraining:
         self.clips_seen = seen
         self._total += self._clips(stack) * stack.rounds_done
         self._stacks += 1
-        self._tell(StackNarrowed(len(stack.generators), half))
+        self._emit(StackNarrowed(len(stack.generators), half))
         return [StackToTrain(stack.generators[:half]), StackToTrain(stack.generators[half:])]
 
     def _train(self, stack: StackToTrain) -> None:
@@ -106,7 +106,7 @@ class StackTraining:
 
             def on_epoch(epoch: int, round_number: int = round_number) -> None:
                 self.clips_seen += clips
-                self._tell(EpochEnded(round_number, epoch, self.clips_seen, self._total))
+                self._emit(EpochEnded(round_number, epoch, self.clips_seen, self._total))
 
             started = time.monotonic()
             losses = _by_generator(fitting.train_round(round_number, on_epoch))
@@ -117,7 +117,7 @@ class StackTraining:
             stack = replace(stack, rounds_done=round_number, state=fitting.state())
             save_state(stack, self._resume)
             named = {str(planned.spec): values for planned, values in zip(stack.generators, losses, strict=True)}
-            self._tell(RoundEnded(round_number, self._plan.rounds, self._stack + 1, self._stacks, seconds, named))
+            self._emit(RoundEnded(round_number, self._plan.rounds, self._stack + 1, self._stacks, seconds, named))
 
     def _training_set(self, planned: PlannedGenerator) -> TrainingSet:
         profile = self._plan.profile
@@ -156,7 +156,7 @@ class StackTraining:
             for end in (*ends, *([None] if last else [])):
                 path = planned.file(plan.directory, plan.base_name, end)
                 written = write_checkpoint(path, replace(metadata, final=end is None), generator.state())
-                self._tell(CheckpointSaved(str(path), written))
+                self._emit(CheckpointSaved(str(path), written))
 
     def _metadata(
         self,

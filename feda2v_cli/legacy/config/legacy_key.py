@@ -20,7 +20,7 @@ class LegacyKey:
         why: what changes on the way, or why nothing is left.
         instead: what a run of the earlier system did, where that was not what the value says.
         unless: the value with which a run of the earlier system did what the value says.
-        earlier_default: what the earlier system took when the key was not written, where that differs from our default
+        legacy_default: what the earlier system took when the key was not written, where that differs from our default
             and matters.
     """
 
@@ -31,7 +31,7 @@ class LegacyKey:
     why: str = ""
     instead: str = ""
     unless: Any = None
-    earlier_default: str = ""
+    legacy_default: str = ""
 
     @property
     def dotted(self) -> str:

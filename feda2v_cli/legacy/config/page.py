@@ -62,7 +62,7 @@ def _row(key: LegacyKey) -> str:
     texts = [
         key.why,
         f"the earlier system did not follow it: {key.instead}" if key.instead else "",
-        f"default before: {key.earlier_default}" if key.earlier_default else "",
+        f"default before: {key.legacy_default}" if key.legacy_default else "",
     ]
     return f"| `{key.name}` | {becomes} | {'; '.join(text for text in texts if text)} |\n"
 

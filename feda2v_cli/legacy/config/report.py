@@ -78,15 +78,15 @@ def _becomes(conversion: Conversion, path: KeyPath, written: Mapping[KeyPath, An
 def _defaults(conversion: Conversion) -> Iterator[dict[str, Any]]:
     present = {entry.key for entry in conversion.entries}
     for key in TABLE:
-        if not key.earlier_default or key in present:
+        if not key.legacy_default or key in present:
             continue
         for name in key.becomes:
             section, _, rest = name.partition(".")
             target: KeyPath = (section, rest)
             now = _effective(conversion, target)
             skipped = target in conversion.draft.values or section in _OTHER_RUN[conversion.draft.purpose]
-            if not skipped and str(now) != key.earlier_default and now is not None:
-                yield {"key": key.dotted, "earlier": key.earlier_default, "becomes": name, "now": now}
+            if not skipped and str(now) != key.legacy_default and now is not None:
+                yield {"key": key.dotted, "earlier": key.legacy_default, "becomes": name, "now": now}
 
 
 def _effective(conversion: Conversion, target: KeyPath) -> Any:

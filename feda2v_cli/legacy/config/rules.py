@@ -25,7 +25,7 @@ def carry_value(draft: Draft, entry: Entry, value: Any) -> None:
             _drop_for_another(draft, entry, target)
             return
         draft.set(target, value, entry.path)
-    _tell_what_the_earlier_run_did(draft, entry)
+    _note_legacy_meaning(draft, entry)
 
 
 def fill(draft: Draft, entry: Entry) -> None:
@@ -34,7 +34,7 @@ def fill(draft: Draft, entry: Entry) -> None:
     for target in free:
         draft.set(target, entry.value, entry.path)
     if free:
-        _tell_what_the_earlier_run_did(draft, entry)
+        _note_legacy_meaning(draft, entry)
     else:
         draft.drop(entry.path, f"{' and '.join(entry.key.becomes)} are set by other keys")
 
@@ -128,7 +128,7 @@ def strategy(draft: Draft, entry: Entry) -> None:
     draft.set(target, _STRATEGIES.get(text, entry.value), entry.path)
     if text == "kd":
         draft.set(("synthetic", "use"), ["kd"], entry.path)
-    _tell_what_the_earlier_run_did(draft, entry)
+    _note_legacy_meaning(draft, entry)
 
 
 def aggregation(draft: Draft, entry: Entry) -> None:
@@ -257,7 +257,7 @@ def checkpoint_path(draft: Draft, entry: Entry) -> None:
     draft.set(("checkpoint", "dir"), directory or ".", entry.path)
     if base:
         draft.set(("checkpoint", "base_name"), as_base_name(base) or base, entry.path)
-    _tell_what_the_earlier_run_did(draft, entry)
+    _note_legacy_meaning(draft, entry)
 
 
 def adapter_frequency(draft: Draft, entry: Entry) -> None:
@@ -279,7 +279,7 @@ def _drop_for_another(draft: Draft, entry: Entry, target: KeyPath) -> None:
         draft.warn(entry.path, f"gives way to {dotted(sources[0]) if sources else dotted(target)} = {shown(kept)}")
 
 
-def _tell_what_the_earlier_run_did(draft: Draft, entry: Entry) -> None:
+def _note_legacy_meaning(draft: Draft, entry: Entry) -> None:
     other_run = draft.purpose is Purpose.TRAIN and all(name.startswith(_OF_RUN_2) for name in entry.key.becomes)
     if entry.key.instead and entry.value != entry.key.unless and not other_run:
         draft.warn(entry.path, f"in the earlier system {entry.key.instead}")

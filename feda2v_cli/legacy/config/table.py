@@ -54,7 +54,7 @@ EXPERIMENT = (
         rules.seed,
         ("experiment.seed",),
         "-1, no seed, is left out",
-        earlier_default="-1, no seed",
+        legacy_default="-1, no seed",
     ),
     LegacyKey(
         "experiment",
@@ -77,10 +77,10 @@ FEDERATION = (
         rules.rounds,
         ("generator.rounds", "federation.rounds"),
         "the first in a configuration for RUN 1, the second in one for RUN 2",
-        earlier_default="100",
+        legacy_default="100",
     ),
     LegacyKey(
-        "federation", "local_epochs", rules.carry, ("federation.local_epochs",), "of the adapters", earlier_default="1"
+        "federation", "local_epochs", rules.carry, ("federation.local_epochs",), "of the adapters", legacy_default="1"
     ),
     LegacyKey(
         "federation",
@@ -96,7 +96,7 @@ FEDERATION = (
         rules.evaluation,
         ("federation.evaluate_every",),
         "the earlier system left evaluation out unless feda2v.train_adapters was true",
-        earlier_default="1",
+        legacy_default="1",
     ),
     LegacyKey("federation", "use_saved_audio_embeddings", rules.drop, (), _CACHE),
     LegacyKey("federation", "generate_images_frequency", rules.drop, (), _IMAGES),
@@ -110,7 +110,7 @@ AGGREGATION = (
         rules.strategy,
         ("federation.strategy",),
         "avg and weighted_avg are fedavg, which weighs nodes by their clips; kd also becomes synthetic.use = kd",
-        earlier_default="none",
+        legacy_default="none",
     ),
     LegacyKey(
         "feda2v",
@@ -137,11 +137,9 @@ ADAPTERS = (
         "clip_adapter_learning_rate",
         rules.carry,
         ("adapter.clip_learning_rate",),
-        earlier_default="0.0001",
+        legacy_default="0.0001",
     ),
-    LegacyKey(
-        "feda2v", "t5_adapter_learning_rate", rules.carry, ("adapter.t5_learning_rate",), earlier_default="0.001"
-    ),
+    LegacyKey("feda2v", "t5_adapter_learning_rate", rules.carry, ("adapter.t5_learning_rate",), legacy_default="0.001"),
     LegacyKey(
         "feda2v",
         "adapters_learning_rate",
@@ -215,7 +213,7 @@ TRAINING = (
         rules.batch_size,
         ("generator.batch_size", "adapter.batch_size"),
         "the first in a configuration for RUN 1, the second in one for RUN 2",
-        earlier_default="10",
+        legacy_default="10",
     ),
     LegacyKey("training", "momentum", rules.drop, (), _ONE_OPTIMISER),
     LegacyKey("training", "learning_rate_schedule", rules.drop, (), _NO_SCHEDULE),
@@ -301,7 +299,7 @@ GENERATORS = (
         rules.carry,
         ("checkpoint.dir",),
         "not written when it is where the granularity's checkpoints lie anyway",
-        earlier_default="checkpoints/generators",
+        legacy_default="checkpoints/generators",
     ),
     LegacyKey(
         "feda2v",
@@ -309,7 +307,7 @@ GENERATORS = (
         generators.base_name,
         ("checkpoint.base_name",),
         "not written when it is the granularity's own",
-        earlier_default="generator",
+        legacy_default="generator",
     ),
     LegacyKey(
         "feda2v",
@@ -371,7 +369,7 @@ SYNTHETIC = (
         "synthetic_samples_per_class",
         rules.synthetic_count,
         ("synthetic.per_class",),
-        earlier_default="auto",
+        legacy_default="auto",
     ),
     LegacyKey(
         "feda2v",
@@ -422,7 +420,7 @@ EMBEDDINGS = (
         rules.encoder,
         ("embedding.encoder",),
         "a model of Hugging Face needs the extra [hf]",
-        earlier_default="MIT/ast-finetuned-audioset-10-10-0.4593",
+        legacy_default="MIT/ast-finetuned-audioset-10-10-0.4593",
     ),
     LegacyKey(
         "feda2v",

@@ -17,7 +17,7 @@ from feda2v_cli.job.train_generators.run import train_generators
 from feda2v_cli.profile.load import load_profile
 from feda2v_cli.run.event import Event, Warned
 from feda2v_cli.verifier.finding import FindingsError
-from feda2v_cli.verifier.loading import load_checkpoint
+from feda2v_cli.verifier.single import load_checkpoint
 
 State = dict[str, torch.Tensor]
 #: Two nodes of two classes each: as few as can be told apart.

@@ -14,7 +14,7 @@ from feda2v_cli.job.train_generators.run import train_generators
 from feda2v_cli.profile.load import load_profile
 from feda2v_cli.run.event import Event, Noted, RoundSkipped
 from feda2v_cli.verifier.finding import FindingsError
-from feda2v_cli.verifier.loading import load_adapter
+from feda2v_cli.verifier.single import load_adapter
 
 PLACES = {
     "unified": "checkpoints/generators",

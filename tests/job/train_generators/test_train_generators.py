@@ -12,7 +12,7 @@ from feda2v_cli.job.train_generators.plan import plan_generators
 from feda2v_cli.job.train_generators.run import TrainedGenerators, train_generators
 from feda2v_cli.profile.load import LoadedProfile, load_profile
 from feda2v_cli.run.event import Event, Warned
-from feda2v_cli.verifier.loading import load_checkpoint
+from feda2v_cli.verifier.single import load_checkpoint
 
 QUICK = ("generator.rounds=2", "generator.epochs=1", "checkpoint.every=0")
 ANIMALS = ["dog", "rooster", "pig", "cow", "frog"]

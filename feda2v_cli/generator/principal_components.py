@@ -1,4 +1,4 @@
-"""The directions in which clips of a class differ, those that move embeddings farthest first."""
+"""The components in which clips of a class differ, those that move embeddings farthest first."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ SMALLEST_DEVIATION_SHARE = 1e-6
 
 
 @dataclass(frozen=True)
-class Directions:
-    """Mean and principal directions of each class.
+class PrincipalComponents:
+    """Mean and principal components of each class.
 
     Attributes:
         means: [classes, rank].
         loadings: [classes, rank, width]; a column says how coordinates move for one standard deviation along a
-            direction. A class with fewer directions than others has columns of zeros behind its own.
+            direction. A class with fewer components than others has columns of zeros behind its own.
     """
 
     means: Tensor
@@ -28,7 +28,7 @@ class Directions:
 
     @classmethod
     def of(cls, moments: ClassMoments, scale: Tensor) -> Self:
-        """Principal directions (Jolliffe, Principal Component Analysis, 2002) of each class's covariance.
+        """Principal components (Jolliffe, Principal Component Analysis, 2002) of each class's covariance.
 
         Args:
             moments: of the coordinates of each class.
@@ -53,7 +53,7 @@ class Directions:
 
     @staticmethod
     def largest_width(counts: Mapping[str, int], rank: int, shrinkage: float) -> int:
-        """Most directions that a class can have.
+        """Most components that a class can have.
 
         Args:
             counts: clips of each class.
@@ -66,52 +66,52 @@ class Directions:
 
     @property
     def width(self) -> int:
-        """Directions of the class that has most."""
+        """PrincipalComponents of the class that has most."""
         return self.loadings.shape[2]
 
     @property
     def counts(self) -> Tensor:
-        """How many directions each class has, [classes]."""
+        """How many components each class has, [classes]."""
         return self.loadings.any(1).sum(1)
 
-    def coordinates(self, amounts: Tensor, labels: Tensor) -> Tensor:
-        """Coordinates [samples, rank] of amounts along the directions.
+    def coordinates(self, scores: Tensor, labels: Tensor) -> Tensor:
+        """Coordinates [samples, rank] of scores along the components.
 
         Args:
-            amounts: in standard deviations, [samples, width].
+            scores: in standard deviations, [samples, width].
             labels: class of each, [samples].
         """
         moved = torch.empty(len(labels), self.means.shape[1])
         for label in torch.unique(labels):
             of_class = labels == label
-            moved[of_class] = self.means[label] + amounts[of_class] @ self.loadings[label].T
+            moved[of_class] = self.means[label] + scores[of_class] @ self.loadings[label].T
         return moved
 
-    def amounts(self, coordinates: Tensor, labels: Tensor) -> Tensor:
-        """Amounts [clips, width] along the directions: what `coordinates` makes clips of.
+    def scores(self, coordinates: Tensor, labels: Tensor) -> Tensor:
+        """Scores [clips, width] along the components: what `coordinates` makes clips of.
 
         Args:
             coordinates: [clips, rank].
             labels: class of each, [clips].
         """
-        amounts = torch.empty(len(labels), self.width)
+        scores = torch.empty(len(labels), self.width)
         for label in torch.unique(labels):
             of_class = labels == label
             inverse = torch.linalg.pinv(self.loadings[label].double(), rtol=SMALLEST_DEVIATION_SHARE)
             centred = coordinates[of_class].double() - self.means[label].double()
-            amounts[of_class] = (centred @ inverse.T).float()
-        return amounts
+            scores[of_class] = (centred @ inverse.T).float()
+        return scores
 
     def state(self) -> dict[str, Tensor]:
         """Its tensors by name."""
         return {"means": self.means, "loadings": self.loadings}
 
 
-def first_columns(amounts: Tensor, count: int) -> Tensor:
-    """Amounts along the first directions, [clips, count]; zero beyond those that there are.
+def first_columns(scores: Tensor, count: int) -> Tensor:
+    """Scores along the first components, [clips, count]; zero beyond those that there are.
 
     Args:
-        amounts: [clips, width].
-        count: of directions.
+        scores: [clips, width].
+        count: of components.
     """
-    return torch.nn.functional.pad(amounts[:, :count], (0, max(0, count - amounts.shape[1])))
+    return torch.nn.functional.pad(scores[:, :count], (0, max(0, count - scores.shape[1])))

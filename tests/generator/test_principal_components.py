@@ -2,27 +2,29 @@ import pytest
 import torch
 from torch import Tensor
 
-from feda2v_cli.engine.stream import stream
-from feda2v_cli.generator.directions import Directions
+from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.generator.moments import class_moments
+from feda2v_cli.generator.principal_components import PrincipalComponents
 
 SCALE = torch.tensor([9.0, 3, 1, 1, 1, 1])
 LABELS = torch.arange(24) % 2
-COORDINATES = torch.randn(24, 6, generator=stream(0))
+COORDINATES = torch.randn(24, 6, generator=random_stream(0))
 
 
-def directions(coordinates: Tensor = COORDINATES, labels: Tensor = LABELS, shrinkage: float = 0.0) -> Directions:
+def components(
+    coordinates: Tensor = COORDINATES, labels: Tensor = LABELS, shrinkage: float = 0.0
+) -> PrincipalComponents:
     classes = int(labels.max()) + 1
-    return Directions.of(class_moments(coordinates, labels, classes, shrinkage), SCALE)
+    return PrincipalComponents.of(class_moments(coordinates, labels, classes, shrinkage), SCALE)
 
 
 def test_their_loadings_make_the_covariance_of_each_class() -> None:
-    for label, loading in enumerate(directions().loadings):
+    for label, loading in enumerate(components().loadings):
         torch.testing.assert_close(loading @ loading.T, torch.cov(COORDINATES[label == LABELS].T))
 
 
 def test_those_that_move_embeddings_farthest_come_first() -> None:
-    for loading in directions().loadings:
+    for loading in components().loadings:
         moved = SCALE[:, None] * loading
         lengths = moved.norm(dim=0)
         assert lengths.tolist() == sorted(lengths.tolist(), reverse=True)
@@ -31,45 +33,45 @@ def test_those_that_move_embeddings_farthest_come_first() -> None:
 
 
 def test_each_moves_the_coordinate_that_it_moves_most_upwards() -> None:
-    for loading in directions().loadings:
+    for loading in components().loadings:
         moved = SCALE[:, None] * loading
         assert (moved.gather(0, moved.abs().argmax(0, keepdim=True)) > 0).all()
 
 
 def test_amounts_along_them_are_standard_for_the_clips_of_a_class() -> None:
-    amounts = directions().amounts(COORDINATES, LABELS)
+    scores = components().scores(COORDINATES, LABELS)
     for label in (0, 1):
-        torch.testing.assert_close(amounts[label == LABELS].mean(0), torch.zeros(6), rtol=0, atol=1e-5)
-        torch.testing.assert_close(torch.cov(amounts[label == LABELS].T), torch.eye(6), rtol=0, atol=1e-4)
+        torch.testing.assert_close(scores[label == LABELS].mean(0), torch.zeros(6), rtol=0, atol=1e-5)
+        torch.testing.assert_close(torch.cov(scores[label == LABELS].T), torch.eye(6), rtol=0, atol=1e-4)
 
 
 def test_coordinates_come_back_from_their_amounts() -> None:
-    found = directions()
-    torch.testing.assert_close(found.coordinates(found.amounts(COORDINATES, LABELS), LABELS), COORDINATES)
+    found = components()
+    torch.testing.assert_close(found.coordinates(found.scores(COORDINATES, LABELS), LABELS), COORDINATES)
 
 
 def test_a_class_of_few_clips_has_fewer_of_them() -> None:
     labels = torch.tensor([0] * 20 + [1] * 4)
-    found = directions(labels=labels)
+    found = components(labels=labels)
     assert found.counts.tolist() == [6, 3]
     assert not found.loadings[1, :, 3:].any()
     clips = COORDINATES[labels == 1]
-    torch.testing.assert_close(found.coordinates(found.amounts(clips, labels[20:]), labels[20:]), clips)
+    torch.testing.assert_close(found.coordinates(found.scores(clips, labels[20:]), labels[20:]), clips)
 
 
 @pytest.mark.parametrize("shrinkage", [0.0, 0.5])
 @pytest.mark.parametrize("counts", [(24,), (12, 12), (20, 4), (23, 1), (3, 21)])
 def test_the_largest_width_is_known_before_any_clip_is_read(counts: tuple[int, ...], shrinkage: float) -> None:
     labels = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
-    most = Directions.largest_width({str(label): count for label, count in enumerate(counts)}, 6, shrinkage)
-    assert directions(labels=labels, shrinkage=shrinkage).width <= most
+    most = PrincipalComponents.largest_width({str(label): count for label, count in enumerate(counts)}, 6, shrinkage)
+    assert components(labels=labels, shrinkage=shrinkage).width <= most
 
 
 def test_few_clips_on_many_axes_of_very_different_size_have_directions() -> None:
-    random = stream(1)
+    random = random_stream(1)
     turned, _ = torch.linalg.qr(torch.randn(209, 209, generator=random))
     scales = torch.tensor([1000.0] + [0.1] * 208)
     coordinates = torch.randn(210, 209, generator=random) * scales @ turned
-    found = Directions.of(class_moments(coordinates, torch.arange(210) % 7, 7, shrinkage=0.0), torch.ones(209))
+    found = PrincipalComponents.of(class_moments(coordinates, torch.arange(210) % 7, 7, shrinkage=0.0), torch.ones(209))
     assert torch.isfinite(found.loadings).all()
     assert found.counts.tolist() == [29] * 7

@@ -1,10 +1,10 @@
 import torch
 
-from feda2v_cli.engine.stream import stream
+from feda2v_cli.engine.random_stream import random_stream
 
 
 def drawn(*identity: object) -> list[float]:
-    return torch.rand(4, generator=stream(*identity)).tolist()  # type: ignore[arg-type]
+    return torch.rand(4, generator=random_stream(*identity)).tolist()  # type: ignore[arg-type]
 
 
 def test_the_same_identity_gives_the_same_stream() -> None:

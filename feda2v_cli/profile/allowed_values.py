@@ -20,7 +20,7 @@ _PATTERN_WORDS = {
 _CLOSEST_BY_PATTERN = {CLASS_NAME_PATTERN: as_class_name, BASE_NAME_PATTERN: as_base_name}
 
 
-def expectation(path: KeyPath) -> str:
+def allowed_values(path: KeyPath) -> str:
     """What may stand at a key path: `a whole number of at least 1`.
 
     Args:

@@ -8,7 +8,7 @@ import torch
 Identity = tuple[int | str | None, ...]
 
 
-def stream(seed: int, *identity: int | str | None) -> torch.Generator:
+def random_stream(seed: int, *identity: int | str | None) -> torch.Generator:
     """The random stream of a thing, on the CPU.
 
     The same seed and identity give the same stream in every process; different ones give independent streams.

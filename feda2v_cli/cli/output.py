@@ -24,7 +24,7 @@ ISSUES_URL = "https://github.com/feda2v/feda2v/issues"
 PIPED_WIDTH_COLUMNS = 160
 
 
-class Face:
+class Output:
     """A command's face.
 
     Args:
@@ -103,19 +103,19 @@ class Face:
 
 
 @contextmanager
-def face(command: str, *, as_json: bool = False, quiet: bool = False, verbose: bool = False) -> Iterator[Face]:
+def output_of(command: str, *, as_json: bool = False, quiet: bool = False, verbose: bool = False) -> Iterator[Output]:
     """The face of a command, and the end of everything that goes wrong within.
 
     Raises:
         typer.Exit: with the exit code of what went wrong.
     """
-    speaker = Face(command, as_json=as_json, quiet=quiet, verbose=verbose)
+    output = Output(command, as_json=as_json, quiet=quiet, verbose=verbose)
     try:
-        yield speaker
+        yield output
     except Feda2vError as error:
-        speaker.fail(error)
+        output.fail(error)
     except KeyboardInterrupt:
-        speaker.fail(RunInterrupted("interrupted"))
+        output.fail(RunInterrupted("interrupted"))
     except BrokenPipeError:
         # The reader of stdout has gone, like `head`: nobody is left to tell. Python's last flush must not complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -124,7 +124,7 @@ def face(command: str, *, as_json: bool = False, quiet: bool = False, verbose: b
         raise
     except Exception as error:  # noqa: BLE001 - the one place where a bug of this program ends
         traceback.print_exc()
-        speaker.fail(_bug(error))
+        output.fail(_bug(error))
 
 
 def _bug(error: Exception) -> Feda2vError:
@@ -148,13 +148,13 @@ def exit_on_misuse(arguments: Sequence[str]) -> Iterator[None]:
     except misuse as error:
         context = error.ctx
         words = context.command_path if context else "feda2v"
-        speaker = Face(words.removeprefix("feda2v").strip() or "feda2v", as_json="--json" in arguments)
+        output = Output(words.removeprefix("feda2v").strip() or "feda2v", as_json="--json" in arguments)
         text = error.format_message()
         if type(error).__name__ == "NoArgsIsHelpError":
             sys.stderr.write(f"{text}\n")
             sys.exit(UsageError.exit_code)
         try:
-            speaker.fail(UsageError(text[0].lower() + text[1:].rstrip("."), hint=f"{words} --help"))
+            output.fail(UsageError(text[0].lower() + text[1:].rstrip("."), hint=f"{words} --help"))
         except typer.Exit as end:
             sys.exit(end.exit_code)
     except (KeyboardInterrupt, typer.Abort):

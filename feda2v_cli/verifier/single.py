@@ -1,0 +1,93 @@
+"""One checkpoint, read or loaded after its check: nothing unsound is ever loaded."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from feda2v_cli.checkpoint.content import check_name, read_header
+from feda2v_cli.checkpoint.file import load_content
+from feda2v_cli.checkpoint.format.archive import read_archive
+from feda2v_cli.checkpoint.format.defect import Defect
+from feda2v_cli.checkpoint.format.opening import opened
+from feda2v_cli.checkpoint.metadata import GeneratorMetadata
+from feda2v_cli.verifier.finding import Finding, FindingsError
+from feda2v_cli.verifier.tensors import not_finite
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from feda2v_cli.checkpoint.adapter_metadata import AdapterMetadata
+    from feda2v_cli.generator.generator import Generator
+
+
+def load_generator(path: Path | str) -> "Generator":
+    """The generator that one checkpoint holds, rebuilt from the file alone.
+
+    >>> generator = load_generator("checkpoints/generators/vae_unified_node0.pt")  # doctest: +SKIP
+    >>> generator.sample(["dog", "cow", "cow"], seed=1).shape  # doctest: +SKIP
+    torch.Size([3, 4, 768])
+
+    Raises:
+        FindingsError: the file is not there, or not sound.
+    """
+    from feda2v_cli.generator.rebuild import rebuild
+
+    metadata, state = load_checkpoint(Path(path))
+    return rebuild(metadata.architecture, metadata.generator_classes, state)
+
+
+def read_metadata(path: Path) -> GeneratorMetadata:
+    """What a checkpoint says of itself; its tensors are neither read nor checked, and PyTorch is not needed.
+
+    Raises:
+        FindingsError: there is no such checkpoint, or its metadata cannot be read.
+    """
+    try:
+        with opened(path) as file:
+            return read_header(read_archive(file))[0]
+    except Defect as defect:
+        raise FindingsError([_finding(path, defect)]) from defect
+
+
+def load_checkpoint(path: Path) -> tuple[GeneratorMetadata, dict[str, "Tensor"]]:
+    """Load a checkpoint after checking every byte of it.
+
+    Returns:
+        What it says of itself, and its tensors by name on the CPU.
+
+    Raises:
+        FindingsError: it is damaged, unsafe, not what its name says, or holds NaN.
+    """
+    path = Path(path)
+    try:
+        content, state = load_content(path)
+        check_name(path, content.metadata)
+        for defect in not_finite(state):
+            raise defect
+    except Defect as defect:
+        raise FindingsError([_finding(path, defect)]) from defect
+    return content.metadata, state
+
+
+def load_adapter(path: Path) -> "tuple[AdapterMetadata, dict[str, Tensor]]":
+    """Load an adapter's checkpoint after checking every byte of it.
+
+    Returns:
+        What it says of itself, and its tensors by name on the CPU.
+
+    Raises:
+        FindingsError: it is damaged, unsafe, not what its name says, or holds NaN.
+    """
+    from feda2v_cli.checkpoint.adapter_file import check_adapter_name, load_adapter_content
+
+    try:
+        metadata, state = load_adapter_content(path)
+        check_adapter_name(path, metadata)
+        for defect in not_finite(state):
+            raise defect
+    except Defect as defect:
+        raise FindingsError([_finding(path, defect)]) from defect
+    return metadata, state
+
+
+def _finding(path: Path, defect: Defect) -> Finding:
+    return Finding(defect.code, str(path), defect.message, defect.tensor)
