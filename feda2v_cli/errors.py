@@ -76,6 +76,11 @@ class RunInterrupted(Feda2vError):  # noqa: N818 - an interruption is no error
     code = "interrupted"
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, or its type when it says nothing."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
 def closest(name: str, valid: Iterable[str]) -> str | None:
     """The valid name that is most like `name`, or None when none is alike."""
     matches = get_close_matches(name, list(valid), n=1, cutoff=0.6)

@@ -9,11 +9,9 @@ read as something else is refused when it is built.
 import os
 import re
 from dataclasses import dataclass
-from typing import Literal
 
 from feda2v_cli.errors import UsageError
-
-Granularity = Literal["unified", "per_class", "per_group"]
+from feda2v_cli.profile.generator_names import Granularity as Granularity
 
 SUFFIX = ".pt"
 #: Longest name: the 255 bytes of most file systems, less what the name of a temporary file adds.

@@ -77,8 +77,8 @@ def train_generators(
     """
     with output_of("train-generators", as_json=as_json, quiet=quiet, verbose=verbose) as output:
         from feda2v_cli.errors import UsageError, closest
+        from feda2v_cli.profile.generator_names import BASE_NAMES
         from feda2v_cli.profile.load import load_profile
-        from feda2v_cli.profile.schema import BASE_NAMES
 
         if granularity is not None and granularity not in BASE_NAMES:
             near = closest(granularity, BASE_NAMES)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from feda2v_cli.errors import FailedError
+from feda2v_cli.errors import FailedError, first_line
 
 #: One analysis window of the audio models in use (25 ms). What is shorter has no spectrum, and repeated to a clip's
 #: length it would become a tone that nobody recorded.
@@ -126,7 +126,7 @@ class FileClip(Clip):
         try:
             samples, sample_rate = soundfile.read(BytesIO(content), dtype="float32", always_2d=True)
         except (soundfile.SoundFileError, ValueError, OSError) as error:
-            reason = f"{len(content)} bytes that are no audio this program can decode: {_first_line(error)}"
+            reason = f"{len(content)} bytes that are no audio this program can decode: {first_line(error)}"
             raise UnreadableClipError(str(self.path), reason if content else "the file is empty") from error
         waveform = Waveform(np.ascontiguousarray(samples.T), sample_rate)
         problem = problem_with(waveform)
@@ -166,7 +166,3 @@ def fingerprint(clips: Iterable[Clip]) -> str:
     """
     lines = sorted(f"{clip.name}\t{clip.class_name}\t{clip.fold}\n" for clip in clips)
     return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from feda2v_cli.embedding.target import CODES, Targets
-from feda2v_cli.errors import FailedError, MissingError, UsageError, closest
+from feda2v_cli.errors import FailedError, MissingError, UsageError, closest, first_line
 from feda2v_cli.profile.class_name import as_class_name
 from feda2v_cli.profile.schema import AdapterSection
 
@@ -70,7 +70,7 @@ def _read(path: Path) -> Mapping[Any, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        reason = first_line(error)
         raise FailedError(f"{path} cannot be read as a dictionary of tensors — {reason}") from error
     if not isinstance(content, Mapping):
         raise FailedError(f"{path} holds a {type(content).__name__} — expected a dictionary by class")

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from feda2v_cli.profile.schema import Granularity, NodeSection, Profile
+from feda2v_cli.profile.generator_names import Granularity
+from feda2v_cli.profile.schema import NodeSection, Profile
 
 
 @dataclass(frozen=True)

@@ -16,19 +16,9 @@ from pydantic import (
 )
 
 from feda2v_cli.profile.class_name import BASE_NAME_PATTERN, CLASS_NAME_PATTERN, LONGEST_NAME
+from feda2v_cli.profile.generator_names import BASE_NAMES, GENERATOR_DIRS, GeneratorTypeName, Granularity
 
 MEMORY_PATTERN = r"^(auto|[0-9]+(\.[0-9]+)?\s*[KMGT]i?B)$"
-
-Granularity = Literal["unified", "per_class", "per_group"]
-
-#: The seed's base name and directory of each granularity.
-BASE_NAMES: dict[Granularity, str] = {"unified": "vae_unified", "per_class": "vae_perclass", "per_group": "vae_group"}
-GENERATOR_DIRS: dict[Granularity, Path] = {
-    "unified": Path("checkpoints/generators"),
-    "per_class": Path("checkpoints/generators_per_class"),
-    "per_group": Path("checkpoints/generators_per_group"),
-}
-
 
 T = TypeVar("T")
 
@@ -97,8 +87,8 @@ class EmbeddingSection(Section):
 class GeneratorSection(Section):
     """The generators of RUN 1; RUN 2 says here which it expects."""
 
-    type: Literal["vae", "gaussian"] = Field("vae", description="vae, or the closed-form baseline gaussian")
-    granularity: Literal["unified", "per_class", "per_group", "auto"] = Field(
+    type: GeneratorTypeName = Field("vae", description="vae, or the closed-form baseline gaussian")
+    granularity: Literal[Granularity, "auto"] = Field(
         "unified", description="how classes map to generators; auto (RUN 2) reads it from the checkpoints"
     )
     rounds: PositiveInt = Field(10, description="stretches of training between saves")

@@ -30,7 +30,7 @@ class Remedies:
         force: bool = True,
     ) -> str:
         """Train generators again."""
-        from feda2v_cli.profile.schema import BASE_NAMES, GENERATOR_DIRS
+        from feda2v_cli.profile.generator_names import BASE_NAMES, GENERATOR_DIRS
 
         words = ["feda2v", "train-generators"]
         if self.expectation.profile is not None:

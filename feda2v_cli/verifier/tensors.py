@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from feda2v_cli.checkpoint.format.defect import Defect
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
+from feda2v_cli.errors import first_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +29,7 @@ def check_file(path: Path, metadata: GeneratorMetadata | None) -> Iterator[Defec
         # Mapped, so that a tensor is in memory only while it is looked at.
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_archive(path))
     except Exception as error:  # noqa: BLE001 - PyTorch raises whatever it likes
-        yield Defect("FA008", f"cannot be loaded by PyTorch: {_first_line(error)}")
+        yield Defect("FA008", f"cannot be loaded by PyTorch: {first_line(error):.200}")
         return
     if metadata is None:
         yield from not_finite(dict(_tensors(content)))
@@ -51,7 +52,7 @@ def check_state(metadata: GeneratorMetadata, state: Mapping[str, "Tensor"]) -> l
     try:
         expected = state_shapes(metadata.architecture)
     except Exception as error:  # noqa: BLE001 - the architecture is data of unknown origin
-        return [Defect("FA008", f"has an architecture that cannot be built: {_first_line(error)}")]
+        return [Defect("FA008", f"has an architecture that cannot be built: {first_line(error):.200}")]
     defects = list(_misfits(expected, state)) + list(not_finite(state))
     return defects or list(_bad_sample(metadata, state))
 
@@ -88,7 +89,7 @@ def _bad_sample(metadata: GeneratorMetadata, state: Mapping[str, "Tensor"]) -> I
         generator = rebuild(metadata.architecture, metadata.generator_classes, state)
         samples = generator.sample(metadata.generator_classes, _SAMPLE_SEED)
     except Exception as error:  # noqa: BLE001 - whatever a rebuilt model does wrong
-        yield Defect("FA008", f"gives no sample: {_first_line(error)}")
+        yield Defect("FA008", f"gives no sample: {first_line(error):.200}")
         return
     if tuple(samples.shape[1:]) != metadata.embedding_shape:
         yield Defect("FA008", f"gives samples of shape {list(samples.shape[1:])}, not {list(metadata.embedding_shape)}")
@@ -127,7 +128,3 @@ def _is_archive(path: Path) -> bool:
 
 def _word(dtype: object) -> str:
     return str(dtype).removeprefix("torch.")
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)[:200]

@@ -20,8 +20,8 @@ from feda2v_cli.job.federate.run import federate
 from feda2v_cli.job.machine import choose_device
 from feda2v_cli.job.train_generators.plan import plan_generators
 from feda2v_cli.job.train_generators.run import TrainedGenerators, train_generators
+from feda2v_cli.profile.generator_names import BASE_NAMES
 from feda2v_cli.profile.load import LoadedProfile, load_profile
-from feda2v_cli.profile.schema import BASE_NAMES
 from feda2v_cli.quality.verdict import Figure
 from feda2v_cli.run.event import ClipsEmbedded, Listener, Noted, ignore_event
 
