@@ -18,14 +18,14 @@ from statistics import median
 
 import torch
 from feda2v_cli.generator.directions import first_columns
+from feda2v_cli.generator.fit import TrainingSet, VaeFitting, cost, training_set
 from torch.profiler import ProfilerActivity, profile
 
 from feda2v_cli.checkpoint.file import write_checkpoint
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.engine.batch import draw_epoch, steps_per_epoch
-from feda2v_cli.engine.plan import memory_budget, stacks
+from feda2v_cli.engine.memory import memory_budget, stacks
 from feda2v_cli.engine.random_stream import random_stream
-from feda2v_cli.generator.fit import TrainingSet, VaeFitting, cost, training_set
 from feda2v_cli.generator.granularity import GeneratorSpec
 from feda2v_cli.generator.vae import ConditionalVae, learned_directions, vae_loss
 from feda2v_cli.job.machine import peak_memory_bytes

@@ -10,8 +10,8 @@ from torch.func import vmap
 from torch.nn.utils.rnn import pad_sequence
 from torch.optim.adamw import adamw
 
-from feda2v_cli.engine.allocator import keep_freed_memory
 from feda2v_cli.engine.batch import draw_epoch, steps_per_epoch
+from feda2v_cli.engine.memory import keep_freed_memory
 from feda2v_cli.engine.random_stream import Identity, random_stream
 from feda2v_cli.engine.stack import Stack, parameters_of
 from feda2v_cli.threads import threads_per_operation
@@ -69,7 +69,7 @@ class ModelData:
 class Trainer:
     """Trains the models of a stack round by round.
 
-    All models must take the same number of steps an epoch (see `plan.stacks`).
+    All models must take the same number of steps an epoch (see `memory.stacks`).
 
     Args:
         stack: the models.

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from feda2v_cli.engine.batch import steps_per_epoch
-from feda2v_cli.engine.plan import Cost, is_out_of_memory, quick_width, stacks
+from feda2v_cli.engine.memory import Cost, is_out_of_memory, quick_width, stacks
 from feda2v_cli.engine.stack import Stack
 from feda2v_cli.engine.train import Loss, ModelData, Optimiser, Trainer
 from feda2v_cli.errors import FailedError

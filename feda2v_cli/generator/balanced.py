@@ -7,12 +7,17 @@ from torch import Tensor
 def balanced_normal(labels: Tensor, width: int, random: torch.Generator) -> Tensor:
     """Standard normal noise for each sample, [samples, width].
 
-    Each sample's noise is exactly standard normal. Together, the samples of a class come in opposite pairs, so that
-    their mean has no error of chance (antithetic variables: Hammersley and Morton, 1956). The coordinates are taken in
-    blocks of as many as there are pairs, and in each block the pairs' components are orthogonal, so that their
-    covariance there has less (orthogonal sampling: Choromanski et al., Unifying Orthogonal Monte Carlo Methods, 2019).
-    The block that matters most should come first. A sample left over at an odd number is its own. Wider noise from the
-    same stream begins with the same numbers, up to some of the last.
+    Each sample's noise is exactly standard normal. Together, the n samples of a class come in p = n // 2 opposite pairs
+    ε_i and −ε_i, so that their mean has no error of chance: Σ_i (ε_i − ε_i) = 0 (antithetic variables: Hammersley and
+    Morton, 1956). The coordinates are taken in blocks of p, and in each block the pairs are orthogonal,
+
+        ε_i = ‖g_i‖ q_i,   g_i ~ N(0, 1_p),   q_iᵀ q_j = δ_ij,   Q = (q_1 … q_p) uniform over the rotations,
+
+    so that their covariance there has less error of chance too: in the basis Q it is diagonal (orthogonal sampling:
+    Choromanski et al., Unifying Orthogonal Monte Carlo Methods, 2019). A length and an independent, uniform direction
+    make a normal vector; that is why each ε_i alone is N(0, 1_p). The block that matters most should come first. A
+    sample left over at an odd number is its own. Wider noise from the same stream begins with the same numbers, up to
+    some of the last.
 
     Args:
         labels: which samples belong together, [samples].
@@ -48,6 +53,7 @@ def _balanced(vectors: Tensor, width: int) -> Tensor:
 
 def _orthogonal(vectors: Tensor) -> Tensor:
     """The vectors, turned until they are orthogonal; their lengths stay. [..., vectors, width], no more than width."""
+    # G = Q R: the columns of Q are the vectors' directions, orthogonalised one after the other.
     basis, triangle = torch.linalg.qr(vectors.mT.double())
     # The sign makes the basis uniformly distributed (Mezzadri, How to Generate Random Matrices, 2007).
     signs = triangle.diagonal(dim1=-2, dim2=-1).sign()

@@ -1,7 +1,7 @@
 """A trained generator: it draws labelled samples in the embedding's own units."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -13,6 +13,8 @@ from feda2v_cli.generator.projection import Projection
 
 class Sampler(Protocol):
     """Draws whitened coordinates of classes."""
+
+    #: Name of its type of generator.
 
     type: ClassVar[str]
 
@@ -31,6 +33,20 @@ class Sampler(Protocol):
 
     def state(self) -> dict[str, Tensor]:
         """Its tensors by name."""
+        ...
+
+
+@runtime_checkable
+class LatentSampler(Sampler, Protocol):
+    """A sampler that can also tell the latent of a clip."""
+
+    def latent_means(self, coordinates: Tensor, labels: Tensor) -> Tensor:
+        """Mean of the latent of clips, [clips, latent].
+
+        Args:
+            coordinates: [clips, rank].
+            labels: class of each, [clips].
+        """
         ...
 
 

@@ -1,5 +1,6 @@
-"""The components in which clips of a class differ, those that move embeddings farthest first."""
+"""Principal components of each class: along what its clips differ, those that move embeddings farthest first."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
@@ -7,20 +8,65 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from feda2v_cli.generator.moments import ClassMoments
-
-#: Below this share of the largest deviation along a direction, what is left of one is rounding.
+#: Below this share of the first component's deviation, a deviation is what rounding has left.
 SMALLEST_DEVIATION_SHARE = 1e-6
 
 
 @dataclass(frozen=True)
-class PrincipalComponents:
-    """Mean and principal components of each class.
+class ClassMoments:
+    """Mean μ_k and covariance Σ_k of each class k.
 
     Attributes:
-        means: [classes, rank].
-        loadings: [classes, rank, width]; a column says how coordinates move for one standard deviation along a
-            direction. A class with fewer components than others has columns of zeros behind its own.
+        means: μ, [classes, rank].
+        roots: R, [classes, clips, rank]; Σ_k = R_kᵀ R_k. They stay small where a covariance of rank × rank would not:
+            there are few clips, and a dense model has thousands of coordinates.
+    """
+
+    means: Tensor
+    roots: Tensor
+
+
+def class_moments(coordinates: Tensor, labels: Tensor, classes: int, shrinkage: float) -> ClassMoments:
+    """Means and shrunk covariances: of few clips alone a covariance is mostly noise.
+
+    Each class's covariance is mixed with the pooled one of all classes, as in regularised discriminant analysis
+    (Friedman, 1989, equation 16, which mixes scatters in place of covariances): with S_k = Σ (x − μ_k)(x − μ_k)ᵀ, the
+    scatter of the n_k clips x of class k,
+
+        Σ_k(λ) = (1 − λ) S_k / (n_k − 1) + λ Σ_j S_j / (n − K).
+
+    With one class the two are the same. A class of one clip has no covariance of its own; it takes the pooled one, or
+    its samples would all be that clip.
+
+    Args:
+        coordinates: x, [clips, rank].
+        labels: [clips], each from 0 to classes − 1; every class has a clip.
+        classes: K, how many there are.
+        shrinkage: λ, share of the pooled covariance, 0 to 1.
+    """
+    one_hot = torch.nn.functional.one_hot(labels, classes).to(coordinates.dtype)  # [clips, classes]
+    counts = one_hot.sum(0)
+    means = one_hot.T @ coordinates / counts[:, None]
+    centred = coordinates - means[labels]
+    # Σ_k is a weighted sum over all clips of the outer products of their centred coordinates; its root takes the
+    # roots of the weights.
+    own = one_hot.T / (counts - 1).clamp(min=1)[:, None]  # [classes, clips]
+    pooled = 1 / max(len(labels) - classes, 1)
+    shares = torch.where(counts > 1, shrinkage, 1.0)[:, None]  # [classes, 1]
+    weights = (1 - shares) * own + shares * pooled
+    return ClassMoments(means, weights.sqrt()[:, :, None] * centred)
+
+
+@dataclass(frozen=True)
+class PrincipalComponents:
+    """Mean and principal components of each class: coordinates x of class k and scores t are x = μ_k + L_k t.
+
+    The scores of a class's clips have mean zero and covariance one.
+
+    Attributes:
+        means: μ, [classes, rank].
+        loadings: L, [classes, rank, width]; a column says how coordinates move for one standard deviation along a
+            component. A class with fewer components than others has columns of zeros behind its own.
     """
 
     means: Tensor
@@ -29,6 +75,9 @@ class PrincipalComponents:
     @classmethod
     def of(cls, moments: ClassMoments, scale: Tensor) -> Self:
         """Principal components (Jolliffe, Principal Component Analysis, 2002) of each class's covariance.
+
+        They are those of the embedding's own units, D Σ_k D = V Λ Vᵀ with D = diag(scale), from the singular value
+        decomposition R_k D = U Λ^½ Vᵀ (section 3.5); back in coordinates the loadings are L_k = D⁻¹ V Λ^½.
 
         Args:
             moments: of the coordinates of each class.
@@ -39,7 +88,7 @@ class PrincipalComponents:
             _, deviations, axes = torch.linalg.svd(root.double() * scale.double(), full_matrices=False)
             kept = deviations > SMALLEST_DEVIATION_SHARE * deviations[0]
             axes, deviations = axes[kept], deviations[kept]
-            # Of a direction and its opposite, the one that moves the coordinate it moves most upwards.
+            # Of an axis and its opposite, the one that moves the coordinate it moves most upwards.
             signs = axes.gather(1, axes.abs().argmax(1, keepdim=True)).sign()
             found.append((signs * axes * deviations[:, None] / scale.double()).T.float())
         width = max(1, *(loading.shape[1] for loading in found))
@@ -66,7 +115,7 @@ class PrincipalComponents:
 
     @property
     def width(self) -> int:
-        """PrincipalComponents of the class that has most."""
+        """Components of the class that has most."""
         return self.loadings.shape[2]
 
     @property
@@ -75,10 +124,10 @@ class PrincipalComponents:
         return self.loadings.any(1).sum(1)
 
     def coordinates(self, scores: Tensor, labels: Tensor) -> Tensor:
-        """Coordinates [samples, rank] of scores along the components.
+        """Coordinates x = μ_k + L_k t [samples, rank] of scores.
 
         Args:
-            scores: in standard deviations, [samples, width].
+            scores: t, in standard deviations, [samples, width].
             labels: class of each, [samples].
         """
         moved = torch.empty(len(labels), self.means.shape[1])
@@ -88,10 +137,10 @@ class PrincipalComponents:
         return moved
 
     def scores(self, coordinates: Tensor, labels: Tensor) -> Tensor:
-        """Scores [clips, width] along the components: what `coordinates` makes clips of.
+        """Scores t = L_k⁺ (x − μ_k) [clips, width]: of them `coordinates` makes the clips again.
 
         Args:
-            coordinates: [clips, rank].
+            coordinates: x, [clips, rank].
             labels: class of each, [clips].
         """
         scores = torch.empty(len(labels), self.width)
@@ -101,6 +150,19 @@ class PrincipalComponents:
             centred = coordinates[of_class].double() - self.means[label].double()
             scores[of_class] = (centred @ inverse.T).float()
         return scores
+
+    def negative_log_likelihood(self, scores: Tensor, labels: Tensor) -> Tensor:
+        """−log N(t; 0, 1) = ½ t² + ½ log 2π along each component, in nats [clips, width]; 0 where a class has none.
+
+        The unit of length is a standard deviation along each component, so that it can be told how much less a
+        generator has that knows more of a class than its Gaussian.
+
+        Args:
+            scores: t, [clips, width].
+            labels: class of each, [clips].
+        """
+        there = torch.arange(self.width) < self.counts[labels][:, None]
+        return there * (0.5 * scores.square() + 0.5 * math.log(2 * math.pi))
 
     def state(self) -> dict[str, Tensor]:
         """Its tensors by name."""

@@ -19,12 +19,15 @@ FEATURES_AT_ONCE = 1 << 16
 
 @dataclass(frozen=True)
 class Projection:
-    """An affine map between embeddings and the coordinates that generators work in.
+    """An affine map between embeddings e and the coordinates x that generators work in.
+
+    x = Λ^(−½) A (e − m) and back e = m + Aᵀ Λ^½ x, with A Aᵀ = 1: the coordinates of the embeddings that it was fitted
+    on have mean zero and, with axes, covariance one (they are whitened).
 
     Attributes:
-        mean: [features], of the embeddings it was fitted on.
-        scale: standard deviation of each coordinate before whitening, [rank] with axes, [features] without.
-        axes: [rank, features], orthonormal rows; None keeps every feature as a coordinate.
+        mean: m, [features], of the embeddings it was fitted on.
+        scale: Λ^½, standard deviation of each coordinate before whitening, [rank] with axes, [features] without.
+        axes: A, [rank, features], orthonormal rows; None keeps every feature as a coordinate.
     """
 
     mean: Tensor
@@ -45,8 +48,9 @@ class Projection:
     def pca(cls, embeddings: Tensor, rank: int, explained_share: float) -> Self:
         """Whitened principal axes (Jolliffe, Principal Component Analysis, 2002, section 3.5).
 
-        They come from the Gram matrix of the clips, [clips, clips]: what is decomposed does not grow with the
-        length of an embedding.
+        They come from the Gram matrix of the n clips: what is decomposed does not grow with the length of an embedding.
+        With E the clips around their mean, [clips, features], the covariance S = EᵀE / (n − 1) and the Gram matrix
+        G = E Eᵀ / (n − 1) have the same eigenvalues Λ; of G = U Λ Uᵀ the axes are A = (Λ (n − 1))^(−½) Uᵀ E.
 
         Args:
             embeddings: [clips, features].
@@ -73,7 +77,7 @@ class Projection:
         # Of an axis and its opposite, the one on which the farthest clip is positive: a rule that any machine repeats.
         farthest = components.abs().argmax(0, keepdim=True)
         components = components * components.gather(0, farthest).sign()
-        weights = (components / (variances * (clips - 1)).sqrt()).T  # [rank, clips]
+        weights = (components / (variances * (clips - 1)).sqrt()).T  # (Λ (n − 1))^(−½) Uᵀ, [rank, clips]
         axes = torch.cat([(weights @ part).float() for part in _centred_parts(embeddings, mean)], dim=1)
         return cls(mean, variances.sqrt().float(), axes)
 
@@ -107,6 +111,26 @@ class Projection:
     def from_state(cls, state: Mapping[str, Tensor]) -> Self:
         """The projection that gave `state`."""
         return cls(state["projection.mean"], state["projection.scale"], state.get("projection.axes"))
+
+
+def projection_shapes(kind: object, rank: int, features: int) -> dict[str, tuple[int, ...]]:
+    """Shapes of the tensors of a projection's `state` by name.
+
+    Args:
+        kind: `pca` or `none`.
+        rank: coordinates of an embedding.
+        features: tokens × dim of an embedding.
+
+    Raises:
+        ValueError: there is no such projection.
+    """
+    shapes: dict[str, tuple[int, ...]] = {"projection.mean": (features,), "projection.scale": (rank,)}
+    match kind:
+        case "pca":
+            return shapes | {"projection.axes": (rank, features)}
+        case "none" if rank == features:
+            return shapes
+    raise ValueError(f"projection {kind!r} with rank {rank} and {features} features")
 
 
 def _centred_parts(embeddings: Tensor, mean: Tensor) -> Iterator[Tensor]:

@@ -7,10 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from feda2v_cli.generator.gaussian import GaussianSampler
 from feda2v_cli.generator.generator import Generator
 from feda2v_cli.generator.projection import Projection
-from feda2v_cli.generator.vae_sampler import VaeSampler
+from feda2v_cli.generator.registry import GENERATORS, state_shapes_of
 
 #: More than any model has: an architecture beyond it is damaged or forged, and is refused before anything is built.
 LARGEST_SIZE = 1 << 24
@@ -23,25 +22,11 @@ def state_shapes(architecture: Mapping[str, Any]) -> dict[str, tuple[tuple[int, 
         ValueError: a size is missing or senseless, or the type of generator is unknown.
     """
     tokens, dim, rank, classes = (_size(architecture, key) for key in ("tokens", "dim", "rank", "classes"))
-    features = tokens * dim
-    shapes: dict[str, tuple[int, ...]] = {"projection.mean": (features,), "projection.scale": (rank,)}
-    match architecture.get("projection"):
-        case "pca":
-            shapes["projection.axes"] = (rank, features)
-        case "none" if rank == features:
-            pass
-        case other:
-            raise ValueError(f"projection {other!r} with rank {rank} and {features} features")
-    components = _size(architecture, "directions")
-    match architecture.get("type"):
-        case "gaussian":
-            model = GaussianSampler.shapes(rank, classes, components)
-        case "vae":
-            hidden, latent = _size(architecture, "hidden"), _size(architecture, "latent")
-            model = VaeSampler.shapes(rank, classes, components, hidden, latent)
-        case other:
-            raise ValueError(f"generator type {other!r}")
-    shapes |= {f"model.{name}": shape for name, shape in model.items()}
+    name = architecture.get("type")
+    if type(name) is not str or name not in GENERATORS:
+        raise ValueError(f"generator type {name!r}")
+    sizes = {key: _size(architecture, key) for key in GENERATORS[name].size_names}
+    shapes = state_shapes_of(name, architecture.get("projection"), tokens * dim, rank, classes, sizes)
     return {name: (shape, torch.float32) for name, shape in shapes.items()}
 
 
@@ -71,7 +56,7 @@ def rebuild(architecture: Mapping[str, Any], classes: Sequence[str], state: Mapp
         wrong = sorted(name for name in shapes.keys() | found.keys() if shapes.get(name) != found.get(name))
         raise ValueError(f"{len(classes)} classes; tensors that do not fit the architecture: {', '.join(wrong)}")
     model = {name.removeprefix("model."): tensor for name, tensor in state.items() if name.startswith("model.")}
-    sampler = (GaussianSampler if architecture["type"] == "gaussian" else VaeSampler).from_state(model)
+    sampler = GENERATORS[architecture["type"]].sampler(model)
     shape = (architecture["tokens"], architecture["dim"])
     return Generator(classes, shape, Projection.from_state(state), sampler)
 

@@ -1,4 +1,4 @@
-"""The conditional variational autoencoder: its module, its starting point and its loss."""
+"""The conditional variational autoencoder: its module, its initial parameters and its loss."""
 
 import math
 from collections.abc import Mapping
@@ -10,24 +10,29 @@ from torch.nn.functional import silu
 
 from feda2v_cli.engine.train import Loss
 
-#: Share of the variance along a direction that is the decoder's noise at the start. Less of it, and the decoder can
+#: s, share of the variance along a component that is the decoder's noise at first. Less of it, and the decoder can
 #: hardly move without leaving what the encoder knows; more, and there is little left that is not noise.
 NOISE_SHARE = 0.5
 
-#: Clips of a class for each direction along which its shape is learned. In all components in which n clips differ,
+#: Clips of a class for each component along which its shape is learned. Along all components in which n clips differ,
 #: measured in standard deviations, any n clips lie alike, at the corners of a regular simplex: there is nothing to
 #: learn but which clips they were. A few components have clips enough to show a shape.
 CLIPS_PER_UNIT = 8
 
 
 class ConditionalVae(nn.Module):
-    """A VAE on scores along the strongest components of a class (Kingma and Welling, 2014; Sohn et al., 2015).
+    """A VAE on scores along the first components of a class (Kingma and Welling, 2014; Sohn et al., 2015).
 
-    It has a latent unit for each direction. The decoder is Gaussian with a learned scale for each class and
-    direction, so that reconstruction and KL are both in nats (σ-VAE: Rybkin, Daniilidis and Levine, 2021). Beside the
-    hidden layers runs a fixed linear path. With the hidden layers silent it is probabilistic PCA of standardised
-    scores, which is the optimum of a linear VAE (Lucas et al., Don't Blame the ELBO, 2019): the Gaussian. Training
-    starts there (`start`), and the hidden layers learn what is not Gaussian.
+    Of scores t, class c and latent z, one unit for each component, with hidden layers f, g and h:
+
+        prior    p(z) = N(0, 1)
+        decoder  p(t | z, c) = N((1 − s)^½ z + g(z, c), diag σ_c²)
+        encoder  q(z | t, c) = N((1 − s)^½ t + f(t, c), diag s exp h(t, c))
+
+    The decoder's scale σ_c is learned, for each class and component, so that reconstruction and KL are both in nats
+    (σ-VAE: Rybkin, Daniilidis and Levine, 2021). The linear paths are fixed. With f, g and h zero it is probabilistic
+    PCA of standardised scores, which is the optimum of a linear VAE (Lucas et al., Don't Blame the ELBO, 2019): the
+    Gaussian. Training starts there (`initial_parameters`), and the hidden layers learn what is not Gaussian.
 
     Args:
         classes: how many it is told apart.
@@ -63,7 +68,7 @@ class ConditionalVae(nn.Module):
         """Mean and log scale of the scores, each [batch, latent].
 
         Args:
-            latent: [batch, latent]; zero in units of components whose shape is not learned.
+            latent: z, [batch, latent]; zero in units of components whose shape is not learned.
             one_hot: [batch, classes].
         """
         hidden = silu(self.decoder_input(latent) + self.decoder_class(one_hot))
@@ -78,22 +83,24 @@ class ConditionalVae(nn.Module):
         Args:
             scores: [batch, latent].
             one_hot: [batch, classes].
-            learned: 1 for a direction whose shape is learned, [batch, latent].
-            noise: [batch, latent], standard normal.
+            learned: 1 for a component whose shape is learned, [batch, latent].
+            noise: ε, [batch, latent], standard normal.
 
         Returns:
             Mean and log scale of the scores, mean and log variance of the latent.
         """
         latent_mean, log_variance = self.encode(learned * scores, one_hot)
+        # z = μ + σ ε, through which the gradient passes (Kingma and Welling, 2014, section 2.4).
         latent = latent_mean + noise * (0.5 * log_variance).exp()
         return *self.decode(learned * latent, one_hot), latent_mean, log_variance
 
 
-def start(module: ConditionalVae, random: torch.Generator) -> dict[str, Tensor]:
-    """Parameters to start training from: the Gaussian, with hidden layers that add nothing yet.
+def initial_parameters(module: ConditionalVae, random: torch.Generator) -> dict[str, Tensor]:
+    """Initial parameters: the Gaussian, with hidden layers that add nothing yet.
 
-    Of scores with variance 1, of which `NOISE_SHARE` is the decoder's noise, the encoder is the exact posterior
-    (Tipping and Bishop, Probabilistic Principal Component Analysis, 1999, equations 6 to 8).
+    Of scores with variance 1 = w² + σ², with w² = 1 − s and σ² = s (`NOISE_SHARE`), the encoder is the exact posterior
+    p(z | t) = N(w t / (w² + σ²), σ² / (w² + σ²)) = N((1 − s)^½ t, s) (Tipping and Bishop, Probabilistic Principal
+    Component Analysis, 1999, equations 6 to 8).
 
     Args:
         module: says the architecture; its own parameters are not used.
@@ -110,18 +117,23 @@ def start(module: ConditionalVae, random: torch.Generator) -> dict[str, Tensor]:
 
 
 def vae_loss(module: ConditionalVae, *, kl_warmup_share: float, free_bits: float, input_noise: float) -> Loss:
-    """The negative evidence lower bound in nats, a clip.
+    """The negative evidence lower bound in nats, a clip (Kingma and Welling, 2014, equations 3 and 10).
+
+        −log p(t | c) ≤ −E_q(z | t, c)[log p(t | z, c)] + β KL(q(z | t, c) ‖ p(z))    at β = 1
+
+    of the components whose shape is learned, and the Gaussian's −log p of the others. The expectation is of one draw
+    of z; β grows from 0 to 1 while the KL term warms up.
 
     Args:
         module: says the architecture; its own parameters are not used.
         kl_warmup_share: share of the training over which the KL term's weight grows from 0 to 1 (Bowman et al., 2016).
-        free_bits: nats of each latent unit that cost nothing (Kingma et al., 2016).
+        free_bits: nats of each latent unit that cost nothing (Kingma et al., Inverse Autoregressive Flow, 2016).
         input_noise: standard deviation of noise on the encoder's input, in standard deviations of the clips.
 
     Returns:
         A loss on items `scores` [clips, latent], `one_hot` [clips, classes] and `remainder` [clips], which is the
         negative log likelihood of what the VAE does not see, with noise [clips, 2 × latent] and the constant `learned`
-        [classes, latent]: 1 for a direction whose shape is learned, 0 for one that takes no part.
+        [classes, latent]: 1 for a component whose shape is learned, 0 for one that takes no part.
     """
     latent = module.decoder_input.in_features
 
@@ -135,12 +147,15 @@ def vae_loss(module: ConditionalVae, *, kl_warmup_share: float, free_bits: float
             dict(parameters),
             (scores + input_noise * noise[:, latent:], one_hot, learned, noise[:, :latent]),
         )
+        # −log N(t; μ, σ²) = ½ ((t − μ) / σ)² + log σ + ½ log 2π, of each component.
         residual = (scores - mean) * (-log_scale).exp()
         likelihood = 0.5 * residual.square() + log_scale + 0.5 * math.log(2 * math.pi)
         reconstruction = (learned * likelihood).sum(-1) + batch["remainder"]
+        # KL(N(μ, σ²) ‖ N(0, 1)) = ½ (μ² + σ² − 1 − log σ²), of each unit (ibid., appendix B).
         kl_of_unit = 0.5 * (latent_mean.square() + log_variance.exp() - 1 - log_variance)  # [batch, latent]
         kl = (learned * kl_of_unit).sum(-1)
         weight = (progress / kl_warmup_share).clamp(max=1.0) if kl_warmup_share else 1.0
+        # Free bits: Σ_units max(λ, KL) (Kingma et al., Inverse Autoregressive Flow, 2016).
         objective = reconstruction + weight * (learned * kl_of_unit.clamp(min=free_bits)).sum(-1)
         return {"loss": objective, "reconstruction": reconstruction, "kl": kl}
 

@@ -16,23 +16,32 @@ from feda2v_cli.generator.vae import NOISE_SHARE, ConditionalVae
 SAMPLES_MIN = 8192
 SAMPLES_PER_UNIT = 64
 
-#: Below this share of a direction's variance, the decoder makes none of it.
+#: A variance below this, of scores whose variance is one, is of a component of which the decoder makes nothing.
 SMALLEST_VARIANCE = 1e-6
 
 
 class VaeSampler:
     """Draws latents from the prior and decodes them, with the decoder's noise.
 
-    A VAE makes less of the variance than the clips have, the more of it the longer it trains: prior and posteriors do
-    not meet (Hoffman and Johnson, ELBO Surgery, 2016), and the decoder averages. So its scores are standardised, by
-    the mean and covariance that it makes itself: samples have the moments of the clips, and the shape it has learned.
+    A VAE makes less of the variance than the clips have, the less of it the longer it trains. For the bound holds one
+    term that a sample sees: of N clips it averages
+
+        1/N Σ_n KL(q(z | t_n) ‖ p(z)) = KL(q(z) ‖ p(z)) + I_q(n; z),   q(z) = 1/N Σ_n q(z | t_n)
+
+    (Hoffman and Johnson, ELBO Surgery, 2016). The decoder is trained on the aggregate posterior q(z), a
+    sample comes from the prior p(z), and the two do not meet; and the decoder averages. So its scores t' are
+    standardised, by the mean m_c and covariance C_c that it makes itself of the prior:
+
+        z ~ N(0, 1),  t' ~ p(t | z, c),  t = C_c^(−½) (t' − m_c),  x = μ_c + L_c t
+
+    Samples then have the moments of the clips, and the shape that the VAE has learned.
 
     Args:
         module: with trained parameters.
         components: of the classes.
-        learned: 1 for a direction whose shape was learned, [classes, latent]; scores along others are normal.
-        shift: mean of what the decoder makes, [classes, latent].
-        whitening: inverse root of its covariance, [classes, latent, latent].
+        learned: 1 for a component whose shape was learned, [classes, latent]; scores along others are normal.
+        shift: m, mean of the scores that the decoder makes, [classes, latent].
+        whitening: C^(−½), inverse root of their covariance, [classes, latent, latent].
     """
 
     type: ClassVar[str] = "vae"
@@ -56,8 +65,9 @@ class VaeSampler:
         shifts, whitenings = [], []
         for label in range(classes):  # one class at a time bounds the memory
             labels = torch.full((len(noise),), label)
-            made = sampler._amounts(noise[:, :latent], noise[:, latent:], labels).double()
+            made = sampler._scores(noise[:, :latent], noise[:, latent:], labels).double()
             shift = made.mean(0)
+            # C = V Λ Vᵀ, and C^(−½) = V Λ^(−½) Vᵀ: of all roots the one that turns scores least.
             variances, axes = torch.linalg.eigh((made - shift).T @ (made - shift) / len(made))
             shifts.append(shift.float())
             whitenings.append((axes * variances.clamp(min=SMALLEST_VARIANCE).rsqrt() @ axes.T).float())
@@ -93,7 +103,7 @@ class VaeSampler:
         """
         width, latent = self._components.width, self._learned.shape[1]
         normal = balanced_normal(labels, max(width, latent), random)
-        shaped = self._amounts(normal[:, :latent], balanced_normal(labels, latent, random), labels)
+        shaped = self._scores(normal[:, :latent], balanced_normal(labels, latent, random), labels)
         return self._components.coordinates(torch.cat([shaped, normal[:, latent:]], dim=1)[:, :width], labels)
 
     def latent_means(self, coordinates: Tensor, labels: Tensor) -> Tensor:
@@ -125,15 +135,15 @@ class VaeSampler:
             **{name: value.detach() for name, value in self._module.named_parameters()},
         }
 
-    def _amounts(self, normal: Tensor, other: Tensor, labels: Tensor) -> Tensor:
+    def _scores(self, normal: Tensor, other: Tensor, labels: Tensor) -> Tensor:
         """Standardised scores along the first components, [samples, latent].
 
-        Latent and decoder's noise are `normal` and `other`, turned so that at the start they add up to `normal`: what
-        is balanced stays balanced.
+        Latent z and decoder's noise ε are u and v, turned: z = (1 − s)^½ u − s^½ v and ε = s^½ u + (1 − s)^½ v. Both
+        are standard normal again, and with the initial parameters (1 − s)^½ z + s^½ ε = u: what is balanced stays so.
 
         Args:
-            normal: standard normal, [samples, latent].
-            other: standard normal, [samples, latent].
+            normal: u, standard normal, [samples, latent].
+            other: v, standard normal, [samples, latent].
             labels: class of each sample, [samples].
         """
         learned = self._learned[labels]

@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from feda2v_cli.generator.fit import TrainingSet
-from feda2v_cli.generator.generator import Generator
-from feda2v_cli.generator.vae_sampler import VaeSampler
+from feda2v_cli.generator.generator import Generator, LatentSampler
+from feda2v_cli.generator.training_set import TrainingSet
 
 #: Samples of each clip's class that the spread is measured on; fewer make the figure noisy.
 SAMPLES_PER_CLIP = 8
@@ -55,14 +54,14 @@ def spread(generator: Generator, data: TrainingSet) -> float:
 
 
 def active_units(generator: Generator, data: TrainingSet) -> int | None:
-    """Latent units whose mean varies within classes; None for a generator without any.
+    """Latent units whose mean varies within classes, Var_t(E_q(z | t)[z]) > 0.01; None for a generator without any.
 
     Args:
         generator: what is judged.
         data: what it was trained on.
     """
     sampler = generator.sampler
-    if not isinstance(sampler, VaeSampler):
+    if not isinstance(sampler, LatentSampler):
         return None
     means = sampler.latent_means(data.coordinates, data.labels)
     squares, freedom = _squares_and_freedom(means, data.labels, len(data.spec.classes))

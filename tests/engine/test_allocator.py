@@ -4,7 +4,7 @@ import sys
 #: Page faults of steps that each make and free two tensors of 16 MiB, after some to warm up.
 STEPS = """
 import resource, sys, torch
-from feda2v_cli.engine.allocator import keep_freed_memory
+from feda2v_cli.engine.memory import keep_freed_memory
 if sys.argv[1] == "keep":
     keep_freed_memory()
 def step():

@@ -3,7 +3,7 @@ import torch
 from generator_samples import SHAPE, SMALL, data, fitted
 
 from feda2v_cli.errors import UsageError
-from feda2v_cli.generator.fit import GaussianFitting
+from feda2v_cli.generator.gaussian import GaussianFitting
 from feda2v_cli.generator.generator import Generator
 from feda2v_cli.generator.rebuild import count_parameters, rebuild, state_shapes
 

@@ -3,8 +3,7 @@ import torch
 from torch import Tensor
 
 from feda2v_cli.engine.random_stream import random_stream
-from feda2v_cli.generator.moments import class_moments
-from feda2v_cli.generator.principal_components import PrincipalComponents
+from feda2v_cli.generator.principal_components import ClassMoments, PrincipalComponents, class_moments
 
 SCALE = torch.tensor([9.0, 3, 1, 1, 1, 1])
 LABELS = torch.arange(24) % 2
@@ -67,7 +66,7 @@ def test_the_largest_width_is_known_before_any_clip_is_read(counts: tuple[int, .
     assert components(labels=labels, shrinkage=shrinkage).width <= most
 
 
-def test_few_clips_on_many_axes_of_very_different_size_have_directions() -> None:
+def test_few_clips_on_many_axes_of_very_different_size_have_components() -> None:
     random = random_stream(1)
     turned, _ = torch.linalg.qr(torch.randn(209, 209, generator=random))
     scales = torch.tensor([1000.0] + [0.1] * 208)
@@ -75,3 +74,38 @@ def test_few_clips_on_many_axes_of_very_different_size_have_directions() -> None
     found = PrincipalComponents.of(class_moments(coordinates, torch.arange(210) % 7, 7, shrinkage=0.0), torch.ones(209))
     assert torch.isfinite(found.loadings).all()
     assert found.counts.tolist() == [29] * 7
+
+
+CLIPS = torch.randn(30, 5, generator=torch.Generator().manual_seed(0))
+THIRDS = torch.arange(30) % 3
+
+
+def covariances(moments: ClassMoments) -> torch.Tensor:
+    return moments.roots.mT @ moments.roots
+
+
+def test_without_shrinkage_they_are_the_moments_of_each_class() -> None:
+    moments = class_moments(CLIPS, THIRDS, 3, shrinkage=0.0)
+    for label in range(3):
+        own = CLIPS[label == THIRDS]
+        torch.testing.assert_close(moments.means[label], own.mean(0))
+        torch.testing.assert_close(covariances(moments)[label], torch.cov(own.T))
+
+
+def test_with_full_shrinkage_all_classes_have_the_pooled_covariance() -> None:
+    own = covariances(class_moments(CLIPS, THIRDS, 3, shrinkage=0.0))
+    pooled = covariances(class_moments(CLIPS, THIRDS, 3, shrinkage=1.0))
+    for label in range(3):
+        torch.testing.assert_close(pooled[label], own.mean(0))
+
+
+def test_one_class_is_not_changed_by_shrinkage() -> None:
+    labels = torch.zeros(30, dtype=torch.long)
+    plain, shrunk = (covariances(class_moments(CLIPS, labels, 1, share)) for share in (0.0, 0.7))
+    torch.testing.assert_close(plain, shrunk)
+
+
+def test_a_class_of_one_clip_has_the_pooled_covariance() -> None:
+    labels = torch.tensor([0] * 29 + [1])
+    covariance = covariances(class_moments(CLIPS, labels, 2, shrinkage=0.0))[1]
+    torch.testing.assert_close(covariance, torch.cov(CLIPS[:29].T))

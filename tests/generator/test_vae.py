@@ -3,10 +3,10 @@ import torch
 from torch.func import functional_call
 
 from feda2v_cli.engine.random_stream import random_stream
-from feda2v_cli.generator.vae import NOISE_SHARE, ConditionalVae, learned_components, start, vae_loss
+from feda2v_cli.generator.vae import NOISE_SHARE, ConditionalVae, initial_parameters, learned_components, vae_loss
 
 CLASSES, LATENT = 2, 3
-AMOUNTS = torch.randn(40, LATENT, generator=random_stream(3))
+SCORES = torch.randn(40, LATENT, generator=random_stream(3))
 LABELS = torch.arange(40) % CLASSES
 ONE_HOT = torch.nn.functional.one_hot(LABELS, CLASSES).float()
 LEARNED = torch.tensor([[1.0, 1, 1], [1, 1, 0]])
@@ -14,7 +14,7 @@ LEARNED = torch.tensor([[1.0, 1, 1], [1, 1, 0]])
 
 def started() -> ConditionalVae:
     module = ConditionalVae(CLASSES, 8, LATENT)
-    module.load_state_dict(start(module, random_stream(0)))
+    module.load_state_dict(initial_parameters(module, random_stream(0)))
     return module.requires_grad_(False)
 
 
@@ -28,14 +28,14 @@ def test_training_starts_from_the_standard_normal() -> None:
 
 def test_the_encoder_starts_as_the_exact_posterior() -> None:
     """Of scores (1 − s)^½ z + s^½ ε with z and ε standard normal: Bayes' rule for Gaussians."""
-    mean, log_variance = started().encode(AMOUNTS, ONE_HOT)
+    mean, log_variance = started().encode(SCORES, ONE_HOT)
     precision = 1 + (1 - NOISE_SHARE) / NOISE_SHARE
     torch.testing.assert_close(log_variance.exp(), torch.full_like(log_variance, 1 / precision))
-    torch.testing.assert_close(mean, (1 - NOISE_SHARE) ** 0.5 / NOISE_SHARE * AMOUNTS / precision)
+    torch.testing.assert_close(mean, (1 - NOISE_SHARE) ** 0.5 / NOISE_SHARE * SCORES / precision)
 
 
 def losses(
-    module: ConditionalVae, learned: torch.Tensor = LEARNED, scores: torch.Tensor = AMOUNTS, **options: float
+    module: ConditionalVae, learned: torch.Tensor = LEARNED, scores: torch.Tensor = SCORES, **options: float
 ) -> dict[str, torch.Tensor]:
     settings = {"kl_warmup_share": 0.0, "free_bits": 0.0, "input_noise": 0.0} | options
     progress = torch.tensor(settings.pop("progress", 1.0))
@@ -56,25 +56,25 @@ def test_the_loss_is_reconstruction_and_kl_in_the_same_nats() -> None:
 
 def test_the_kl_is_that_of_the_latent_s_normal_distributions() -> None:
     module = started()
-    mean, log_variance = module.encode(LEARNED[LABELS] * AMOUNTS, ONE_HOT)
+    mean, log_variance = module.encode(LEARNED[LABELS] * SCORES, ONE_HOT)
     posterior = torch.distributions.Normal(mean, (0.5 * log_variance).exp())
     divergence = torch.distributions.kl_divergence(posterior, torch.distributions.Normal(0.0, 1.0))
     torch.testing.assert_close(losses(module)["kl"], (LEARNED[LABELS] * divergence).sum(-1))
 
 
-def test_the_reconstruction_is_the_negative_log_likelihood_of_the_amounts_and_of_the_remainder() -> None:
+def test_the_reconstruction_is_the_negative_log_likelihood_of_the_scores_and_of_the_remainder() -> None:
     module = started()
     noise = torch.randn(len(LABELS), 2 * LATENT, generator=random_stream(1))
-    inputs = (AMOUNTS, ONE_HOT, LEARNED[LABELS], noise[:, :LATENT])
+    inputs = (SCORES, ONE_HOT, LEARNED[LABELS], noise[:, :LATENT])
     mean, log_scale, _, _ = functional_call(module, dict(module.named_parameters()), inputs)
-    likelihood = torch.distributions.Normal(mean, log_scale.exp()).log_prob(AMOUNTS)
+    likelihood = torch.distributions.Normal(mean, log_scale.exp()).log_prob(SCORES)
     torch.testing.assert_close(losses(module)["reconstruction"], 5.0 - (LEARNED[LABELS] * likelihood).sum(-1))
 
 
 def test_at_the_start_the_bound_is_the_likelihood_of_the_gaussian() -> None:
     """The encoder is the exact posterior, so that the bound is tight in the mean over the noise."""
     module, learned = started(), torch.ones(CLASSES, LATENT)
-    batch = {"scores": AMOUNTS, "one_hot": ONE_HOT, "remainder": torch.zeros(len(LABELS)), "learned": learned}
+    batch = {"scores": SCORES, "one_hot": ONE_HOT, "remainder": torch.zeros(len(LABELS)), "learned": learned}
     loss = vae_loss(module, kl_warmup_share=0.0, free_bits=0.0, input_noise=0.0)
     random, parameters = random_stream(2), dict(module.named_parameters())
     drawn = torch.stack(
@@ -83,13 +83,13 @@ def test_at_the_start_the_bound_is_the_likelihood_of_the_gaussian() -> None:
             for _ in range(2000)
         ]
     )
-    expected = -torch.distributions.Normal(0.0, 1.0).log_prob(AMOUNTS).sum(-1)
+    expected = -torch.distributions.Normal(0.0, 1.0).log_prob(SCORES).sum(-1)
     torch.testing.assert_close(drawn.mean(0), expected, rtol=0, atol=0.25)
     torch.testing.assert_close(drawn.mean(), expected.mean(), rtol=0.01, atol=0)
 
 
 def test_components_whose_shape_is_not_learned_take_no_part() -> None:
-    changed = AMOUNTS.clone()
+    changed = SCORES.clone()
     changed[1::2, 2] += 10  # of the class that does not learn it
     for name, values in losses(started()).items():
         torch.testing.assert_close(losses(started(), scores=changed)[name], values)
@@ -111,6 +111,6 @@ def test_free_bits_cost_nothing() -> None:
 @pytest.mark.parametrize(
     ("clips", "components", "units"), [(7, 6, 0), (8, 7, 1), (32, 31, 4), (32, 3, 3), (400, 256, 5)]
 )
-def test_a_shape_is_learned_along_one_direction_for_every_eight_clips(clips: int, components: int, units: int) -> None:
+def test_a_shape_is_learned_along_one_component_for_every_eight_clips(clips: int, components: int, units: int) -> None:
     learned = learned_components(torch.tensor([clips]), torch.tensor([components]), 5)
     assert learned.tolist() == [[1.0] * units + [0.0] * (5 - units)]

@@ -2,8 +2,9 @@ import torch
 from generator_samples import SHAPE, SMALL, data, fitted, spec
 
 from feda2v_cli.engine.random_stream import random_stream
-from feda2v_cli.generator.fit import TrainingSet, VaeFitting, training_set
 from feda2v_cli.generator.generator import Generator
+from feda2v_cli.generator.training_set import TrainingSet, training_set
+from feda2v_cli.generator.vae_fitting import VaeFitting
 from feda2v_cli.generator.vae_sampler import VaeSampler
 from feda2v_cli.quality.distances import kernel_audio_distance
 
@@ -49,7 +50,7 @@ def test_what_it_learns_brings_samples_nearer_to_clips_that_it_has_not_seen() ->
     assert kernel_audio_distance(unseen, after) < 0.8 * kernel_audio_distance(unseen, before)
 
 
-def test_a_direction_that_the_decoder_makes_nothing_of_is_no_division_by_zero() -> None:
+def test_a_component_that_the_decoder_makes_nothing_of_is_no_division_by_zero() -> None:
     sets = data(clips=40)
     sampler = fitted(sets).generator(0).sampler
     state = dict(sampler.state())
@@ -59,7 +60,7 @@ def test_a_direction_that_the_decoder_makes_nothing_of_is_no_division_by_zero() 
     assert torch.isfinite(again.draw(torch.zeros(9, dtype=torch.long), random_stream(1))).all()
 
 
-def test_latent_means_are_those_of_the_encoder_along_learned_directions() -> None:
+def test_latent_means_are_those_of_the_encoder_along_learned_components() -> None:
     sets = data(clips=24)
     means = fitted(sets).generator(0).sampler.latent_means(sets.coordinates, sets.labels)
     assert means[:, :3].std(0).min() > 0.3

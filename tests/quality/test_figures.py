@@ -2,7 +2,7 @@ import pytest
 import torch
 from generator_samples import SMALL, data, fitted
 
-from feda2v_cli.generator.fit import GaussianFitting
+from feda2v_cli.generator.gaussian import GaussianFitting
 from feda2v_cli.generator.generator import Generator
 from feda2v_cli.generator.vae import CLIPS_PER_UNIT
 from feda2v_cli.generator.vae_sampler import VaeSampler

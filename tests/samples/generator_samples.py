@@ -4,8 +4,9 @@ import torch
 from torch import Tensor
 
 from feda2v_cli.engine.random_stream import random_stream
-from feda2v_cli.generator.fit import TrainingSet, VaeFitting, training_set
 from feda2v_cli.generator.granularity import GeneratorSpec
+from feda2v_cli.generator.training_set import TrainingSet, training_set
+from feda2v_cli.generator.vae_fitting import VaeFitting
 from feda2v_cli.profile.schema import GeneratorSection
 
 SHAPE = (4, 24)

@@ -16,10 +16,11 @@ from feda2v_cli.data.clip import Clip, fingerprint
 from feda2v_cli.data.nodes import NodeClips
 from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.errors import UsageError
-from feda2v_cli.generator.fit import GaussianFitting, training_set
+from feda2v_cli.generator.gaussian import GaussianFitting
 from feda2v_cli.generator.generator import Generator
 from feda2v_cli.generator.granularity import GeneratorSpec
 from feda2v_cli.generator.rebuild import rebuild
+from feda2v_cli.generator.training_set import training_set
 from feda2v_cli.job.embed_clips import embed_nodes
 from feda2v_cli.job.evaluate.plan import EvaluationPlan, plan_evaluation
 from feda2v_cli.job.evaluate.summarise_draws import summarise

@@ -11,7 +11,7 @@ from feda2v_cli.checkpoint.adapter_metadata import adapter_filename
 from feda2v_cli.data.nodes import NodeClips, check_held_out, clips_of_nodes
 from feda2v_cli.embedding.encoder import Encoder, make_encoder
 from feda2v_cli.embedding.target import Targets, make_targets
-from feda2v_cli.engine.plan import memory_budget
+from feda2v_cli.engine.memory import memory_budget
 from feda2v_cli.engine.stack import BYTES_PER_WEIGHT
 from feda2v_cli.errors import UsageError
 from feda2v_cli.federation.participation import chosen

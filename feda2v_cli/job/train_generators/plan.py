@@ -1,5 +1,6 @@
 """What RUN 1 is going to do: which generators, from which clips, into which files, at what cost."""
 
+import math
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -12,10 +13,10 @@ from feda2v_cli.checkpoint.name import GeneratorName
 from feda2v_cli.data.clip import Clip
 from feda2v_cli.data.nodes import NodeClips, clips_of_nodes
 from feda2v_cli.embedding.encoder import Encoder, make_encoder
-from feda2v_cli.engine.plan import memory_budget, stacks
+from feda2v_cli.engine.memory import memory_budget, stacks
 from feda2v_cli.errors import FailedError, UsageError
-from feda2v_cli.generator.fit import cost, largest_rank, model_shapes, same_steps
 from feda2v_cli.generator.granularity import GeneratorSpec, generator_specs
+from feda2v_cli.generator.registry import cost, largest_shapes, rounds_and_epochs, same_steps
 from feda2v_cli.job.choose_nodes import choose_nodes
 from feda2v_cli.job.machine import choose_device
 from feda2v_cli.profile.load import LoadedProfile
@@ -75,6 +76,7 @@ class GeneratorPlan:
         device: where training happens.
         budget: bytes that training may take.
         rounds: of training.
+        epochs: of a round.
         save_rounds: rounds after which checkpoints are saved, beside the final ones.
         nodes: and their clips.
         generators: node by node.
@@ -88,6 +90,7 @@ class GeneratorPlan:
     device: torch.device
     budget: int
     rounds: int
+    epochs: int
     save_rounds: tuple[int, ...]
     nodes: tuple[NodeClips, ...]
     generators: tuple[PlannedGenerator, ...]
@@ -162,8 +165,7 @@ def plan_generators(loaded: LoadedProfile, node_ids: Sequence[int] | None = None
         _planned(spec, sections[spec.node], held[spec.node], encoder, profile) for spec in generator_specs(profile)
     )
     _check_clips(generators, profile)
-    section = profile.generator
-    rounds = 1 if section.type == "gaussian" else section.rounds
+    rounds, epochs = rounds_and_epochs(profile.generator)
     every = profile.checkpoint.every
     return GeneratorPlan(
         profile=profile,
@@ -174,6 +176,7 @@ def plan_generators(loaded: LoadedProfile, node_ids: Sequence[int] | None = None
         device=device,
         budget=memory_budget(profile.experiment.memory, device),
         rounds=rounds,
+        epochs=epochs,
         save_rounds=tuple(range(every, rounds + 1, every)) if every else (),
         nodes=nodes,
         generators=generators,
@@ -188,10 +191,7 @@ def _planned(
     features = encoder.shape[0] * encoder.shape[1]
     samples_per_class = Counter(clip.class_name for clip in clips)
     counts = {name: samples_per_class[name] for name in spec.classes}
-    rank = largest_rank(len(clips), features, section)
-    shapes = model_shapes(counts, features, section)
-    projection = features + rank + (rank * features if section.projection == "pca" else 0)
-    parameters = projection + sum(torch.Size(shape).numel() for shape in shapes.values())
+    parameters = sum(math.prod(shape) for shape in largest_shapes(counts, features, section).values())
     return PlannedGenerator(
         spec=spec,
         node=node,

@@ -17,10 +17,12 @@ from feda2v_cli.checkpoint.file import write_checkpoint
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.data.clip import fingerprint
 from feda2v_cli.embedding.embed import embed
-from feda2v_cli.engine.plan import is_out_of_memory
+from feda2v_cli.engine.memory import is_out_of_memory
 from feda2v_cli.errors import FailedError
-from feda2v_cli.generator.fit import Fitting, GaussianFitting, TrainingSet, VaeFitting, training_set
+from feda2v_cli.generator.generator_type import Fitting
 from feda2v_cli.generator.granularity import generator_specs
+from feda2v_cli.generator.registry import GENERATORS
+from feda2v_cli.generator.training_set import TrainingSet, training_set
 from feda2v_cli.job.train_generators.plan import GeneratorPlan, PlannedGenerator
 from feda2v_cli.job.train_generators.resume import StackToTrain, save_state
 from feda2v_cli.profile.resolved import profile_hash
@@ -47,7 +49,7 @@ class StackTraining:
         self._emit = emit
         self._stacks = 0
         self._stack = 0
-        self._epochs = 1 if plan.profile.generator.type == "gaussian" else plan.profile.generator.epochs
+        self._type = GENERATORS[plan.profile.generator.type]
         self._total = 0
         self._profile_hash = profile_hash(plan.whole)
         self.clips_seen = 0
@@ -67,7 +69,7 @@ class StackTraining:
 
     def _clips(self, stack: StackToTrain) -> int:
         """Clips times epochs of a round."""
-        return self._epochs * sum(len(planned.clips) for planned in stack.generators)
+        return self._plan.epochs * sum(len(planned.clips) for planned in stack.generators)
 
     def _halves_unless_trained(self, stack: StackToTrain) -> list[StackToTrain]:
         seen = self.clips_seen
@@ -131,10 +133,13 @@ class StackTraining:
 
     def _fitting(self, sets: list[TrainingSet], stack: StackToTrain) -> Fitting:
         profile = self._plan.profile
-        if profile.generator.type == "gaussian":
-            return GaussianFitting(sets, profile.generator)
-        learning_rate = stack.generators[0].learning_rate
-        return VaeFitting(sets, profile.generator, learning_rate, profile.experiment.seed, self._plan.device)
+        return self._type.fitting(
+            sets,
+            profile.generator,
+            learning_rate=stack.generators[0].learning_rate,
+            seed=profile.experiment.seed,
+            device=self._plan.device,
+        )
 
     def _save(
         self,
@@ -202,8 +207,8 @@ class StackTraining:
             samples_per_class=planned.samples_per_class,
             dataset_fingerprint=fingerprint(planned.clips),
             seed=profile.experiment.seed,
-            generator_training_epochs=self._epochs * round_number if section.type == "vae" else 0,
-            optimiser=optimiser if section.type == "vae" else {},
+            generator_training_epochs=0 if self._type.closed_form else plan.epochs * round_number,
+            optimiser={} if self._type.closed_form else optimiser,
             final_losses=losses,
             quality=quality,
             package_version=__version__,

@@ -1,9 +1,12 @@
-"""Which models are trained in one stack, and how wide a stack may be."""
+"""What training takes of memory: which models fit in one stack, and keeping what a step frees for the next."""
 
+import ctypes
 import os
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from typing import TypeVar
 
@@ -14,9 +17,18 @@ from feda2v_cli.engine.stack import BYTES_PER_WEIGHT
 #: Share of the free memory that training takes when nobody says how much.
 AUTO_SHARE = 0.7
 
-#: Most bytes of a stack's weights on a CPU. Wider stacks are no quicker, and beyond `allocator.LARGEST_ON_HEAP` half as
+#: Most bytes of a stack's weights on a CPU. Wider stacks are no quicker, and beyond `LARGEST_ON_HEAP` half as
 #: quick: every operation's result is mapped anew, and the kernel clears its pages.
 QUICK_BYTES = 12 * 1024**2
+
+#: Of malloc.h in glibc; see mallopt(3).
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
+
+#: Tensors up to this size come from the heap; glibc takes no larger value (HEAP_MAX_SIZE / 2).
+LARGEST_ON_HEAP = 32 * 1024**2
+#: Freed memory that the process keeps at the end of its heap: more than a step of a stack frees.
+KEPT_BYTES = 256 * 1024**2
 
 _UNITS = {"K": 1, "M": 2, "G": 3, "T": 4}
 
@@ -107,3 +119,17 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
+@cache
+def keep_freed_memory() -> None:
+    """Have the C library keep what training frees, once for the process; only glibc does otherwise.
+
+    Every step makes and frees the same large tensors. glibc gives them back to the kernel when they are freed, and the
+    kernel clears each page of them when the next step asks for it: up to half of the time of a step of 1,000 adapters.
+    """
+    if sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+        if mallopt is not None:
+            mallopt(_M_MMAP_THRESHOLD, LARGEST_ON_HEAP)
+            mallopt(_M_TRIM_THRESHOLD, KEPT_BYTES)

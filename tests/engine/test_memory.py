@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feda2v_cli.engine.plan import QUICK_BYTES, is_out_of_memory, memory_budget, quick_width, stacks
+from feda2v_cli.engine.memory import QUICK_BYTES, is_out_of_memory, memory_budget, quick_width, stacks
 
 CPU = torch.device("cpu")
 
@@ -58,7 +58,7 @@ def test_every_model_is_dealt_once(models: list[int], budget: int) -> None:
 def test_an_allocation_that_fails_is_out_of_memory() -> None:
     code = (
         "import resource, torch\n"
-        "from feda2v_cli.engine.plan import is_out_of_memory\n"
+        "from feda2v_cli.engine.memory import is_out_of_memory\n"
         "resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))\n"
         "try: torch.zeros(1 << 34)\n"
         "except Exception as error: print(is_out_of_memory(error))\n"

@@ -2,8 +2,11 @@ import pytest
 import torch
 from generator_samples import SHAPE, SMALL, data, embeddings, fitted, spec
 
-from feda2v_cli.generator.fit import GaussianFitting, VaeFitting, cost, largest_rank, model_shapes, training_set
+from feda2v_cli.generator.gaussian import GaussianFitting
 from feda2v_cli.generator.generator import Generator
+from feda2v_cli.generator.registry import rounds_and_epochs
+from feda2v_cli.generator.training_set import training_set
+from feda2v_cli.generator.vae_fitting import VaeFitting
 from feda2v_cli.quality.figures import spread
 
 SECTION = SMALL.model_copy(update={"rounds": 5, "epochs": 20, "learning_rate": 3e-3})
@@ -58,7 +61,7 @@ def test_a_dense_generator_works_on_every_feature() -> None:
 
 def test_a_gaussian_needs_one_round_and_tells_its_likelihood() -> None:
     fitting = GaussianFitting([data()], SMALL)
-    assert fitting.rounds == 1
+    assert rounds_and_epochs(SMALL.model_copy(update={"type": "gaussian"})) == (1, 1)
     assert torch.isfinite(fitting.train_round(1)["loss"]).all()
 
 
@@ -117,29 +120,3 @@ class MeanOnly:
 
     def draw(self, labels: torch.Tensor, random: torch.Generator) -> torch.Tensor:
         return 1e-3 * torch.randn(len(labels), self._rank, generator=random)
-
-
-@pytest.mark.parametrize(("clips", "expected"), [(2, 1), (10, 9), (500, 16)])
-def test_the_largest_rank_is_known_before_any_clip_is_read(clips: int, expected: int) -> None:
-    assert largest_rank(clips, 96, SMALL) == expected
-    assert training_set(spec(), embeddings(clips), ["dog"] * clips, SMALL).projection.rank == expected
-
-
-def test_a_larger_model_costs_more() -> None:
-    five = dict.fromkeys(("dog", "cow", "pig", "frog", "rooster"), 8)
-    assert cost({"dog": 40}, 96, SMALL).bytes < cost(five, 96, SMALL).bytes
-    assert cost({"dog": 40}, 96, SMALL).bytes < cost({"dog": 40}, 96, SMALL.model_copy(update={"hidden": 64})).bytes
-
-
-@pytest.mark.parametrize("kind", ["vae", "gaussian"])
-@pytest.mark.parametrize("shrinkage", [0.0, 0.5])
-@pytest.mark.parametrize("counts", [{"dog": 20}, {"dog": 12, "cow": 5}, {"dog": 12, "cow": 1}])
-def test_no_tensor_is_larger_than_planned(kind: str, shrinkage: float, counts: dict[str, int]) -> None:
-    section = SMALL.model_copy(update={"type": kind, "shrinkage": shrinkage})
-    names = [name for name, count in counts.items() for _ in range(count)]
-    sets = training_set(spec(0, *counts), embeddings(len(names)), names, section)
-    fitting = GaussianFitting([sets], section) if kind == "gaussian" else fitted(sets, section=section)
-    state, planned = fitting.generator(0).state(), model_shapes(counts, 96, section)
-    assert {name for name in state if name.startswith("model.")} == {f"model.{name}" for name in planned}
-    for name, shape in planned.items():
-        assert all(size <= most for size, most in zip(state[f"model.{name}"].shape, shape, strict=True)), name

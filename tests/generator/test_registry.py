@@ -1,0 +1,49 @@
+from typing import get_args
+
+import pytest
+import torch
+from generator_samples import SMALL, data, embeddings, fitted, spec
+
+from feda2v_cli.generator.gaussian import GaussianFitting
+from feda2v_cli.generator.registry import GENERATORS, cost, largest_shapes
+from feda2v_cli.generator.training_set import largest_rank, training_set
+from feda2v_cli.profile.generator_names import GeneratorTypeName
+
+
+@pytest.mark.parametrize(("clips", "expected"), [(2, 1), (10, 9), (500, 16)])
+def test_the_largest_rank_is_known_before_any_clip_is_read(clips: int, expected: int) -> None:
+    assert largest_rank(clips, 96, SMALL) == expected
+    assert training_set(spec(), embeddings(clips), ["dog"] * clips, SMALL).projection.rank == expected
+
+
+def test_a_larger_model_costs_more() -> None:
+    five = dict.fromkeys(("dog", "cow", "pig", "frog", "rooster"), 8)
+    assert cost({"dog": 40}, 96, SMALL).bytes < cost(five, 96, SMALL).bytes
+    assert cost({"dog": 40}, 96, SMALL).bytes < cost({"dog": 40}, 96, SMALL.model_copy(update={"hidden": 64})).bytes
+
+
+@pytest.mark.parametrize("kind", ["vae", "gaussian"])
+@pytest.mark.parametrize("shrinkage", [0.0, 0.5])
+@pytest.mark.parametrize("counts", [{"dog": 20}, {"dog": 12, "cow": 5}, {"dog": 12, "cow": 1}])
+def test_no_tensor_is_larger_than_planned(kind: str, shrinkage: float, counts: dict[str, int]) -> None:
+    section = SMALL.model_copy(update={"type": kind, "shrinkage": shrinkage})
+    names = [name for name, count in counts.items() for _ in range(count)]
+    sets = training_set(spec(0, *counts), embeddings(len(names)), names, section)
+    fitting = GaussianFitting([sets], section) if kind == "gaussian" else fitted(sets, section=section)
+    state, planned = fitting.generator(0).state(), largest_shapes(counts, 96, section)
+    assert state.keys() == planned.keys()
+    for name, shape in planned.items():
+        assert all(size <= most for size, most in zip(state[name].shape, shape, strict=True)), name
+
+
+def test_the_types_that_a_profile_may_name_are_those_that_there_are() -> None:
+    assert set(get_args(GeneratorTypeName)) == GENERATORS.keys()
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_the_sizes_of_a_type_are_those_that_its_checkpoints_have(name: str) -> None:
+    kind, sets = GENERATORS[name], data(classes=("dog", "cow"))
+    fitting = kind.fitting([sets], SMALL, learning_rate=1e-3, seed=0, device=torch.device("cpu"))
+    sampler = fitting.generator(0).sampler
+    assert sampler.type == name
+    assert sampler.architecture().keys() == set(kind.size_names) == kind.largest_sizes({"dog": 12}, 8, SMALL).keys()
