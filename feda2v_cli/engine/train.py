@@ -31,10 +31,16 @@ Loss = Callable[[Tensors, Tensors, Tensor, Tensor], dict[str, Tensor]]
 class Optimiser:
     """AdamW with gradients clipped per model (Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2019).
 
+    Of a model's parameters θ, whose loss has the gradient ∇, a step t is (their algorithm 2, with β₁ = 0.9, β₂ = 0.999):
+
+        g = ∇ min(1, clip_norm / ‖∇‖)                           (Pascanu, Mikolov and Bengio, 2013, algorithm 1)
+        m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²
+        θ ← θ − η (m / (1 − β₁ᵗ) / ((v / (1 − β₂ᵗ))^½ + ε) + λ θ)
+
     Attributes:
         batch_size: most items of a model in a step.
-        learning_rate: of AdamW.
-        weight_decay: of AdamW, decoupled.
+        learning_rate: η of AdamW.
+        weight_decay: λ of AdamW, decoupled from the gradient.
         clip_norm: largest norm of a model's whole gradient.
     """
 
@@ -102,6 +108,7 @@ class Trainer:
 
         def mean_loss(row: Tensor, batch: Tensors, mask: Tensor, noise: Tensor, progress: Tensor) -> dict[str, Tensor]:
             losses = loss(parameters_of(row, stack.shapes), batch, noise, progress)
+            # The mean over the items that count: Σ mask · loss / Σ mask.
             return {name: (value * mask).sum() / mask.sum() for name, value in losses.items()}
 
         self._losses = vmap(mean_loss, in_dims=(0, 0, 0, 0, None))
@@ -156,6 +163,7 @@ class Trainer:
         # within `vmap` gives the same, a little slower, and imports PyTorch's compiler: a second and 170 MB.)
         (gradients,) = torch.autograd.grad(losses["loss"].sum(), weights)  # [models, row]
         weights.requires_grad_(False)
+        # Each model by the norm of its own row; what is added keeps a gradient of zero from dividing by it.
         norms = gradients.square().sum(1, keepdim=True).sqrt()
         gradients.mul_((self._optimiser.clip_norm / (norms + 1e-6)).clamp(max=1.0))
         self._move(gradients)

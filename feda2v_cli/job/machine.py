@@ -1,4 +1,4 @@
-"""What this machine has: its device, and what a run has taken of its memory."""
+"""What this machine has: its device and its memory, and what every run takes of it."""
 
 import resource
 import sys
@@ -6,6 +6,11 @@ import sys
 import torch
 
 from feda2v_cli.errors import MissingError
+
+#: What a process holds that has imported PyTorch and trains next to nothing (measured on Linux, CPU).
+BASELINE_BYTES = 620 * 1024**2
+#: Bytes of a checkpoint beside its tensors: headers, alignment and the metadata, which are there twice.
+CHECKPOINT_OVERHEAD_BYTES = 16 * 1024
 
 
 def choose_device(name: str) -> torch.device:

@@ -12,14 +12,19 @@ KERNEL_DISTANCE_SCALE = 100.0
 def kernel_audio_distance(clips: Tensor, samples: Tensor) -> float:
     """KAD: unbiased squared maximum mean discrepancy, in hundredths (Chung et al., KAD: No More FAD!, 2025).
 
-    Gaussian kernel; the bandwidth is the median distance between two clips. It is unbiased, so that it can be below
-    zero, has no trouble with few samples, and sees lost variety.
+    Of clips x_1 … x_m and samples y_1 … y_n (Gretton et al., A Kernel Two-Sample Test, 2012, equation 3):
+
+        MMD²_u = Σ_{i≠j} k(x_i, x_j) / (m (m − 1)) + Σ_{i≠j} k(y_i, y_j) / (n (n − 1)) − 2 Σ_{i,j} k(x_i, y_j) / (m n)
+
+    with the Gaussian kernel k(x, y) = exp(−‖x − y‖² / (2 σ²)), whose bandwidth σ is the median distance between two
+    clips. It is unbiased, so that it can be below zero, has no trouble with few samples, and sees lost variety.
 
     Args:
         clips: [clips, features], at least two.
         samples: [samples, features], at least two.
     """
     bandwidth = torch.nn.functional.pdist(clips.double()).median()
+    # γ = 1 / (2 σ²); clips that are all equal have no bandwidth.
     gamma = 1 / (2 * bandwidth.square()).clamp(min=torch.finfo(torch.float64).tiny)
 
     def kernel(left: Tensor, right: Tensor) -> Tensor:
@@ -27,7 +32,7 @@ def kernel_audio_distance(clips: Tensor, samples: Tensor) -> float:
 
     def mean_of_pairs(points: Tensor) -> Tensor:
         count = len(points)
-        return (kernel(points, points).sum() - count) / (count * (count - 1))
+        return (kernel(points, points).sum() - count) / (count * (count - 1))  # without the diagonal, where k = 1
 
     discrepancy = mean_of_pairs(clips) + mean_of_pairs(samples) - 2 * kernel(clips, samples).mean()
     return KERNEL_DISTANCE_SCALE * float(discrepancy)
@@ -36,9 +41,12 @@ def kernel_audio_distance(clips: Tensor, samples: Tensor) -> float:
 def frechet_audio_distance(clips: Tensor, samples: Tensor) -> float:
     """FAD: Fréchet distance between Gaussians fitted to clips and to samples (Kilgour et al., 2019).
 
-    The trace of the root of the covariances' product is the sum of the singular values of the cross Gram matrix
-    A Bᵀ of the centred and scaled rows, [clips, samples]: exact, and defined when there are fewer clips than features.
-    It is biased upwards the more, the fewer the clips and samples (Chong and Forsyth, 2020), and with few of them it
+        FAD = ‖μ_x − μ_y‖² + tr(Σ_x + Σ_y − 2 (Σ_x Σ_y)^½)
+
+    With A and B the centred rows of clips and samples over (m − 1)^½ and (n − 1)^½, Σ_x = AᵀA and Σ_y = BᵀB. Then
+    tr Σ_x = ‖A‖², and tr (Σ_x Σ_y)^½ is the sum of the singular values of the cross Gram matrix A Bᵀ, [clips, samples]:
+    Σ_x Σ_y = AᵀA BᵀB has the eigenvalues of (A Bᵀ)(A Bᵀ)ᵀ. That is exact, and defined when there are fewer clips than
+    features. It is biased upwards the more, the fewer the clips and samples (Chong and Forsyth, 2020), and with few of them it
     prefers samples without variety: compare it with its floor alone, and only at equal counts.
 
     Args:
@@ -52,7 +60,7 @@ def frechet_audio_distance(clips: Tensor, samples: Tensor) -> float:
 
 
 def _centred(points: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows whose Gram matrix has the covariance's spectrum, and their mean, in double precision."""
+    """Rows A with Σ = AᵀA, and their mean μ, in double precision."""
     double = points.double()
     mean = double.mean(0)
     return (double - mean) / (len(points) - 1) ** 0.5, mean

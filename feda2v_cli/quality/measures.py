@@ -1,9 +1,9 @@
-"""All figures of samples at once, of each class and overall, beside those of real clips in their place."""
+"""All figures of samples at once, of each class and overall, beside those of real clips, and over several draws."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import Self
 
 import torch
@@ -17,11 +17,16 @@ from feda2v_cli.quality.neighbours import (
     neighbourhood,
 )
 from feda2v_cli.quality.probe import Probe
+from feda2v_cli.quality.verdict import Figure
 
 #: Names of the figures, in the order in which they are shown.
 METRICS = ("tstr", "trtr", "kad", "recall", "precision", "density", "coverage", "fad", "spread", "memorised")
 #: One figure of each name; None where it has no meaning, such as the accuracy of a probe that knows one class.
 Figures = dict[str, float | None]
+
+#: 97.5 % quantiles of Student's t, from one degree of freedom on; beyond the last it is the normal's, about.
+STUDENT_QUANTILES = (12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145)
+LAST_QUANTILE = 2.0
 
 
 @dataclass(frozen=True)
@@ -187,3 +192,48 @@ def _relative(items: Sequence[float], trained: Sequence[float]) -> float | None:
     if not items[1] or not trained[1] or not trained[0]:
         return None
     return float(((items[0] / items[1]) / (trained[0] / trained[1])) ** 0.5)
+
+
+def summarise(
+    draws: Sequence[Measured], baseline: Sequence[Measured], floor: Measured
+) -> tuple[dict[str, Figure | None], dict[str, dict[str, Figure | None]]]:
+    """Figures overall and of each class.
+
+    Args:
+        draws: of the generators, at least two.
+        baseline: draws of the Gaussians.
+        floor: of real clips in the samples' place.
+    """
+    overall = _figures_of([draw.overall for draw in draws], [draw.overall for draw in baseline], floor.overall)
+    per_class = {
+        name: _figures_of(
+            [draw.per_class[name] for draw in draws],
+            [draw.per_class[name] for draw in baseline],
+            figures,
+        )
+        for name, figures in floor.per_class.items()
+    }
+    return overall, per_class
+
+
+def _figures_of(draws: Sequence[Figures], baseline: Sequence[Figures], floor: Figures) -> dict[str, Figure | None]:
+    return {name: _figure_of(name, draws, baseline, floor) for name in METRICS}
+
+
+def _figure_of(name: str, draws: Sequence[Figures], baseline: Sequence[Figures], floor: Figures) -> Figure | None:
+    values = [value for draw in draws if (value := draw[name]) is not None]
+    if len(values) < len(draws):
+        return None
+    value = fmean(values)
+    half = interval_half(values)
+    if name == "trtr":  # it is of clips alone
+        return Figure(value, value, value, None, None)
+    compared = [other for draw in baseline if (other := draw[name]) is not None]
+    return Figure(value, value - half, value + half, floor[name], fmean(compared) if compared else None)
+
+
+def interval_half(values: Sequence[float]) -> float:
+    """Half of the 95 % confidence interval of the mean of n values, at least two: t(0.975, n − 1) s / √n (Student)."""
+    freedom = len(values) - 1
+    quantile = STUDENT_QUANTILES[freedom - 1] if freedom <= len(STUDENT_QUANTILES) else LAST_QUANTILE
+    return float(quantile * stdev(values) / len(values) ** 0.5)

@@ -27,15 +27,19 @@ class Neighbourhood:
 
 
 def neighbourhood(clips: Tensor, samples: Tensor, nearest: int = NEAREST) -> Neighbourhood:
-    """Precision and recall (Kynkäänniemi et al., 2019), density and coverage (Naeem et al., 2020).
+    """Precision and recall (Kynkäänniemi et al., 2019), density and coverage (Naeem et al., 2020, equations 1 to 6).
 
-    The ball of a point reaches to its nearest-th neighbour among its own kind. The figures are those of the package
-    `prdc`. Precision, density and coverage do not see that samples have lost the variety of the data; recall does.
+    The ball B(x) of a point reaches to its k-th neighbour among its own kind. Of N clips x_i and M samples y_j:
+
+        precision  1/M Σ_j 1[y_j in some B(x_i)]        recall    1/N Σ_i 1[x_i in some B(y_j)]
+        density    1/(k M) Σ_j Σ_i 1[y_j in B(x_i)]     coverage  1/N Σ_i 1[some y_j in B(x_i)]
+
+    The figures are those of the package `prdc`. Precision, density and coverage do not see that samples have lost the variety of the data; recall does.
 
     Args:
         clips: [clips, features].
         samples: [samples, features].
-        nearest: neighbours that span a ball; fewer where there are fewer points.
+        nearest: k, neighbours that span a ball; fewer where there are fewer points.
     """
     between = distances(clips, samples)  # [clips, samples]
     nearest = max(1, min(nearest, len(clips) - 1, len(samples) - 1))
@@ -52,7 +56,7 @@ def neighbourhood(clips: Tensor, samples: Tensor, nearest: int = NEAREST) -> Nei
 def nearer_share(distances_of_samples: Tensor, distances_of_clips: Tensor) -> float:
     """How often a sample is nearer to what trained than a held-out clip is, over all pairs of the two.
 
-    It is the statistic of Mann and Whitney, as in the test of data copying of Meehan, Chaudhuri and Dasgupta (2020):
+    It is the statistic of Mann and Whitney, P(d < d') + ½ P(d = d') of a sample's distance d and a clip's d', as in the test of data copying of Meehan, Chaudhuri and Dasgupta (2020):
     ½ when the two are alike, 1 when samples are copies.
 
     Args:

@@ -29,8 +29,9 @@ class Probe:
     def trained(cls, embeddings: Tensor, labels: Tensor, classes: int) -> "Probe":
         """Multinomial logistic regression with a quadratic penalty, to convergence; the same input, the same probe.
 
-        It minimises ½‖weights‖² + C Σ cross entropy, from zero, with L-BFGS. The optimum's weights are combinations of
-        the embeddings, so that it is searched in their span where they are fewer than features.
+        It minimises ½ ‖W‖² − C Σ_n log softmax(W x_n + b)_{c_n} from zero, with L-BFGS. The optimum's weights are
+        combinations of the embeddings (representer theorem: Kimeldorf and Wahba, 1971), so that it is searched in their
+        span where they are fewer than features: with Xᵀ = Q R the weights are W Qᵀ, and the items Rᵀ.
 
         Args:
             embeddings: [items, features], standardised.

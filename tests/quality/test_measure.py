@@ -1,8 +1,9 @@
 import pytest
 import torch
 from quality_samples import CLASSES, HELD_OUT, TRAINED, class_mean, clips, copied, reference, shuffled, sound
+from scipy import stats
 
-from feda2v_cli.quality.measures import METRICS, Labelled, Reference
+from feda2v_cli.quality.measures import METRICS, Labelled, Reference, interval_half
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +80,10 @@ def test_a_feature_that_never_varies_does_no_harm() -> None:
     assert judge.measure(with_constant(sound(0))).overall["tstr"] == pytest.approx(
         reference().measure(sound(0)).overall["tstr"], abs=0.03
     )
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 15, 40])
+def test_the_interval_is_student_s(count: int) -> None:
+    values = [float(index % 7) for index in range(count)]
+    low, high = stats.t.interval(0.95, count - 1, loc=0, scale=stats.sem(values))
+    assert interval_half(values) == pytest.approx((high - low) / 2, rel=0.03)

@@ -2,8 +2,7 @@ import pytest
 import torch
 from quality_samples import Maker, class_mean, copied, mean_and_noise, measured, reference, shuffled, sound, swapped
 
-from feda2v_cli.job.evaluate.summarise_draws import summarise
-from feda2v_cli.quality.measures import Labelled
+from feda2v_cli.quality.measures import Labelled, summarise
 from feda2v_cli.quality.verdict import Verdict, verdict
 
 

@@ -10,15 +10,13 @@ from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.data.nodes import NodeClips, check_held_out, clips_of_nodes
 from feda2v_cli.embedding.encoder import Encoder, make_encoder
 from feda2v_cli.errors import MissingError, UsageError
+from feda2v_cli.job.choose_generators import naming_command, sets_under, several_sets
 from feda2v_cli.job.machine import choose_device
 from feda2v_cli.profile.load import LoadedProfile
 from feda2v_cli.profile.schema import DataSection, EmbeddingSection, NodeSection, Profile
-from feda2v_cli.verifier.catalogue import checkpoint_files, generator_sets
 from feda2v_cli.verifier.expectation import Expectation
 from feda2v_cli.verifier.finding import Finding, FindingsError
-from feda2v_cli.verifier.inspection import inspect_header
 from feda2v_cli.verifier.loading import load_set
-from feda2v_cli.verifier.sets import sets_of
 from feda2v_cli.verifier.verify import DEFAULT_ROOT
 
 if TYPE_CHECKING:
@@ -72,7 +70,7 @@ def plan_evaluation(
         FindingsError: the set is not sound, or not what the profile asks for.
     """
     if directory is None:
-        directory, base_name = _the_one(base_name, root)
+        directory, base_name = _choose_set(base_name, root)
     if directory.is_file():
         raise UsageError(
             f"{directory} is a file — a set of checkpoints is a directory",
@@ -104,18 +102,14 @@ def plan_evaluation(
     return EvaluationPlan(directory, profile, encoder, nodes, tuple(generators))
 
 
-def _the_one(base_name: str | None, root: Path) -> tuple[Path, str]:
-    directories = generator_sets(root) if root.is_dir() else []
-    inspections = [inspect_header(path) for path in checkpoint_files(directories) if path.parent in directories]
-    sets = [found for found in sets_of(inspections) if found.members and base_name in (None, found.base_name)]
+def _choose_set(base_name: str | None, root: Path) -> tuple[Path, str]:
+    sets = [found for found in sets_under(root) if base_name in (None, found.base_name)]
     if not sets:
         called = "" if base_name is None else f" called {base_name}"
         raise MissingError(f"no generators{called} under {root}/", hint="feda2v train-generators --granularity unified")
-    commands = [
-        shlex.join(["feda2v", "evaluate", str(found.directory), "--base-name", found.base_name]) for found in sets
-    ]
     if len(sets) > 1:
-        raise UsageError(f"{len(sets)} sets of generators under {root}/: say which", commands, hint=commands[0])
+        commands = [naming_command(found, ["evaluate"]) for found in sets]
+        raise several_sets(root, commands, hint=commands[0])
     return sets[0].directory, sets[0].base_name
 
 

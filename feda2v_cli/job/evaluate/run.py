@@ -21,12 +21,11 @@ from feda2v_cli.generator.generator import Generator
 from feda2v_cli.generator.granularity import GeneratorSpec
 from feda2v_cli.generator.rebuild import rebuild
 from feda2v_cli.generator.training_set import training_set
-from feda2v_cli.job.embed_clips import embed_nodes
 from feda2v_cli.job.evaluate.plan import EvaluationPlan, plan_evaluation
-from feda2v_cli.job.evaluate.summarise_draws import summarise
+from feda2v_cli.job.nodes import embed_nodes
 from feda2v_cli.profile.load import LoadedProfile, load_profile
 from feda2v_cli.profile.schema import GeneratorSection
-from feda2v_cli.quality.measures import Labelled, Reference
+from feda2v_cli.quality.measures import Labelled, Reference, summarise
 from feda2v_cli.quality.verdict import Figure, Verdict, verdict
 from feda2v_cli.run.event import Listener, Noted, Warned, ignore_event
 from feda2v_cli.verifier.finding import Finding, FindingsError

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
-from feda2v_cli.errors import MissingError, UsageError
-from feda2v_cli.verifier.catalogue import checkpoint_files, generator_sets
+from feda2v_cli.errors import MissingError
+from feda2v_cli.job.choose_generators import naming_command, sets_under, several_sets
 from feda2v_cli.verifier.expectation import Expectation
 from feda2v_cli.verifier.finding import Finding, FindingsError
-from feda2v_cli.verifier.inspection import inspect_header
 from feda2v_cli.verifier.loading import load_set
-from feda2v_cli.verifier.sets import CheckpointSet, sets_of
+from feda2v_cli.verifier.sets import CheckpointSet
 from feda2v_cli.verifier.verify import DEFAULT_ROOT, verify
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def find_generators(
     """
     directory = expectation.directory
     if directory is None:
-        found = _the_one(expectation, command, root)
+        found = _choose_set(expectation, command, root)
         directory = found.directory
         expectation = replace(expectation, directory=directory, base_name=expectation.base_name or found.base_name)
     loaded = load_set(directory, expectation, on_warning=on_warning)
@@ -70,8 +69,8 @@ def find_generators(
     return GeneratorSet(directory, metadata.run_granularity, metadata.base_name, tuple(loaded))
 
 
-def _the_one(expectation: Expectation, command: Sequence[str], root: Path) -> CheckpointSet:
-    there = _sets_under(root)
+def _choose_set(expectation: Expectation, command: Sequence[str], root: Path) -> CheckpointSet:
+    there = sets_under(root)
     sets = [found for found in there if expectation.base_name in (None, found.base_name)]
     if there and not sets:
         raise FindingsError([finding for found in there for finding in _errors(found, expectation)])
@@ -90,21 +89,16 @@ def _the_one(expectation: Expectation, command: Sequence[str], root: Path) -> Ch
     if not usable:
         raise FindingsError([finding for findings in judged.values() for finding in findings])
     words = [word for word in command if word != "--json"]
-    raise UsageError(
-        f"{len(usable)} sets of generators under {root}/ would do: say which",
+    raise several_sets(
+        root,
         [
-            shlex.join(["feda2v", *words, "--generators", str(found.directory), "--base-name", found.base_name])
+            naming_command(found, [*words, "--generators"])
             + f"   ({found.granularity}, {len(found.current)} generators)"
             for found in usable
         ],
+        would=" would do",
         hint=shlex.join(["feda2v", *words, "--generators", str(usable[0].directory)]),
     )
-
-
-def _sets_under(root: Path) -> list[CheckpointSet]:
-    directories = generator_sets(root) if root.is_dir() else []
-    inspections = [inspect_header(path) for path in checkpoint_files(directories) if path.parent in directories]
-    return [found for found in sets_of(inspections) if found.members]
 
 
 def _errors(found: CheckpointSet, expectation: Expectation) -> list[Finding]:

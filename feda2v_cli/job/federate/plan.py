@@ -17,10 +17,9 @@ from feda2v_cli.errors import UsageError
 from feda2v_cli.federation.participation import chosen
 from feda2v_cli.federation.space import Space
 from feda2v_cli.federation.strategy.strategy import Strategy, make_strategy
-from feda2v_cli.job.choose_nodes import choose_nodes
 from feda2v_cli.job.federate.find_generators import GeneratorSet, find_generators
-from feda2v_cli.job.machine import choose_device
-from feda2v_cli.job.train_generators.plan import BASELINE_BYTES, CHECKPOINT_OVERHEAD_BYTES
+from feda2v_cli.job.machine import BASELINE_BYTES, CHECKPOINT_OVERHEAD_BYTES, choose_device
+from feda2v_cli.job.nodes import choose_nodes
 from feda2v_cli.profile.load import LoadedProfile
 from feda2v_cli.profile.schema import NodeSection, Profile
 from feda2v_cli.verifier.expectation import Expectation

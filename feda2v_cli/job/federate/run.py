@@ -11,11 +11,11 @@ from typing import Any, Self
 from feda2v_cli.atomic_write import remove_leftovers
 from feda2v_cli.checkpoint.lock import lock_nodes
 from feda2v_cli.federation.setup import Setup
-from feda2v_cli.job.checkpoint_directory import make_directory, refuse_to_overwrite
 from feda2v_cli.job.federate.plan import FederationPlan, plan_federation
 from feda2v_cli.job.federate.rounds import FederationRun, Progress
 from feda2v_cli.job.federate.save import save_adapters
 from feda2v_cli.job.federate.set_up import set_up_federation
+from feda2v_cli.job.files import make_directory, refuse_to_overwrite
 from feda2v_cli.profile.load import LoadedProfile, load_profile
 from feda2v_cli.profile.resolved import profile_hash, resolved_toml
 from feda2v_cli.run.directory import RunDirectory

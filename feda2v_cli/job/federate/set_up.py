@@ -15,8 +15,8 @@ from feda2v_cli.federation.setup import Setup, central_node
 from feda2v_cli.federation.standardise import Standardisation, Sums
 from feda2v_cli.federation.synthetic import NodeGenerator
 from feda2v_cli.generator.rebuild import rebuild
-from feda2v_cli.job.embed_clips import embed_nodes
 from feda2v_cli.job.federate.plan import FederationPlan, learning_rates
+from feda2v_cli.job.nodes import embed_nodes
 from feda2v_cli.run.event import Listener
 
 

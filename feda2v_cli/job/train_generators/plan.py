@@ -17,15 +17,10 @@ from feda2v_cli.engine.memory import memory_budget, stacks
 from feda2v_cli.errors import FailedError, UsageError
 from feda2v_cli.generator.granularity import GeneratorSpec, generator_specs
 from feda2v_cli.generator.registry import cost, largest_shapes, rounds_and_epochs, same_steps
-from feda2v_cli.job.choose_nodes import choose_nodes
-from feda2v_cli.job.machine import choose_device
+from feda2v_cli.job.machine import BASELINE_BYTES, CHECKPOINT_OVERHEAD_BYTES, choose_device
+from feda2v_cli.job.nodes import choose_nodes
 from feda2v_cli.profile.load import LoadedProfile
 from feda2v_cli.profile.schema import NodeSection, Profile
-
-#: Bytes of a checkpoint beside its tensors: headers, alignment and the metadata, which are there twice.
-CHECKPOINT_OVERHEAD_BYTES = 16 * 1024
-#: What a process holds that has imported PyTorch and trains next to nothing (measured on Linux, CPU).
-BASELINE_BYTES = 620 * 1024**2
 
 
 @dataclass(frozen=True)

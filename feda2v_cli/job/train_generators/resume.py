@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from feda2v_cli.atomic_write import atomic_write
 from feda2v_cli.checkpoint.name import GeneratorName
-from feda2v_cli.errors import FailedError
+from feda2v_cli.job.files import save_resume_state, take_up_resume_state
 from feda2v_cli.job.train_generators.plan import GeneratorPlan, PlannedGenerator
 
 State = Mapping[str, Tensor]
@@ -47,7 +45,12 @@ def unfinished_stacks(plan: GeneratorPlan, resume: Path) -> list[StackToTrain]:
         FailedError: a state is damaged.
     """
     by_name = {_identity(planned): planned for planned in plan.generators}
-    kept = [stack for path in sorted(resume.glob("*.pt")) if (stack := _read(path, by_name)) is not None]
+
+    def take_up(content: dict[str, Any]) -> StackToTrain:
+        stack = tuple(by_name[node, key] for node, key in content["generators"])
+        return StackToTrain(stack, content["rounds_done"], content["state"])
+
+    kept = [take_up_resume_state(path, take_up) for path in sorted(resume.glob("*.pt"))]
     known = {_identity(planned) for stack in kept for planned in stack.generators}
     new = [
         StackToTrain(rest)
@@ -68,28 +71,9 @@ def save_state(stack: StackToTrain, resume: Path) -> None:
         "rounds_done": stack.rounds_done,
         "state": dict(stack.state or {}),
     }
-    path = stack.file(resume)
-    try:
-        with atomic_write(path) as file:
-            torch.save(content, file)
-    except (OSError, RuntimeError) as error:
-        raise FailedError(
-            f"{path} cannot be written — {error}",
-            ["the checkpoints of this round are saved; the run cannot go on"],
-            hint=f"df -h {resume}",
-        ) from error
+    consequence = "the checkpoints of this round are saved; the run cannot go on"
+    save_resume_state(stack.file(resume), content, consequence)
 
 
 def _identity(planned: PlannedGenerator) -> tuple[int, str | None]:
     return planned.spec.node, planned.spec.key
-
-
-def _read(path: Path, generators: Mapping[tuple[int, str | None], PlannedGenerator]) -> StackToTrain | None:
-    try:
-        content: dict[str, Any] = torch.load(path, weights_only=True)
-        stack = tuple(generators[node, key] for node, key in content["generators"])
-        return StackToTrain(stack, content["rounds_done"], content["state"])
-    except Exception as error:
-        raise FailedError(
-            f"{path} is damaged — {error}", ["the run cannot be resumed"], hint="start it anew: --force"
-        ) from error

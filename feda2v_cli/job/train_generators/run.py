@@ -15,9 +15,9 @@ from feda2v_cli.data.clip import Clip
 from feda2v_cli.embedding.embed import embed
 from feda2v_cli.errors import FailedError
 from feda2v_cli.generator.rebuild import count_parameters
-from feda2v_cli.job.checkpoint_directory import make_directory, refuse_to_overwrite
-from feda2v_cli.job.embed_clips import warn_of_clips
+from feda2v_cli.job.files import make_directory, refuse_to_overwrite
 from feda2v_cli.job.machine import peak_memory_bytes
+from feda2v_cli.job.nodes import warn_of_clips
 from feda2v_cli.job.train_generators.plan import GeneratorPlan, PlannedGenerator, plan_generators
 from feda2v_cli.job.train_generators.resume import unfinished_stacks
 from feda2v_cli.job.train_generators.stack import StackTraining

@@ -1,4 +1,4 @@
-"""Embeds the clips of a run, and tells of all that was wrong with them."""
+"""The nodes that take part in a run, and the embeddings of their clips."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,8 +7,28 @@ from feda2v_cli.data.clip import Clip
 from feda2v_cli.data.nodes import NodeClips
 from feda2v_cli.embedding.embed import Embeddings, embed
 from feda2v_cli.embedding.encoder import Encoder
+from feda2v_cli.errors import UsageError
 from feda2v_cli.profile.schema import Profile
 from feda2v_cli.run.event import ClipsEmbedded, Listener, Warned
+
+
+def choose_nodes(profile: Profile, node_ids: Sequence[int] | None) -> Profile:
+    """The profile with those nodes alone; None keeps all.
+
+    Raises:
+        UsageError: the profile has no such node.
+    """
+    if node_ids is None:
+        return profile
+    known = [node.id for node in profile.nodes]
+    for node in node_ids:
+        if node not in known:
+            raise UsageError(
+                f"--nodes {node} — the profile has no such node",
+                [f"it has {', '.join(map(str, known))}"],
+                hint=f"--nodes {','.join(map(str, known))}",
+            )
+    return profile.with_nodes(tuple(node_ids))
 
 
 def embed_nodes(nodes: Sequence[NodeClips], encoder: Encoder, profile: Profile, emit: Listener) -> Embeddings:
