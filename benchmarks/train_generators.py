@@ -17,8 +17,6 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from feda2v_cli.generator.directions import first_columns
-from feda2v_cli.generator.fit import TrainingSet, VaeFitting, cost, training_set
 from torch.profiler import ProfilerActivity, profile
 
 from feda2v_cli.checkpoint.file import write_checkpoint
@@ -27,7 +25,11 @@ from feda2v_cli.engine.batch import draw_epoch, steps_per_epoch
 from feda2v_cli.engine.memory import memory_budget, stacks
 from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.generator.granularity import GeneratorSpec
-from feda2v_cli.generator.vae import ConditionalVae, learned_directions, vae_loss
+from feda2v_cli.generator.principal_components import first_columns
+from feda2v_cli.generator.registry import cost
+from feda2v_cli.generator.training_set import TrainingSet, training_set
+from feda2v_cli.generator.vae import ConditionalVae, learned_components, vae_loss
+from feda2v_cli.generator.vae_fitting import VaeFitting
 from feda2v_cli.job.machine import peak_memory_bytes
 from feda2v_cli.profile.load import load_profile
 from feda2v_cli.profile.schema import GeneratorSection
@@ -103,10 +105,10 @@ def plain_loop(sets: list[TrainingSet], section: GeneratorSection, epochs: int) 
         module = ConditionalVae(classes, section.hidden, section.latent)
         loss = vae_loss(module, kl_warmup_share=0.0, free_bits=0.0, input_noise=section.noise)
         optimiser = torch.optim.AdamW(module.parameters(), lr=section.learning_rate, fused=True)
-        directions = data.directions(section.shrinkage)
-        learned = learned_directions(torch.bincount(data.labels), directions.counts, section.latent)
+        components = data.components(section.shrinkage)
+        learned = learned_components(torch.bincount(data.labels), components.counts, section.latent)
         items = {
-            "amounts": first_columns(directions.amounts(data.coordinates, data.labels), section.latent),
+            "scores": first_columns(components.scores(data.coordinates, data.labels), section.latent),
             "remainder": torch.zeros(len(data.labels)),
             "one_hot": torch.nn.functional.one_hot(data.labels, classes).float(),
         }
@@ -153,10 +155,10 @@ def loop(pairs: int = 3) -> None:
 
 
 def long_embeddings(number: int) -> torch.Tensor:
-    """40 clips [40, 1214, 768] that vary along 60 directions, and a little everywhere."""
+    """40 clips [40, 1214, 768] that vary along 60 factors, and a little everywhere."""
     random = random_stream(0, "long", number)
-    directions = torch.randn(60, 1214 * 768, generator=random)
-    clips = torch.randn(40, 60, generator=random) @ directions
+    factors = torch.randn(60, 1214 * 768, generator=random)
+    clips = torch.randn(40, 60, generator=random) @ factors
     clips += 0.1 * torch.randn(clips.shape, generator=random)
     return clips.view(40, 1214, 768)
 

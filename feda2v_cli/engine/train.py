@@ -31,7 +31,7 @@ Loss = Callable[[Tensors, Tensors, Tensor, Tensor], dict[str, Tensor]]
 class Optimiser:
     """AdamW with gradients clipped per model (Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2019).
 
-    Of a model's parameters θ, whose loss has the gradient ∇, a step t is (their algorithm 2, with β₁ = 0.9, β₂ = 0.999):
+    Of parameters θ, of whose loss ∇ is the gradient, a step t is (their algorithm 2, with β₁ = 0.9 and β₂ = 0.999):
 
         g = ∇ min(1, clip_norm / ‖∇‖)                           (Pascanu, Mikolov and Bengio, 2013, algorithm 1)
         m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²

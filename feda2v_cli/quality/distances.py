@@ -46,8 +46,8 @@ def frechet_audio_distance(clips: Tensor, samples: Tensor) -> float:
     With A and B the centred rows of clips and samples over (m − 1)^½ and (n − 1)^½, Σ_x = AᵀA and Σ_y = BᵀB. Then
     tr Σ_x = ‖A‖², and tr (Σ_x Σ_y)^½ is the sum of the singular values of the cross Gram matrix A Bᵀ, [clips, samples]:
     Σ_x Σ_y = AᵀA BᵀB has the eigenvalues of (A Bᵀ)(A Bᵀ)ᵀ. That is exact, and defined when there are fewer clips than
-    features. It is biased upwards the more, the fewer the clips and samples (Chong and Forsyth, 2020), and with few of them it
-    prefers samples without variety: compare it with its floor alone, and only at equal counts.
+    features. It is biased upwards the more, the fewer the clips and samples (Chong and Forsyth, 2020), and with few of
+    them it prefers samples without variety: compare it with its floor alone, and only at equal counts.
 
     Args:
         clips: [clips, features], at least two.

@@ -43,8 +43,8 @@ def cheap_figures(generator: Generator, data: TrainingSet) -> dict[str, Any]:
 def spread(generator: Generator, data: TrainingSet) -> float:
     """Share of the data's spread within classes that the samples have: 1 is right, 0 is a class mean.
 
-    It is (tr Σ_samples / tr Σ_clips)^½ of the covariances around the class means, in the embedding's own units (the axes
-    of a projection are orthonormal, so that its scales carry them over).
+    It is (tr Σ_samples / tr Σ_clips)^½ of the covariances around the class means, in the embedding's own units (the
+    axes of a projection are orthonormal, so that its scales carry them over).
 
     Args:
         generator: what is judged.

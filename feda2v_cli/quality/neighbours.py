@@ -34,7 +34,8 @@ def neighbourhood(clips: Tensor, samples: Tensor, nearest: int = NEAREST) -> Nei
         precision  1/M Σ_j 1[y_j in some B(x_i)]        recall    1/N Σ_i 1[x_i in some B(y_j)]
         density    1/(k M) Σ_j Σ_i 1[y_j in B(x_i)]     coverage  1/N Σ_i 1[some y_j in B(x_i)]
 
-    The figures are those of the package `prdc`. Precision, density and coverage do not see that samples have lost the variety of the data; recall does.
+    The figures are those of the package `prdc`. Precision, density and coverage do not see that samples have lost the
+    variety of the data; recall does.
 
     Args:
         clips: [clips, features].
@@ -56,8 +57,8 @@ def neighbourhood(clips: Tensor, samples: Tensor, nearest: int = NEAREST) -> Nei
 def nearer_share(distances_of_samples: Tensor, distances_of_clips: Tensor) -> float:
     """How often a sample is nearer to what trained than a held-out clip is, over all pairs of the two.
 
-    It is the statistic of Mann and Whitney, P(d < d') + ½ P(d = d') of a sample's distance d and a clip's d', as in the test of data copying of Meehan, Chaudhuri and Dasgupta (2020):
-    ½ when the two are alike, 1 when samples are copies.
+    It is the statistic of Mann and Whitney, P(d < d') + ½ P(d = d') of a sample's distance d and a clip's d', as in the
+    test of data copying of Meehan, Chaudhuri and Dasgupta (2020): ½ when the two are alike, 1 when samples are copies.
 
     Args:
         distances_of_samples: to the nearest clip that trained, [samples].
