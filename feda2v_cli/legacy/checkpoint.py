@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from feda2v_cli.checkpoint.content import LARGEST_PICKLE_BYTES, read_pickle_record, tensors_of
+from feda2v_cli.checkpoint.defect import Corrupt
 from feda2v_cli.checkpoint.format.archive import Archive
-from feda2v_cli.checkpoint.format.defect import Corrupt
 from feda2v_cli.checkpoint.format.opening import OpenFile
 from feda2v_cli.checkpoint.format.pickled import read_pickle
 from feda2v_cli.checkpoint.format.references import ELEMENT_BYTES, TensorReference

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from feda2v_cli.checkpoint.defect import Defect
 from feda2v_cli.checkpoint.file import load_content
-from feda2v_cli.checkpoint.format.defect import Defect
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.checkpoint.name import GeneratorName, parse_name
 from feda2v_cli.errors import UsageError
@@ -111,7 +111,7 @@ def load_set(
         if not any(inspection.path == member.path for inspection in inspections):
             continue
         try:
-            content, state = load_content(member.path)
+            content, state = load_content(member.path, GeneratorMetadata)
             defects = check_state(content.metadata, state)
         except Defect as defect:
             defects = [defect]

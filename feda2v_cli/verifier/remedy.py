@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from feda2v_cli.checkpoint.format.defect import Defect
+from feda2v_cli.checkpoint.defect import Defect
 from feda2v_cli.checkpoint.name import GeneratorName, Granularity
 from feda2v_cli.verifier.expectation import Expectation
 from feda2v_cli.verifier.inspection import Inspection

@@ -102,8 +102,7 @@ def findings_of_files(inspections: Iterable[Inspection], remedies: Remedies) -> 
     by_path = {inspection.path: inspection for inspection in inspections}
     for path, inspection in by_path.items():
         for defect in inspection.defects:
-            hint = remedies.for_defect(inspection, defect, by_path)
-            yield Finding(defect.code, str(path), defect.message, defect.tensor, hint)
+            yield Finding.of(path, defect, remedies.for_defect(inspection, defect, by_path))
 
 
 def _deepened(inspection: Inspection) -> Inspection:

@@ -7,8 +7,8 @@ import torch
 from checkpoint_samples import write_set
 from checkpoint_scenarios import flip_bit, middle_of
 
-from feda2v_cli.checkpoint.adapter_file import write_adapter
-from feda2v_cli.checkpoint.adapter_metadata import AdapterMetadata
+from feda2v_cli.checkpoint.file import write_checkpoint
+from feda2v_cli.checkpoint.metadata import AdapterMetadata
 from feda2v_cli.verifier.finding import FindingsError
 from feda2v_cli.verifier.single import load_adapter
 from feda2v_cli.verifier.verify import verify
@@ -24,16 +24,16 @@ def write_adapters(directory: Path) -> Path:
             node_id=node,
             round=10,
             strategy="fedavg",
-            classes=["cow", "dog"],
-            node_classes=["cow", "dog"],
+            classes=("cow", "dog"),
+            node_classes=("cow", "dog"),
             architecture={"dim": 8, "hidden": 4, "spaces": {"clip": [6]}},
             encoder={"name": "melstats"},
-            embedding_shape=[4, 8],
+            embedding_shape=(4, 8),
             targets={"name": "codes"},
             targets_fingerprint="0f" * 32,
             dataset_name="builtin",
-            train_folds=[1, 2, 3, 4],
-            test_folds=[5],
+            train_folds=(1, 2, 3, 4),
+            test_folds=(5,),
             synthetic_per_class=0,
             generators={},
             seed=0,
@@ -44,7 +44,7 @@ def write_adapters(directory: Path) -> Path:
         )
         path = directory / metadata.filename
         state = {name: torch.randn(400, generator=random) for name in ("embedding.mean", "clip.input.weight")}
-        write_adapter(path, metadata, state)
+        write_checkpoint(path, metadata, state)
     return path
 
 

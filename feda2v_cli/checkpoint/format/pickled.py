@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from feda2v_cli.checkpoint.format.defect import Corrupt, Unsafe
+from feda2v_cli.checkpoint.defect import Corrupt, Unsafe
 from feda2v_cli.checkpoint.format.references import (
     CALLS,
     ELEMENT_BYTES,
