@@ -1,6 +1,6 @@
 """One file: is it sound, and is it what its name says?"""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,10 +74,11 @@ def inspect(path: Path) -> Inspection:
                 content = read_content(archive, Metadata)
             except Defect as defect:
                 metadata = _metadata_of_damaged(archive)
-                return _inspection(path, size, metadata, [defect, *_misnamed(path, metadata)])
+                misnamed = [] if metadata is None else _misnamed(path, metadata)
+                return _inspection(path, size, metadata, [defect, *misnamed])
     except Defect as defect:
         return Inspection(path, size, defects=(defect,))
-    defects = [*_misnamed(path, content.metadata), *_collapsed(content.metadata)]
+    defects = [defect for check in CHECKS for defect in check(path, content.metadata)]
     return _inspection(path, size, content.metadata, defects, {"": weights_of(content)})
 
 
@@ -113,17 +114,16 @@ def _metadata_of_damaged(archive: Archive) -> Metadata | None:
         return None
 
 
-def _misnamed(path: Path, metadata: Metadata | None) -> list[Defect]:
+def _misnamed(path: Path, metadata: Metadata) -> list[Defect]:
     """FA012: the file's name is not what the metadata demand."""
     try:
-        if metadata is not None:
-            check_name(path, metadata)
+        check_name(path, metadata)
     except Misnamed as defect:
         return [defect]
     return []
 
 
-def _collapsed(metadata: Metadata) -> list[Defect]:
+def _collapsed(_: Path, metadata: Metadata) -> list[Defect]:
     """FA020: the samples have lost the variety of the data."""
     if not isinstance(metadata, GeneratorMetadata):
         return []
@@ -139,6 +139,10 @@ def _collapsed(metadata: Metadata) -> list[Defect]:
             f"its samples have {low[worst]:.2f} of the spread of the data{where}, expected at least {SMALLEST_SPREAD}",
         )
     ]
+
+
+#: What the metadata of a file whose bytes are sound can be wrong in.
+CHECKS: tuple[Callable[[Path, Metadata], list[Defect]], ...] = (_misnamed, _collapsed)
 
 
 def _spreads(quality: Mapping[str, Any]) -> dict[str, float]:

@@ -15,11 +15,11 @@ from feda2v_cli.verifier.catalogue import checkpoint_files
 from feda2v_cli.verifier.expectation import Expectation
 from feda2v_cli.verifier.finding import Finding, FindingsError
 from feda2v_cli.verifier.inspection import Inspection, inspect_header, weights_of
-from feda2v_cli.verifier.matching import findings_of_sets, is_meant
+from feda2v_cli.verifier.mismatches import is_meant
 from feda2v_cli.verifier.remedy import Remedies
 from feda2v_cli.verifier.sets import CheckpointSet, Member, sets_of
 from feda2v_cli.verifier.tensors import check_state
-from feda2v_cli.verifier.verify import findings_of_files
+from feda2v_cli.verifier.verify import findings_of_files, findings_of_sets
 
 if TYPE_CHECKING:
     from torch import Tensor
