@@ -40,7 +40,7 @@ def typed(value: Any, hint: Any, place: str) -> Any:
         return plain(value, place)
     if hint in (str, int, bool) and type(value) is hint:
         return value
-    raise MetadataError(place, f"is {_shown(value)} — expected {in_words(hint)}")
+    raise MetadataError(place, f"is {_shown(value)} — expected {_expected(hint)}")
 
 
 def plain(value: Any, place: str) -> Any:
@@ -61,13 +61,12 @@ def plain(value: Any, place: str) -> Any:
     raise MetadataError(place, f"is {_shown(value)} — expected text, a number, a list or a table")
 
 
-def in_words(hint: Any) -> str:
-    """A field's type for people."""
+def _expected(hint: Any) -> str:
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Literal:
         return "one of " + ", ".join(arguments)
     if origin is types.UnionType:
-        return f"{in_words(arguments[0])} or nothing"
+        return f"{_expected(arguments[0])} or nothing"
     if origin is tuple and arguments[-1] is not Ellipsis:
         return f"a list of {len(arguments)}"
     words = {dict: "a table", tuple: "a list", str: "text", int: "an integer", float: "a number", bool: "true or false"}

@@ -105,17 +105,18 @@ class GeneratorMetadata(Metadata):
         train_folds: folds that trained.
         test_folds: folds that were held out.
         samples_per_class: clips of each class that trained.
-        dataset_fingerprint: of the list of clips.
-        seed: of the run.
+        dataset_fingerprint: of the list of clips: 16 hexadecimal digits of the SHA-256 of sorted lines, of name, class and
+            fold of a clip with tabs between.
+        seed: of the run's random numbers.
         generator_training_epochs: epochs seen so far.
-        optimiser: its settings.
+        optimiser: settings of the optimiser.
         final_losses: losses of the last epoch by name.
         quality: quality figures when known; `spread` is the share of the data's spread that the samples have, overall
             and of each class in `per_class`, `active_units` the number of latent units that a VAE uses.
-        package_version: of this package.
-        torch_version: of PyTorch.
-        profile_hash: of the effective profile.
-        format_version: of the file format.
+        package_version: version of this package that wrote the file.
+        torch_version: version of PyTorch that wrote the file.
+        profile_hash: SHA-256 of the effective profile, of what results depend on.
+        format_version: version of the file format.
     """
 
     kind = "generator"
@@ -185,25 +186,25 @@ class AdapterMetadata(Metadata):
         base_name: first part of the file's name.
         node_id: node that trained it; None for the server's.
         round: rounds of the federation.
-        strategy: of the federation.
-        classes: of the federation, in the order of the targets.
+        strategy: how the federation made one adapter of many, like fedavg.
+        classes: all classes of the federation, in the order of the targets.
         node_classes: classes of the node; all classes for the server.
         architecture: everything that rebuilds it: dim, hidden, and shape of the target by space.
         encoder: identity of the audio encoder whose embeddings it takes.
         embedding_shape: [tokens, dim].
-        targets: identity of the text encoder.
-        targets_fingerprint: of the targets' numbers.
+        targets: identity of the text encoder that made the targets.
+        targets_fingerprint: of that identity and of every number of the targets, 16 hexadecimal digits.
         dataset_name: data set of the clips.
         train_folds: folds that trained.
         test_folds: folds that were held out.
         synthetic_per_class: samples of a class that a node took from the others; 0 for none.
         generators: those of the samples: base_name and granularity; empty for none.
-        seed: of the run.
+        seed: of the run's random numbers.
         accuracy: retrieval accuracy of the federation at the end.
-        package_version: of this package.
-        torch_version: of PyTorch.
-        profile_hash: of the effective profile.
-        format_version: of the file format.
+        package_version: version of this package that wrote the file.
+        torch_version: version of PyTorch that wrote the file.
+        profile_hash: SHA-256 of the effective profile, of what results depend on.
+        format_version: version of the file format.
     """
 
     kind = "adapter"

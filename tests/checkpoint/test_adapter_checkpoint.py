@@ -3,50 +3,12 @@
 from pathlib import Path
 
 import pytest
-import torch
-from checkpoint_samples import write_set
+from checkpoint_samples import write_adapters, write_set
 from checkpoint_scenarios import flip_bit, middle_of
 
-from feda2v_cli.checkpoint.file import write_checkpoint
-from feda2v_cli.checkpoint.metadata import AdapterMetadata
 from feda2v_cli.verifier.finding import FindingsError
 from feda2v_cli.verifier.single import load_adapter
 from feda2v_cli.verifier.verify import verify
-
-
-def write_adapters(directory: Path) -> Path:
-    """Write the adapters of a node and of the server; the node's is returned."""
-    directory.mkdir(parents=True, exist_ok=True)
-    random = torch.Generator().manual_seed(0)
-    for node in (None, 0):
-        metadata = AdapterMetadata(
-            base_name="adapter",
-            node_id=node,
-            round=10,
-            strategy="fedavg",
-            classes=("cow", "dog"),
-            node_classes=("cow", "dog"),
-            architecture={"dim": 8, "hidden": 4, "spaces": {"clip": [6]}},
-            encoder={"name": "melstats"},
-            embedding_shape=(4, 8),
-            targets={"name": "codes"},
-            targets_fingerprint="0f" * 32,
-            dataset_name="builtin",
-            train_folds=(1, 2, 3, 4),
-            test_folds=(5,),
-            synthetic_per_class=0,
-            generators={},
-            seed=0,
-            accuracy=0.9,
-            package_version="0.1.0",
-            torch_version="2.14.1",
-            profile_hash="ab" * 32,
-        )
-        path = directory / metadata.filename
-        state = {name: torch.randn(400, generator=random) for name in ("embedding.mean", "clip.input.weight")}
-        write_checkpoint(path, metadata, state)
-    return path
-
 
 RECORDS = ("data.pkl", "data/0", "data/1", "version", ".data/serialization_id", "feda2v/metadata.json")
 
