@@ -105,8 +105,8 @@ class GeneratorMetadata(Metadata):
         train_folds: folds that trained.
         test_folds: folds that were held out.
         samples_per_class: clips of each class that trained.
-        dataset_fingerprint: of the list of clips: 16 hexadecimal digits of the SHA-256 of sorted lines, of name, class and
-            fold of a clip with tabs between.
+        dataset_fingerprint: of the list of clips: 16 hexadecimal digits of the SHA-256 of sorted lines, of name, class
+            and fold of a clip with tabs between.
         seed: of the run's random numbers.
         generator_training_epochs: epochs seen so far.
         optimiser: settings of the optimiser.
