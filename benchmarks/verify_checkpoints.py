@@ -20,9 +20,9 @@ from pathlib import Path
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "checkpoint"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "samples"))
 from checkpoint_samples import metadata_of, write
-from earlier_samples import client
+from legacy_samples import client
 from mutations import mutated
 
 from feda2v_cli.checkpoint.file import write_checkpoint
@@ -102,7 +102,7 @@ def mutations(root: Path, files: int) -> None:
     """Mutate files of every kind and inspect them."""
     originals = [write(root, metadata_of("unified")).read_bytes()]
     for is_archive in (True, False):
-        path = root / "earlier.pt"
+        path = root / "legacy.pt"
         torch.save(client(), path, _use_new_zipfile_serialization=is_archive)
         originals.append(path.read_bytes())
     workplace = root / "workplace"

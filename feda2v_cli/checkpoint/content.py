@@ -1,34 +1,48 @@
-"""What is inside a generator's checkpoint: metadata, seal, and the tensors that its pickle speaks of."""
+"""What is inside a checkpoint: metadata, seal, and the tensors that its pickle speaks of. Needs no PyTorch.
+
+Every kind is read in the same way; who reads names the kind that it can use, or `Metadata` for any.
+"""
 
 import io
 import json
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from feda2v_cli.checkpoint.format.archive import Archive, read_archive
-from feda2v_cli.checkpoint.format.defect import Corrupt, Defect
-from feda2v_cli.checkpoint.format.opening import OpenFile
+from feda2v_cli.checkpoint.defect import Corrupt, Defect, Misnamed, NewerFormat
+from feda2v_cli.checkpoint.fields import MetadataError
+from feda2v_cli.checkpoint.format.archive import Archive, digest, is_intact, is_sealed
 from feda2v_cli.checkpoint.format.pickled import read_pickle
 from feda2v_cli.checkpoint.format.references import ELEMENT_BYTES, TensorReference
-from feda2v_cli.checkpoint.format.seal import digest, is_intact, is_sealed
-from feda2v_cli.checkpoint.metadata import GeneratorMetadata, MetadataError, NewerFormatError
+from feda2v_cli.checkpoint.metadata import KINDS, Metadata, NewerFormatError
 from feda2v_cli.errors import UsageError
 
 METADATA_RECORD = "feda2v/metadata.json"
 PICKLE_RECORD = "data.pkl"
-KIND = "generator"
-ADAPTER_KIND = "adapter"
-STATE = "generator_state_dict"
 #: Real metadata takes some 5 kB; the limits keep a forged file from filling the memory.
 LARGEST_METADATA_BYTES = 2 << 20
 LARGEST_PICKLE_BYTES = 64 << 20
 
+M = TypeVar("M", bound=Metadata)
+
 
 @dataclass(frozen=True)
-class Content:
+class Header(Generic[M]):
+    """What a checkpoint says of itself before its tensors are read.
+
+    Attributes:
+        metadata: of the checkpoint.
+        digests: SHA-256 of every record, in hexadecimal.
+    """
+
+    metadata: M
+    digests: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Content(Generic[M]):
     """A checkpoint that is intact.
 
     Attributes:
@@ -37,7 +51,7 @@ class Content:
         digests: SHA-256 of every record, in hexadecimal.
     """
 
-    metadata: GeneratorMetadata
+    metadata: M
     tensors: dict[str, TensorReference]
     digests: dict[str, str]
 
@@ -47,88 +61,73 @@ def is_checkpoint(archive: Archive) -> bool:
     return METADATA_RECORD in archive.records or is_sealed(archive)
 
 
-def is_adapter(archive: Archive) -> bool:
-    """Whether a checkpoint holds adapters. Reads no more than the metadata record."""
-    record = archive.records.get(METADATA_RECORD)
-    if record is None or record.size > LARGEST_METADATA_BYTES:
-        return False
-    return archive.content(record).startswith(b'{"kind":"%s",' % ADAPTER_KIND.encode())
+def header_text(metadata: Metadata, digests: Mapping[str, str]) -> bytes:
+    """What the metadata record holds."""
+    header = {"kind": metadata.kind, "metadata": metadata.to_dict(), "records": digests}
+    return json.dumps(header, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
-def metadata_text(archive: Archive) -> bytes:
-    """What the metadata record holds, as it was written.
-
-    Raises:
-        Corrupt: it is missing, too large or damaged.
-    """
-    record = archive.records.get(METADATA_RECORD)
-    if record is None:
-        raise Corrupt(f"record {METADATA_RECORD} is missing")
-    if record.size > LARGEST_METADATA_BYTES:
-        raise Corrupt(f"record {METADATA_RECORD} takes {record.size} bytes")
-    text = archive.content(record)
-    if zlib.crc32(text) != record.crc:
-        raise Corrupt(f"record {METADATA_RECORD} is damaged: its checksum differs")
-    return text
-
-
-def read_header(archive: Archive) -> tuple[GeneratorMetadata, dict[str, str]]:
+def read_header(archive: Archive, expected: type[M]) -> Header[M]:
     """The metadata of a checkpoint and the SHA-256 of its records, without reading its tensors.
 
+    Args:
+        archive: the checkpoint.
+        expected: the kind that it must be; `Metadata` for any.
+
     Raises:
-        Defect: they cannot be read, or a later version wrote them.
+        Defect: they cannot be read, are of another kind, or a later version wrote them.
     """
-    text = metadata_text(archive)
+    text = _metadata_text(archive)
     try:
         header = json.loads(text)
-        if header["kind"] != KIND:
-            raise Corrupt(f"holds a {header['kind']!r:.40}, not a {KIND}")
-        metadata = GeneratorMetadata.from_dict(header["metadata"])
-        metadata.name  # noqa: B018 - refuses what no file can be named
-        return metadata, dict(header["records"])
+        kind = KINDS.get(header["kind"])
+        if kind is None or not issubclass(kind, expected):
+            wanted = " or ".join(name for name, known in KINDS.items() if issubclass(known, expected))
+            raise Corrupt(f"holds a {header['kind']!r:.40}, expected {wanted}")
+        metadata = kind.from_dict(header["metadata"])
+        metadata.filename  # noqa: B018 - refuses what no file can be named
+        return Header(metadata, dict(header["records"]))
     except NewerFormatError as error:
-        raise Defect("FA017", f"written by a later version: {error.title}") from error
+        raise NewerFormat(error.title) from error
     except (MetadataError, UsageError) as error:
         raise Corrupt(f"its metadata cannot be: {error.title}") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Corrupt(f"record {METADATA_RECORD} is not as this package writes it") from error
 
 
-def check_name(path: Path, metadata: GeneratorMetadata) -> None:
+def read_content(archive: Archive, expected: type[M]) -> Content[M]:
+    """Read a checkpoint and check every byte of it, in constant memory.
+
+    Args:
+        archive: the checkpoint.
+        expected: the kind that it must be; `Metadata` for any.
+
+    Raises:
+        Defect: it is damaged, unsafe, contradicts itself, is of another kind, or a later version wrote it.
+    """
+    archive.check_layout()
+    if not is_intact(archive):
+        raise _damage(archive)
+    header = read_header(archive, expected)
+    metadata, state_key = header.metadata, header.metadata.state_key
+    if header.digests.keys() != archive.records.keys() - {METADATA_RECORD}:
+        raise Corrupt(f"record {METADATA_RECORD} lists other records than the archive holds")
+    content = read_pickle_record(archive)
+    if set(content) != {"metadata", state_key}:
+        raise Corrupt(f"record {PICKLE_RECORD} holds other keys than metadata and {state_key}")
+    if content["metadata"] != metadata.to_dict():
+        raise Corrupt(f"the metadata in {PICKLE_RECORD} and in {METADATA_RECORD} differ")
+    return Content(metadata, tensors_of(content[state_key], archive.sizes), header.digests)
+
+
+def check_name(path: Path, metadata: Metadata) -> None:
     """Check that a file is called what its metadata demand.
 
     Raises:
-        Defect: it is not.
+        Misnamed: it is not.
     """
-    if metadata.name.filename != path.name:
-        raise Defect("FA012", f"holds what belongs into {metadata.name.filename}: it was renamed, swapped or copied")
-
-
-def header_text(metadata: GeneratorMetadata, digests: dict[str, str]) -> bytes:
-    """What the metadata record holds."""
-    header = {"kind": KIND, "metadata": metadata.to_dict(), "records": digests}
-    return json.dumps(header, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-
-
-def read_content(file: OpenFile) -> Content:
-    """Read a checkpoint and check every byte of it, in constant memory.
-
-    Raises:
-        Defect: it is damaged, unsafe, contradicts itself, or was written by a later version.
-    """
-    archive = read_archive(file)
-    archive.check_layout()
-    if not is_intact(archive):
-        raise damage(archive, lambda: read_header(archive)[1], STATE)
-    metadata, digests = read_header(archive)
-    if digests.keys() != archive.records.keys() - {METADATA_RECORD}:
-        raise Corrupt(f"record {METADATA_RECORD} lists other records than the archive holds")
-    content = read_pickle_record(archive)
-    if set(content) != {"metadata", STATE}:
-        raise Corrupt(f"record {PICKLE_RECORD} holds other keys than metadata and {STATE}")
-    if content["metadata"] != metadata.to_dict():
-        raise Corrupt(f"the metadata in {PICKLE_RECORD} and in {METADATA_RECORD} differ")
-    return Content(metadata, tensors_of(content[STATE], archive.sizes), digests)
+    if metadata.filename != path.name:
+        raise Misnamed(metadata.filename)
 
 
 def read_pickle_record(archive: Archive) -> dict[Any, Any]:
@@ -172,38 +171,45 @@ def tensors_of(state: object, sizes: Mapping[str, int]) -> dict[str, TensorRefer
     return state
 
 
-def damage(archive: Archive, read_digests: Callable[[], Mapping[str, str]], state: str) -> Corrupt:
-    """Which record of a broken archive is damaged.
+def _metadata_text(archive: Archive) -> bytes:
+    """What the metadata record holds, as it was written."""
+    record = archive.records.get(METADATA_RECORD)
+    if record is None:
+        raise Corrupt(f"record {METADATA_RECORD} is missing")
+    if record.size > LARGEST_METADATA_BYTES:
+        raise Corrupt(f"record {METADATA_RECORD} takes {record.size} bytes")
+    text = archive.content(record)
+    if zlib.crc32(text) != record.crc:
+        raise Corrupt(f"record {METADATA_RECORD} is damaged: its checksum differs")
+    return text
 
-    Args:
-        archive: its seal is not that of its bytes.
-        read_digests: reads the SHA-256 of every record from the metadata record; may raise a defect.
-        state: under which key the pickle holds the tensors.
-    """
+
+def _damage(archive: Archive) -> Corrupt:
+    """Which record of an archive is damaged whose seal is not that of its bytes."""
     if not is_sealed(archive):
         return Corrupt("the seal at the end of the file is damaged")
     try:
-        digests = read_digests()
+        header = read_header(archive, Metadata)
     except Corrupt as error:
         return error
     except Defect:
         return Corrupt("the seal at the end of the file is broken")
     for name, record in archive.records.items():
-        if name != METADATA_RECORD and digests.get(name) != digest(
+        if name != METADATA_RECORD and header.digests.get(name) != digest(
             archive.file, archive.content_offset(record), record.size
         ):
-            tensor = _tensor_in(archive, name, state)
+            tensor = _tensor_in(archive, name, header.metadata.state_key)
             about = f" (tensor {tensor})" if tensor else ""
             return Corrupt(f"record {name}{about} is damaged: its SHA-256 differs", tensor)
     return Corrupt("the seal at the end of the file is broken, and no record: a header is damaged")
 
 
-def _tensor_in(archive: Archive, name: str, state: str) -> str | None:
+def _tensor_in(archive: Archive, name: str, state_key: str) -> str | None:
     """Name of the tensor whose elements lie in a record, if the pickle can still tell."""
     if not name.startswith("data/"):
         return None
     try:
-        tensors = tensors_of(read_pickle_record(archive).get(state), archive.sizes)
+        tensors = tensors_of(read_pickle_record(archive).get(state_key), archive.sizes)
     except Defect:
         return None
     return next((tensor for tensor, reference in tensors.items() if f"data/{reference.storage.key}" == name), None)

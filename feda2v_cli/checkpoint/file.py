@@ -1,6 +1,6 @@
-"""Writing, reading and loading the checkpoint of one generator.
+"""Writing and loading a checkpoint of any kind. docs/checkpoint-format.md describes the format.
 
-archive/data.pkl                the dict `metadata`, `generator_state_dict`, as `torch.save` writes it
+archive/data.pkl                the dict of `metadata` and the state, as `torch.save` writes it
 archive/data/0, 1, …            elements of the tensors
 archive/feda2v/metadata.json    the same metadata, and the SHA-256 of every record: readable without PyTorch
 comment of the archive          SHA-256 of every byte before it: the seal
@@ -9,31 +9,30 @@ comment of the archive          SHA-256 of every byte before it: the seal
 import errno
 import os
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from feda2v_cli.atomic_write import atomic_write
-from feda2v_cli.checkpoint.content import METADATA_RECORD, Content, header_text, read_content
-from feda2v_cli.checkpoint.format.archive import Archive, read_archive
+from feda2v_cli.checkpoint.content import METADATA_RECORD, Content, M, header_text, read_content
+from feda2v_cli.checkpoint.format.archive import SEAL_BYTES, Archive, digest, read_archive, seal
 from feda2v_cli.checkpoint.format.opening import OpenFile, opened
-from feda2v_cli.checkpoint.format.seal import SEAL_BYTES, digest, seal
-from feda2v_cli.checkpoint.metadata import GeneratorMetadata
+from feda2v_cli.checkpoint.metadata import Metadata
 from feda2v_cli.errors import FailedError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def write_checkpoint(path: Path, metadata: GeneratorMetadata, state: Mapping[str, "Tensor"]) -> int:
-    """Write a generator's checkpoint; a reader sees the old file or the new one, never a part.
+def write_checkpoint(path: Path, metadata: Metadata, state: Mapping[str, "Tensor"]) -> int:
+    """Write a checkpoint, whole or not at all: a reader sees the old file or the new one, never a part.
 
     Tensors go from memory to the file one after the other. One that is a part of a larger tensor, like a model of a
     stack, is copied first, so that the file holds its part alone.
 
     Args:
         path: the file; its name must be the one that the metadata demand.
-        metadata: what the file says of itself.
+        metadata: what the file says of itself; their class is its kind.
         state: tensors by name, on any device.
 
     Returns:
@@ -43,43 +42,23 @@ def write_checkpoint(path: Path, metadata: GeneratorMetadata, state: Mapping[str
         FailedError: the file cannot be written: no space, no permission. An older file is still there.
         ValueError: the file's name and the metadata disagree.
     """
-    path = Path(path)
-    if path.name != metadata.name.filename:
-        raise ValueError(f"the file is to be called {path.name}, its metadata demand {metadata.name.filename}")
-    tensors = {name: own(tensor) for name, tensor in state.items()}
-    content = {"metadata": metadata.to_dict(), "generator_state_dict": tensors}
-    return write_sealed(path, content, lambda digests: header_text(metadata, digests))
-
-
-def write_sealed(
-    path: Path, content: Mapping[str, Mapping[str, object]], header: Callable[[dict[str, str]], bytes]
-) -> int:
-    """Write a dict of plain values and tensors with a header and a seal, whole or not at all.
-
-    Args:
-        path: the file.
-        content: what `torch.save` writes.
-        header: from the SHA-256 of every record to what the metadata record holds.
-
-    Returns:
-        Bytes of the file.
-
-    Raises:
-        FailedError: the file cannot be written: no space, no permission. An older file is still there.
-    """
     import torch
 
+    path = Path(path)
+    if path.name != metadata.filename:
+        raise ValueError(f"the file is to be called {path.name}, its metadata demand {metadata.filename}")
+    tensors = {name: _own(tensor) for name, tensor in state.items()}
+    content = {"metadata": metadata.to_dict(), metadata.state_key: tensors}
     try:
         with atomic_write(path) as file:
             torch.save(content, file)
-            _append_metadata(file, header)
+            _append_metadata(file, metadata)
             return _seal(file)
     except (OSError, RuntimeError) as error:
         cause = _cause(error)
         if not isinstance(cause, OSError):
             raise cause from None
-        tensors = (value for part in content.values() for value in part.values() if isinstance(value, torch.Tensor))
-        needed = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        needed = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
         raise FailedError(
             f"{path} cannot be written — {cause.strerror}",
             [f"it needs {needed} bytes; what was there before is as it was"],
@@ -87,30 +66,37 @@ def write_sealed(
         ) from error
 
 
-def load_content(path: Path) -> tuple[Content, dict[str, "Tensor"]]:
+def load_content(path: Path, expected: type[M]) -> tuple[Content[M], dict[str, "Tensor"]]:
     """Load a checkpoint after checking every byte of it; whether it is the right one is for others to judge.
 
+    Args:
+        path: the file.
+        expected: the kind that it must be.
+
+    Returns:
+        What is inside, and the tensors by name on the CPU.
+
     Raises:
-        Defect: it is damaged, unsafe or contradicts itself.
+        Defect: it is damaged, unsafe, of another kind, or contradicts itself.
     """
     import torch
 
     with opened(path) as file:
-        content = read_content(file)
+        content = read_content(read_archive(file), expected)
         # The same descriptor, so that nobody can swap the file between check and load.
         with open(os.dup(file.descriptor), "rb") as stream:
             stream.seek(0)
             loaded = torch.load(stream, map_location="cpu", weights_only=True)
-    return content, loaded["generator_state_dict"]
+    return content, loaded[content.metadata.state_key]
 
 
-def own(tensor: "Tensor") -> "Tensor":
+def _own(tensor: "Tensor") -> "Tensor":
     """The tensor on the CPU, with storage of its own and no other element in it."""
     plain = tensor.detach().cpu().contiguous()
     return plain if plain.untyped_storage().nbytes() == plain.numel() * plain.element_size() else plain.clone()
 
 
-def _append_metadata(file: BinaryIO, header: Callable[[dict[str, str]], bytes]) -> None:
+def _append_metadata(file: BinaryIO, metadata: Metadata) -> None:
     file.flush()
     archive = _archive_in(file)
     digests = {
@@ -120,7 +106,7 @@ def _append_metadata(file: BinaryIO, header: Callable[[dict[str, str]], bytes]) 
     with zipfile.ZipFile(file, "a", zipfile.ZIP_STORED) as appended:
         # A fixed date: the same content is the same bytes.
         member = zipfile.ZipInfo(f"{archive.root}/{METADATA_RECORD}", (1980, 1, 1, 0, 0, 0))
-        appended.writestr(member, header(digests))
+        appended.writestr(member, header_text(metadata, digests))
         appended.comment = seal("")
 
 

@@ -1,27 +1,16 @@
-"""What a generator's checkpoint says of itself."""
+"""What a checkpoint says of itself: one class for each kind of checkpoint, and one way to write and to read them."""
 
 import dataclasses
-import sys
-import types
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Self, get_type_hints
 
-from feda2v_cli.checkpoint.name import GeneratorName, Granularity
-from feda2v_cli.errors import FailedError
+from feda2v_cli.checkpoint.fields import MetadataError, plain, typed
+from feda2v_cli.checkpoint.name import GeneratorName, Granularity, adapter_filename
 
-_LARGEST_NUMBER = sys.float_info.max
 #: Version of the file format that this package writes, and the newest that it reads.
 FORMAT_VERSION = 1
-
-
-class MetadataError(FailedError):
-    """A field of the metadata is missing, unknown or of the wrong type; `field` names it."""
-
-    def __init__(self, field: str, problem: str) -> None:
-        super().__init__(f"metadata field {field} {problem}")
-        self.field = field
 
 
 class NewerFormatError(MetadataError):
@@ -32,7 +21,61 @@ class NewerFormatError(MetadataError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GeneratorMetadata:
+class Metadata:
+    """What all kinds have in common; a kind is a frozen dataclass of its fields, in the order of the file.
+
+    Attributes:
+        kind: what the file calls the kind.
+        state_key: under which key the pickle holds the tensors.
+    """
+
+    kind: ClassVar[str]
+    state_key: ClassVar[str]
+
+    @property
+    def filename(self) -> str:
+        """The name that its file must have, as text.
+
+        Raises:
+            UsageError: no file can be named so.
+        """
+        raise NotImplementedError
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its fields as plain values: dicts, lists, text, numbers, booleans and None.
+
+        Raises:
+            MetadataError: a value is of the wrong type, or is no plain value.
+        """
+        fields = fields_of(self.kind)
+        values = {name: plain(getattr(self, name), name) for name in fields}
+        for name, hint in fields.items():
+            typed(values[name], hint, name)
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The metadata in plain values.
+
+        Raises:
+            NewerFormatError: a later version wrote them.
+            MetadataError: a field is missing, unknown or of the wrong type.
+        """
+        version = values.get("format_version")
+        if type(version) is int and version > FORMAT_VERSION:
+            raise NewerFormatError(version)
+        fields = fields_of(cls.kind)
+        for name in fields:
+            if name not in values:
+                raise MetadataError(name, "is missing")
+        for name in values:
+            if name not in fields:
+                raise MetadataError(name, "is unknown")
+        return cls(**{name: typed(values[name], hint, name) for name, hint in fields.items()})
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorMetadata(Metadata):
     """Everything that a generator's checkpoint says of itself, in plain values.
 
     `generator_classes` are in the order that conditions the generator. `expected_keys`, `node_classes` and
@@ -62,18 +105,22 @@ class GeneratorMetadata:
         train_folds: folds that trained.
         test_folds: folds that were held out.
         samples_per_class: clips of each class that trained.
-        dataset_fingerprint: of the list of clips.
-        seed: of the run.
+        dataset_fingerprint: of the list of clips: 16 hexadecimal digits of the SHA-256 of sorted lines, of name, class
+            and fold of a clip with tabs between.
+        seed: of the run's random numbers.
         generator_training_epochs: epochs seen so far.
-        optimiser: its settings.
+        optimiser: settings of the optimiser.
         final_losses: losses of the last epoch by name.
         quality: quality figures when known; `spread` is the share of the data's spread that the samples have, overall
             and of each class in `per_class`, `active_units` the number of latent units that a VAE uses.
-        package_version: of feda2v.
-        torch_version: of PyTorch.
-        profile_hash: of the effective profile.
-        format_version: of the file format.
+        package_version: version of this package that wrote the file.
+        torch_version: version of PyTorch that wrote the file.
+        profile_hash: SHA-256 of the effective profile, of what results depend on.
+        format_version: version of the file format.
     """
+
+    kind = "generator"
+    state_key = "generator_state_dict"
 
     base_name: str
     node_id: int
@@ -123,99 +170,94 @@ class GeneratorMetadata:
             None if self.final else self.round,
         )
 
+    @property
+    def filename(self) -> str:
+        """The name that its file must have, as text."""
+        return self.name.filename
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterMetadata(Metadata):
+    """Everything that the checkpoint of an adapter says of itself, in plain values.
+
+    It has no date: the same run gives the same bytes. When it was written stands in the run directory.
+
+    Attributes:
+        base_name: first part of the file's name.
+        node_id: node that trained it; None for the server's.
+        round: rounds of the federation.
+        strategy: how the federation made one adapter of many, like fedavg.
+        classes: all classes of the federation, in the order of the targets.
+        node_classes: classes of the node; all classes for the server.
+        architecture: everything that rebuilds it: dim, hidden, and shape of the target by space.
+        encoder: identity of the audio encoder whose embeddings it takes.
+        embedding_shape: [tokens, dim].
+        targets: identity of the text encoder that made the targets.
+        targets_fingerprint: of that identity and of every number of the targets, 16 hexadecimal digits.
+        dataset_name: data set of the clips.
+        train_folds: folds that trained.
+        test_folds: folds that were held out.
+        synthetic_per_class: samples of a class that a node took from the others; 0 for none.
+        generators: those of the samples: base_name and granularity; empty for none.
+        seed: of the run's random numbers.
+        accuracy: retrieval accuracy of the federation at the end.
+        package_version: version of this package that wrote the file.
+        torch_version: version of PyTorch that wrote the file.
+        profile_hash: SHA-256 of the effective profile, of what results depend on.
+        format_version: version of the file format.
+    """
+
+    kind = "adapter"
+    state_key = "adapter_state_dict"
+
+    base_name: str
+    node_id: int | None
+    round: int
+    strategy: str
+    classes: tuple[str, ...]
+    node_classes: tuple[str, ...]
+    architecture: dict[str, Any]
+    encoder: dict[str, Any]
+    embedding_shape: tuple[int, int]
+    targets: dict[str, str]
+    targets_fingerprint: str
+    dataset_name: str
+    train_folds: tuple[int, ...]
+    test_folds: tuple[int, ...]
+    synthetic_per_class: int
+    generators: dict[str, str]
+    seed: int
+    accuracy: float
+    package_version: str
+    torch_version: str
+    profile_hash: str
+    format_version: int = FORMAT_VERSION
+
+    @property
+    def filename(self) -> str:
+        """The name that its file must have."""
+        return adapter_filename(self.base_name, self.node_id)
+
     def to_dict(self) -> dict[str, Any]:
-        """Its fields as plain values: dicts, lists, text, numbers, booleans and None.
+        """Its fields as plain values; the keys of its tables are texts of their own.
 
-        Raises:
-            MetadataError: a value is of the wrong type, or is no plain value.
+        A pickle says a text that is one object only once. So the bytes do not depend on which keys the program shares.
         """
-        values = {name: _plain(getattr(self, name), name) for name in _fields()}
-        for name, hint in _fields().items():
-            _typed(values[name], hint, name)
-        return values
+        return {name: _with_own_keys(value) for name, value in super().to_dict().items()}
 
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The metadata in plain values.
 
-        Raises:
-            NewerFormatError: a later version wrote them.
-            MetadataError: a field is missing, unknown or of the wrong type.
-        """
-        version = values.get("format_version")
-        if type(version) is int and version > FORMAT_VERSION:
-            raise NewerFormatError(version)
-        fields = _fields()
-        for name in fields:
-            if name not in values:
-                raise MetadataError(name, "is missing")
-        for name in values:
-            if name not in fields:
-                raise MetadataError(name, "is unknown")
-        return cls(**{name: _typed(values[name], hint, name) for name, hint in fields.items()})
+def _with_own_keys(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key.encode().decode(): _with_own_keys(item) for key, item in value.items()}
+    return [_with_own_keys(item) for item in value] if isinstance(value, list) else value
+
+
+#: Every kind of checkpoint, by what the file calls it.
+KINDS: dict[str, type[Metadata]] = {kind.kind: kind for kind in (GeneratorMetadata, AdapterMetadata)}
 
 
 @cache
-def _fields() -> dict[str, Any]:
-    hints = get_type_hints(GeneratorMetadata)
-    return {field.name: hints[field.name] for field in dataclasses.fields(GeneratorMetadata)}
-
-
-def _typed(value: Any, hint: Any, place: str) -> Any:
-    """A plain value as a field's type has it: lists become tuples."""
-    origin, arguments = get_origin(hint), get_args(hint)
-    if hint is Any:
-        return _plain(value, place)
-    if origin is types.UnionType:
-        return None if value is None else _typed(value, arguments[0], place)
-    if origin is Literal and value in arguments:
-        return value
-    if origin is dict and type(value) is dict:
-        return {
-            _typed(key, arguments[0], place): _typed(item, arguments[1], f"{place}.{key}")
-            for key, item in value.items()
-        }
-    if origin is tuple and type(value) is list and (arguments[-1] is Ellipsis or len(value) == len(arguments)):
-        return tuple(_typed(item, arguments[0], f"{place}.{index}") for index, item in enumerate(value))
-    if hint is float and type(value) in (float, int):
-        return _plain(value, place)
-    if hint in (str, int, bool) and type(value) is hint:
-        return value
-    raise MetadataError(place, f"is {_shown(value)} — expected {_expected(hint)}")
-
-
-def _plain(value: Any, place: str) -> Any:
-    """A value as JSON has it: tuples become lists, mappings dicts."""
-    if value is None or type(value) in (str, bool):
-        return value
-    if type(value) in (int, float):
-        if not -_LARGEST_NUMBER <= value <= _LARGEST_NUMBER:
-            raise MetadataError(place, f"is {_shown(value)} — expected a finite number")
-        return value
-    if isinstance(value, Mapping):
-        for key in value:
-            if type(key) is not str:
-                raise MetadataError(place, f"has the key {_shown(key)} — expected text")
-        return {key: _plain(item, f"{place}.{key}") for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item, f"{place}.{index}") for index, item in enumerate(value)]
-    raise MetadataError(place, f"is {_shown(value)} — expected text, a number, a list or a table")
-
-
-def _expected(hint: Any) -> str:
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin is Literal:
-        return "one of " + ", ".join(arguments)
-    if origin is types.UnionType:
-        return f"{_expected(arguments[0])} or nothing"
-    if origin is tuple and arguments[-1] is not Ellipsis:
-        return f"a list of {len(arguments)}"
-    words = {dict: "a table", tuple: "a list", str: "text", int: "an integer", float: "a number", bool: "true or false"}
-    return words[origin or hint]
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, dict | list | tuple | set):
-        return f"a {type(value).__name__}"
-    text = repr(value) if not isinstance(value, int) or abs(value) < _LARGEST_NUMBER else "a huge number"
-    return text if len(text) <= 60 else f"{text[:59]}…"
+def fields_of(kind: str) -> dict[str, Any]:
+    """The fields of a kind and their types, in the order of the file."""
+    hints = get_type_hints(KINDS[kind])
+    return {field.name: hints[field.name] for field in dataclasses.fields(KINDS[kind])}

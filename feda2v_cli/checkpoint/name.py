@@ -1,9 +1,10 @@
-"""File names of generator checkpoints: the one place where they are built and parsed.
+"""File names of checkpoints: the one place where they are built and parsed.
 
-    {base}_node{id}[_class_{class}|_group_{group}][_round_{n}].pt
+    {base}_node{id}[_class_{class}|_group_{group}][_round_{n}].pt    a generator; without a round it is the final one
+    {base}_node{id}.pt, {base}_server.pt                             adapters of a node and of the server
 
-Without a round it is the final checkpoint. Classes, groups and base names may hold underscores; a name that could be
-read as something else is refused when it is built.
+Classes, groups and base names may hold underscores; a generator's name that could be read as something else is refused
+when it is built.
 """
 
 import os
@@ -85,6 +86,15 @@ def parse_name(filename: str) -> GeneratorName | None:
     if parts is None or len(os.fsencode(filename)) > LONGEST_NAME_BYTES:
         return None
     return GeneratorName(*parts)
+
+
+def adapter_filename(base_name: str, node: int | None) -> str:
+    """Name of an adapter's file.
+
+    >>> adapter_filename("adapter", 0), adapter_filename("adapter", None)
+    ('adapter_node0.pt', 'adapter_server.pt')
+    """
+    return f"{base_name}_server{SUFFIX}" if node is None else f"{base_name}_node{node}{SUFFIX}"
 
 
 def _parse(filename: str) -> _Parts | None:

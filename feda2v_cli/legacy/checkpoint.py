@@ -9,11 +9,11 @@ import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from feda2v_cli.checkpoint.content import LARGEST_PICKLE_BYTES, read_pickle_record, tensors_of
+from feda2v_cli.checkpoint.defect import Corrupt
 from feda2v_cli.checkpoint.format.archive import Archive
-from feda2v_cli.checkpoint.format.defect import Corrupt
 from feda2v_cli.checkpoint.format.opening import OpenFile
 from feda2v_cli.checkpoint.format.pickled import read_pickle
 from feda2v_cli.checkpoint.format.references import ELEMENT_BYTES, TensorReference
@@ -24,7 +24,6 @@ _MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 _PROTOCOL_VERSION = 1001
 _STATE_SUFFIX = "_state_dict"
 _LONGEST_TEXT = 80
-_GRANULARITIES = ("unified", "per_class", "per_group")
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ def read_legacy(file: OpenFile, archive: Archive | None) -> LegacyCheckpoint:
         kind=kind,
         is_server=content.get("checkpoint_type") == "server" or content.get("server") is True,
         node=_integer(content.get("node_id")),
-        granularity=cast(Granularity, granularity) if granularity in _GRANULARITIES else None,
+        granularity=cast(Granularity, granularity) if granularity in get_args(Granularity) else None,
         key=_text(content.get("generator_key") or content.get("class_name") or content.get("group_name")),
         classes=tuple(name for name in classes if type(name) is str) if isinstance(classes, list | tuple) else (),
         round=_integer(content.get("round")),

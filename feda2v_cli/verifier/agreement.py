@@ -14,25 +14,23 @@ from feda2v_cli.verifier.sets import CheckpointSet, Member, Place, grouped, list
 
 def disagreements(checkpoints: CheckpointSet, remedies: Remedies) -> Iterator[Finding]:
     """Every contradiction within a set."""
-    files = checkpoints.members
-    yield from _differing(checkpoints, files, "FA003", _run_granularity, str, remedies)
-    yield from _differing(checkpoints, files, "FA014", lambda metadata: metadata.generator_type, str, remedies)
-    yield from _differing(checkpoints, files, "FA007", _embedding, encoder_words, remedies)
-    yield from _differing(checkpoints, files, "FA016", _folds, _folds_words, remedies)
-    yield from _groups(checkpoints, remedies)
-    for of_node in checkpoints.by_node.values():
-        yield from _differing(checkpoints, of_node, "FA003", _own_granularity, str, remedies)
-        yield from _differing(checkpoints, of_node, "FA016", lambda metadata: metadata.dataset_name, str, remedies)
-    yield from _round_gaps(checkpoints, remedies)
-    yield from _stale(checkpoints, remedies)
-    yield from same_weights(checkpoints, remedies)
+    for check in CHECKS:
+        yield from check(checkpoints, remedies)
 
 
-def encoder_words(embedding: tuple[Any, ...]) -> str:
-    """An encoder's identity and shape in words."""
-    identity, shape = embedding
-    words = [value if field == "name" else f"{field} {value}" for field, value in identity]
-    return f"{', '.join(map(str, words))}, shape {'×'.join(map(str, shape))}"
+def _values_of_the_set(checkpoints: CheckpointSet, remedies: Remedies) -> Iterator[Finding]:
+    """FA003, FA007, FA014, FA016: values that must be the same in all files of a set."""
+    yield from _differing(checkpoints, checkpoints.members, "FA003", _run_granularity, str, remedies)
+    yield from _differing(checkpoints, checkpoints.members, "FA014", _generator_type, str, remedies)
+    yield from _differing(checkpoints, checkpoints.members, "FA007", _embedding, _embedding_words, remedies)
+    yield from _differing(checkpoints, checkpoints.members, "FA016", _folds, _folds_words, remedies)
+
+
+def _values_of_a_node(checkpoints: CheckpointSet, remedies: Remedies) -> Iterator[Finding]:
+    """FA003, FA016: values that must be the same in all files of a node."""
+    for members in checkpoints.by_node.values():
+        yield from _differing(checkpoints, members, "FA003", _own_granularity, str, remedies)
+        yield from _differing(checkpoints, members, "FA016", _dataset, str, remedies)
 
 
 _WORDS = {
@@ -58,17 +56,11 @@ def _differing(
         if value != usual:
             yield Finding(
                 code,
-                str(differing[0].path if len(differing) == 1 else checkpoints.directory),
+                checkpoints.path_of(differing),
                 f"is {_WORDS[code]} {shown(value)} ({listed(differing)}), "
                 f"the others are {_WORDS[code]} {shown(usual)} ({listed(groups[usual])})",
-                hint=train_again(checkpoints, differing, remedies),
+                hint=remedies.train_again(checkpoints, differing),
             )
-
-
-def train_again(checkpoints: CheckpointSet, members: Sequence[Member], remedies: Remedies) -> str:
-    """The command that trains the generators of some files again."""
-    nodes = {member.metadata.node_id for member in members}
-    return remedies.train(checkpoints.granularity, checkpoints.directory, checkpoints.base_name, nodes)
 
 
 def _run_granularity(metadata: GeneratorMetadata) -> str:
@@ -79,8 +71,22 @@ def _own_granularity(metadata: GeneratorMetadata) -> str:
     return metadata.generator_granularity
 
 
+def _generator_type(metadata: GeneratorMetadata) -> str:
+    return metadata.generator_type
+
+
+def _dataset(metadata: GeneratorMetadata) -> str:
+    return metadata.dataset_name
+
+
 def _embedding(metadata: GeneratorMetadata) -> Hashable:
     return tuple(sorted((field, str(value)) for field, value in metadata.encoder.items())), metadata.embedding_shape
+
+
+def _embedding_words(embedding: tuple[Any, ...]) -> str:
+    identity, shape = embedding
+    words = [value if field == "name" else f"{field} {value}" for field, value in identity]
+    return f"{', '.join(map(str, words))}, shape {'×'.join(map(str, shape))}"
 
 
 def _folds(metadata: GeneratorMetadata) -> Hashable:
@@ -104,10 +110,10 @@ def _groups(checkpoints: CheckpointSet, remedies: Remedies) -> Iterator[Finding]
             differing = groups[classes]
             yield Finding(
                 "FA006",
-                str(differing[0].path if len(differing) == 1 else checkpoints.directory),
+                checkpoints.path_of(differing),
                 f"says that group {name} is {', '.join(sorted(classes))} ({listed(differing)}), "
                 f"the others that it is {', '.join(sorted(usual))} ({listed(groups[usual])})",
-                hint=train_again(checkpoints, differing, remedies),
+                hint=remedies.train_again(checkpoints, differing),
             )
 
 
@@ -125,7 +131,7 @@ def _round_gaps(checkpoints: CheckpointSet, remedies: Remedies) -> Iterator[Find
             problem = "has no final checkpoint beside it, others of the set have one"
         else:
             continue
-        yield Finding("FA015", str(member.path), problem, hint=train_again(checkpoints, [member], remedies))
+        yield Finding("FA015", str(member.path), problem, hint=remedies.train_again(checkpoints, [member]))
 
 
 def _stale(checkpoints: CheckpointSet, remedies: Remedies) -> Iterator[Finding]:
@@ -154,8 +160,28 @@ def same_weights(checkpoints: CheckpointSet, remedies: Remedies) -> Iterator[Fin
                     "FA013",
                     str(other.path),
                     f"holds the same weights as {first.path.name}",
-                    hint=train_again(checkpoints, [first, other], remedies),
+                    hint=remedies.train_again(checkpoints, [first, other]),
                 )
+
+
+def _must_be_equal(first: GeneratorMetadata, other: GeneratorMetadata) -> bool:
+    """A closed form gives two nodes that hold the same clips the same generator, rightly."""
+    return (
+        first.generator_type == other.generator_type == "gaussian"
+        and first.generator_classes == other.generator_classes
+        and first.dataset_fingerprint == other.dataset_fingerprint
+    )
+
+
+#: Every way in which files of a set can contradict each other, in the order in which it is told.
+CHECKS: tuple[Callable[[CheckpointSet, Remedies], Iterator[Finding]], ...] = (
+    _values_of_the_set,
+    _groups,
+    _values_of_a_node,
+    _round_gaps,
+    _stale,
+    same_weights,
+)
 
 
 def same_weights_of_legacy(inspections: Iterable[Inspection], remedies: Remedies) -> Iterator[Finding]:
@@ -178,12 +204,3 @@ def same_weights_of_legacy(inspections: Iterable[Inspection], remedies: Remedies
                 else f"holds the same weights under the keys {first_place[-1]} and {place[-1]}",
                 hint=remedies.train(other.legacy.granularity if other.legacy else None),
             )
-
-
-def _must_be_equal(first: GeneratorMetadata, other: GeneratorMetadata) -> bool:
-    """A closed form gives two nodes that hold the same clips the same generator, rightly."""
-    return (
-        first.generator_type == other.generator_type == "gaussian"
-        and first.generator_classes == other.generator_classes
-        and first.dataset_fingerprint == other.dataset_fingerprint
-    )

@@ -4,16 +4,12 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from feda2v_cli.atomic_write import is_leftover
-from feda2v_cli.checkpoint.metadata import GeneratorMetadata
+from feda2v_cli.checkpoint.metadata import AdapterMetadata, GeneratorMetadata
 from feda2v_cli.checkpoint.name import SUFFIX, GeneratorName, parse_name
 from feda2v_cli.legacy.checkpoint import LegacyCheckpoint
 from feda2v_cli.verifier.inspection import inspect_header
-
-if TYPE_CHECKING:
-    from feda2v_cli.checkpoint.adapter_metadata import AdapterMetadata
 
 
 @dataclass(frozen=True)
@@ -23,7 +19,7 @@ class Entry:
     Attributes:
         path: the file.
         name: what its name says; None when it is not the name of a generator's checkpoint.
-        metadata: what it says of itself; None when that cannot be read.
+        metadata: what it says when it holds a generator; None when that cannot be read.
         legacy: what it says when the earlier system wrote it.
         problem: why nothing can be read, or that the file is not called what its metadata demand.
         bytes: size of the file.
@@ -36,7 +32,7 @@ class Entry:
     legacy: LegacyCheckpoint | None
     problem: str | None
     bytes: int
-    adapter: "AdapterMetadata | None" = None
+    adapter: AdapterMetadata | None = None
 
 
 def catalogue(paths: Iterable[Path]) -> list[Entry]:

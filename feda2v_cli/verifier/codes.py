@@ -1,4 +1,14 @@
-"""What each code of a finding means and what to do about it. Codes are never reused or renumbered."""
+"""What each code of a finding means and what to do about it. Codes are never reused or renumbered.
+
+This is the one list of codes. A finding is made where it is seen:
+
+    the bytes of a file                    checkpoint/defect.py, raised by whoever reads them
+    the metadata of a file                 inspection.py, CHECKS
+    the tensors of a file (--deep)         tensors.py
+    files of a set against each other      agreement.py, CHECKS
+    a set against what is asked for        mismatches.py, CHECKS and gaps
+    what is not there, and what is left    verify.py
+"""
 
 from dataclasses import dataclass
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any, Literal, Self
 
 from feda2v_cli.atomic_write import is_leftover
+from feda2v_cli.checkpoint.defect import Defect
 from feda2v_cli.checkpoint.name import SUFFIX
 from feda2v_cli.errors import FailedError
 from feda2v_cli.verifier.codes import CODES
@@ -45,6 +46,11 @@ class Finding:
     tensor: str | None = None
     hint: str | None = None
     lenient: bool = False
+
+    @classmethod
+    def of(cls, path: Path, defect: Defect, hint: str | None = None) -> Self:
+        """What is wrong with one file, and the command that mends it."""
+        return cls(defect.code, str(path), defect.message, defect.tensor, hint)
 
     @property
     def name(self) -> str:

@@ -1,21 +1,18 @@
 """One file: is it sound, and is it what its name says?"""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from feda2v_cli.checkpoint.content import Content, check_name, is_adapter, is_checkpoint, read_content, read_header
+from feda2v_cli.checkpoint.content import Content, M, check_name, is_checkpoint, read_content, read_header
+from feda2v_cli.checkpoint.defect import Corrupt, Defect, Misnamed
 from feda2v_cli.checkpoint.format.archive import Archive, read_archive
-from feda2v_cli.checkpoint.format.defect import Corrupt, Defect
 from feda2v_cli.checkpoint.format.opening import OpenFile, opened
 from feda2v_cli.checkpoint.format.references import TensorReference
-from feda2v_cli.checkpoint.metadata import GeneratorMetadata
+from feda2v_cli.checkpoint.metadata import AdapterMetadata, GeneratorMetadata, Metadata
 from feda2v_cli.checkpoint.name import GeneratorName, parse_name
 from feda2v_cli.legacy.checkpoint import LegacyCheckpoint, check_records, read_legacy
-
-if TYPE_CHECKING:
-    from feda2v_cli.checkpoint.adapter_metadata import AdapterMetadata
 
 #: Share of the data's spread below which samples have lost its variety. A collapsed model has 0.28, a sound one 0.6.
 SMALLEST_SPREAD = 0.4
@@ -28,11 +25,11 @@ class Inspection:
     Attributes:
         path: the file.
         bytes: its size.
-        metadata: what it says of itself; None when that cannot be read.
+        metadata: what it says when it holds a generator; None when that cannot be read.
         legacy: what it says when the earlier system wrote it.
         weights: what tells its weights from others, by generator; empty when they were not read.
         defects: what is wrong with it.
-        adapter: what it says when it holds adapters and no generator.
+        adapter: what it says when it holds adapters.
     """
 
     path: Path
@@ -41,7 +38,7 @@ class Inspection:
     legacy: LegacyCheckpoint | None = None
     weights: Mapping[str, object] = field(default_factory=dict)
     defects: tuple[Defect, ...] = ()
-    adapter: "AdapterMetadata | None" = None
+    adapter: AdapterMetadata | None = None
 
     @property
     def name(self) -> GeneratorName | None:
@@ -58,10 +55,8 @@ def inspect_header(path: Path) -> Inspection:
             archive = archive_in(file)
             if archive is None or not is_checkpoint(archive):
                 return Inspection(path, size, legacy=read_legacy(file, archive))
-            if is_adapter(archive):
-                return _look_at_adapter(path, archive)
-            metadata, _ = read_header(archive)
-            return Inspection(path, size, metadata, defects=tuple(_disagreements(path, metadata)))
+            metadata = read_header(archive, Metadata).metadata
+            return _inspection(path, size, metadata, _misnamed(path, metadata))
     except Defect as defect:
         return Inspection(path, size, defects=(defect,))
 
@@ -69,47 +64,36 @@ def inspect_header(path: Path) -> Inspection:
 def inspect(path: Path) -> Inspection:
     """Check every byte of a file, without PyTorch and in constant memory."""
     size = 0
-    metadata = None
     try:
         with opened(path) as file:
             size = file.size
             archive = archive_in(file)
             if archive is None or not is_checkpoint(archive):
                 return _inspect_legacy(path, file, archive)
-            if is_adapter(archive):
-                return _inspect_adapter(path, file, archive)
             try:
-                content = read_content(file)
+                content = read_content(archive, Metadata)
             except Defect as defect:
                 metadata = _metadata_of_damaged(archive)
-                return Inspection(path, size, metadata, defects=(defect, *_disagreements(path, metadata)))
+                misnamed = [] if metadata is None else _misnamed(path, metadata)
+                return _inspection(path, size, metadata, [defect, *misnamed])
     except Defect as defect:
         return Inspection(path, size, defects=(defect,))
-    defects = [*_disagreements(path, content.metadata), *_collapse(content.metadata)]
-    return Inspection(path, size, content.metadata, None, {"": weights_of(content)}, tuple(defects))
+    defects = [defect for check in CHECKS for defect in check(path, content.metadata)]
+    return _inspection(path, size, content.metadata, defects, {"": weights_of(content)})
 
 
-def _look_at_adapter(path: Path, archive: Archive) -> Inspection:
-    # Imported here: most checkpoints are generators, and what validates this metadata takes a while to import.
-    from feda2v_cli.checkpoint.adapter_file import check_adapter_name, read_adapter_header
-
-    metadata, _ = read_adapter_header(archive)
-    try:
-        check_adapter_name(path, metadata)
-    except Defect as defect:
-        return Inspection(path, archive.file.size, defects=(defect,), adapter=metadata)
-    return Inspection(path, archive.file.size, adapter=metadata)
-
-
-def _inspect_adapter(path: Path, file: OpenFile, archive: Archive) -> Inspection:
-    from feda2v_cli.checkpoint.adapter_file import read_adapter
-
-    seen = _look_at_adapter(path, archive)
-    try:
-        read_adapter(file)
-    except Defect as defect:
-        return replace(seen, defects=(defect, *seen.defects))
-    return seen
+def _inspection(
+    path: Path,
+    size: int,
+    metadata: Metadata | None,
+    defects: Iterable[Defect],
+    weights: Mapping[str, object] | None = None,
+) -> Inspection:
+    """The inspection of a file of any kind; only generators' weights are told apart."""
+    if isinstance(metadata, AdapterMetadata):
+        return Inspection(path, size, defects=tuple(defects), adapter=metadata)
+    generator = metadata if isinstance(metadata, GeneratorMetadata) else None
+    return Inspection(path, size, generator, None, weights or {}, tuple(defects))
 
 
 def archive_in(file: OpenFile) -> Archive | None:
@@ -122,26 +106,27 @@ def archive_in(file: OpenFile) -> Archive | None:
     return None if start[:1] == b"\x80" else read_archive(file)
 
 
-def _metadata_of_damaged(archive: Archive) -> GeneratorMetadata | None:
+def _metadata_of_damaged(archive: Archive) -> Metadata | None:
     """The metadata of a file whose other records are damaged, so that its set is not said to lack it."""
     try:
-        return read_header(archive)[0]
+        return read_header(archive, Metadata).metadata
     except Defect:
         return None
 
 
-def _disagreements(path: Path, metadata: GeneratorMetadata | None) -> list[Defect]:
+def _misnamed(path: Path, metadata: Metadata) -> list[Defect]:
     """FA012: the file's name is not what the metadata demand."""
     try:
-        if metadata is not None:
-            check_name(path, metadata)
-    except Defect as defect:
+        check_name(path, metadata)
+    except Misnamed as defect:
         return [defect]
     return []
 
 
-def _collapse(metadata: GeneratorMetadata) -> list[Defect]:
+def _collapsed(_: Path, metadata: Metadata) -> list[Defect]:
     """FA020: the samples have lost the variety of the data."""
+    if not isinstance(metadata, GeneratorMetadata):
+        return []
     spreads = _spreads(metadata.quality or {})
     low = {name: spread for name, spread in spreads.items() if spread < SMALLEST_SPREAD}
     if not low:
@@ -154,6 +139,10 @@ def _collapse(metadata: GeneratorMetadata) -> list[Defect]:
             f"its samples have {low[worst]:.2f} of the spread of the data{where}, expected at least {SMALLEST_SPREAD}",
         )
     ]
+
+
+#: What the metadata of a file whose bytes are sound can be wrong in.
+CHECKS: tuple[Callable[[Path, Metadata], list[Defect]], ...] = (_misnamed, _collapsed)
 
 
 def _spreads(quality: Mapping[str, Any]) -> dict[str, float]:
@@ -169,7 +158,7 @@ def _spreads(quality: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
-def weights_of(content: Content) -> object:
+def weights_of(content: Content[M]) -> object:
     """Equal for two generators exactly when all of their tensors are."""
     return _identity(content.tensors, content.digests)
 
@@ -190,10 +179,10 @@ def _inspect_legacy(path: Path, file: OpenFile, archive: Archive | None) -> Insp
         weights = {key: _identity(state, checksums) for key, state in legacy.states.items() if state}
     except Corrupt as defect:
         defects.insert(0, defect)
-    return Inspection(path, file.size, None, legacy, weights, (*defects, *_legacy_disagreements(path, legacy)))
+    return Inspection(path, file.size, None, legacy, weights, (*defects, *_misnamed_legacy(path, legacy)))
 
 
-def _legacy_disagreements(path: Path, legacy: LegacyCheckpoint) -> list[Defect]:
+def _misnamed_legacy(path: Path, legacy: LegacyCheckpoint) -> list[Defect]:
     """FA012 for a file of the earlier system: where name and metadata both say something, it must be the same."""
     name = parse_name(path.name)
     if name is None or legacy.kind != "generator" or legacy.is_server:

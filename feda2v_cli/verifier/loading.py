@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from feda2v_cli.checkpoint.defect import Defect
 from feda2v_cli.checkpoint.file import load_content
-from feda2v_cli.checkpoint.format.defect import Defect
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.checkpoint.name import GeneratorName, parse_name
 from feda2v_cli.errors import UsageError
@@ -15,11 +15,11 @@ from feda2v_cli.verifier.catalogue import checkpoint_files
 from feda2v_cli.verifier.expectation import Expectation
 from feda2v_cli.verifier.finding import Finding, FindingsError
 from feda2v_cli.verifier.inspection import Inspection, inspect_header, weights_of
-from feda2v_cli.verifier.matching import findings_of_sets, is_meant
+from feda2v_cli.verifier.mismatches import is_meant
 from feda2v_cli.verifier.remedy import Remedies
 from feda2v_cli.verifier.sets import CheckpointSet, Member, sets_of
 from feda2v_cli.verifier.tensors import check_state
-from feda2v_cli.verifier.verify import findings_of_files
+from feda2v_cli.verifier.verify import findings_of_files, findings_of_sets
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -111,7 +111,7 @@ def load_set(
         if not any(inspection.path == member.path for inspection in inspections):
             continue
         try:
-            content, state = load_content(member.path)
+            content, state = load_content(member.path, GeneratorMetadata)
             defects = check_state(content.metadata, state)
         except Defect as defect:
             defects = [defect]

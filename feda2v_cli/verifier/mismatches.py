@@ -1,37 +1,90 @@
-"""Where a set is not what a profile or the options ask for."""
+"""Where a set is not what a profile or the options ask for: another set, other files, or files that are missing."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
-from feda2v_cli.verifier.agreement import train_again
+from feda2v_cli.checkpoint.name import GeneratorName, Granularity
 from feda2v_cli.verifier.expectation import Expectation, ExpectedNode
 from feda2v_cli.verifier.finding import Finding
 from feda2v_cli.verifier.remedy import Remedies
-from feda2v_cli.verifier.sets import CheckpointSet, Member, grouped, listed
+from feda2v_cli.verifier.sets import CheckpointSet, Member, grouped, listed, most_common
 
 _Groups = dict[str, frozenset[str]]
-#: What is wrong with one file, in words; nothing when it is what is expected of its node.
+#: Says in words what is wrong with one file; nothing when it is what is expected of its node.
 _Check = Callable[[GeneratorMetadata, Expectation, ExpectedNode], str]
+
+
+def is_meant(checkpoints: CheckpointSet, expectation: Expectation) -> bool:
+    """Whether a set has the base name and the granularity that are expected."""
+    return expectation.base_name in (None, checkpoints.base_name) and (
+        expectation.granularity in (None, checkpoints.granularity) or checkpoints.granularity is None
+    )
+
+
+def why_not_meant(checkpoints: CheckpointSet, expectation: Expectation, remedies: Remedies) -> Iterator[Finding]:
+    """FA002 and FA003: the set carries another base name or granularity than is asked for."""
+    if checkpoints.granularity not in (None, expectation.granularity) and expectation.granularity is not None:
+        for words, differing in _by_mismatch(_granularity, checkpoints.members, expectation, {}).items():
+            there = differing[0].metadata.generator_granularity
+            hint = remedies.ask_for("--granularity", there, checkpoints.directory)
+            yield _finding("FA003", words, differing, checkpoints, hint)
+        return
+    count = len(checkpoints.members) + len(checkpoints.unread)
+    yield Finding(
+        "FA002",
+        str(checkpoints.directory),
+        f"holds base name {checkpoints.base_name} ({count} {'file' if count == 1 else 'files'}), "
+        f"{expectation.asks_for(expectation.base_name)}",
+        hint=remedies.ask_for("--base-name", checkpoints.base_name, checkpoints.directory),
+    )
 
 
 def mismatches(checkpoints: CheckpointSet, expectation: Expectation, remedies: Remedies) -> Iterator[Finding]:
     """Everything in which the files of a set are not what is expected of them, gaps aside."""
     nodes = {node.id: node for node in expectation.nodes}
     members = [member for member in checkpoints.members if not nodes or member.metadata.node_id in nodes]
-    for code, check in _CHECKS:
-        for words, differing in _disappointing(check, members, expectation, nodes).items():
-            yield _found(code, words, differing, checkpoints, train_again(checkpoints, differing, remedies))
+    for code, check in CHECKS:
+        for words, differing in _by_mismatch(check, members, expectation, nodes).items():
+            yield _finding(code, words, differing, checkpoints, remedies.train_again(checkpoints, differing))
 
 
-def granularity_mismatch(checkpoints: CheckpointSet, expectation: Expectation, remedies: Remedies) -> Iterator[Finding]:
-    """FA003 for a set of another granularity than is asked for."""
-    for words, differing in _disappointing(_granularity, checkpoints.members, expectation, {}).items():
-        there = differing[0].metadata.generator_granularity
-        hint = remedies.ask_for("--granularity", there, checkpoints.directory)
-        yield _found("FA003", words, differing, checkpoints, hint)
+def gaps(checkpoints: CheckpointSet, expectation: Expectation, remedies: Remedies) -> Iterator[Finding]:
+    """FA004 and FA005: nodes without generators, classes that no generator can make."""
+    expected = {node.id: node for node in expectation.nodes}
+    current: defaultdict[int, list[Member]] = defaultdict(list)
+    for (holder, _), member in checkpoints.current.items():
+        current[holder].append(member)
+    for node in sorted(expected.keys() | set(checkpoints.nodes)):
+        if node in checkpoints.nodes:
+            yield from _class_gaps(checkpoints, current[node], expected.get(node, ExpectedNode(node)), remedies)
+        else:
+            yield Finding(
+                "FA004",
+                str(checkpoints.directory),
+                f"has generators of {'node' if len(checkpoints.nodes) == 1 else 'nodes'} "
+                f"{', '.join(map(str, checkpoints.nodes))}; "
+                f"{expectation.asks_for(f'node {node}')}",
+                hint=remedies.train(
+                    expected[node].granularity or checkpoints.granularity,
+                    checkpoints.directory,
+                    checkpoints.base_name,
+                    [node],
+                    force=False,
+                ),
+            )
+    made = {name for member in checkpoints.current.values() for name in member.metadata.generator_classes}
+    for name in expectation.classes:
+        if name not in made:
+            yield Finding(
+                "FA005",
+                str(checkpoints.directory),
+                f"has no generator that can make class {name}; its generators make {', '.join(sorted(made))}",
+                hint=remedies.train(checkpoints.granularity, checkpoints.directory, checkpoints.base_name),
+            )
 
 
-def _disappointing(
+def _by_mismatch(
     check: _Check, members: Sequence[Member], expectation: Expectation, nodes: Mapping[int, ExpectedNode]
 ) -> dict[str, list[Member]]:
     """The files with which something is wrong, by what it is."""
@@ -42,10 +95,11 @@ def _disappointing(
     return {said: differing for said, differing in grouped(members, words).items() if said}
 
 
-def _found(code: str, words: str, differing: Sequence[Member], checkpoints: CheckpointSet, hint: str | None) -> Finding:
-    if len(differing) == 1:
-        return Finding(code, str(differing[0].path), words, hint=hint)
-    return Finding(code, str(checkpoints.directory), f"{words} ({listed(differing)})", hint=hint)
+def _finding(
+    code: str, words: str, differing: Sequence[Member], checkpoints: CheckpointSet, hint: str | None
+) -> Finding:
+    where = "" if len(differing) == 1 else f" ({listed(differing)})"
+    return Finding(code, checkpoints.path_of(differing), f"{words}{where}", hint=hint)
 
 
 def _granularity(metadata: GeneratorMetadata, expectation: Expectation, node: ExpectedNode) -> str:
@@ -97,7 +151,8 @@ def _class_groups(metadata: GeneratorMetadata, expectation: Expectation, node: E
     return f"was trained with groups {_group_words(there)}; {expectation.asks_for(_group_words(wanted))}"
 
 
-_CHECKS: tuple[tuple[str, _Check], ...] = (
+#: Everything in which a file can be another than is asked for, with its code, in the order in which it is told.
+CHECKS: tuple[tuple[str, _Check], ...] = (
     ("FA003", _granularity),
     ("FA014", _generator_type),
     ("FA007", _encoder),
@@ -127,3 +182,49 @@ def _group_words(groups: _Groups) -> str:
 
 def _words(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers))
+
+
+def _class_gaps(
+    checkpoints: CheckpointSet, members: list[Member], expected: ExpectedNode, remedies: Remedies
+) -> Iterator[Finding]:
+    node = expected.id
+    if not members:
+        return
+    granularity = most_common(member.metadata.generator_granularity for member in members)
+    made = {name for member in members for name in member.metadata.generator_classes}
+    held = expected.classes
+    if held is None:
+        # What an earlier run left speaks of the classes of that run.
+        own = [member for member in members if member.place not in checkpoints.stale]
+        held = tuple(dict.fromkeys(name for member in own for name in member.metadata.node_classes))
+    missing: dict[GeneratorName, list[str]] = {}
+    for name in held:
+        if name not in made:
+            file = GeneratorName(
+                checkpoints.base_name, node, granularity, _key_for(name, granularity, members, expected)
+            )
+            missing.setdefault(file, []).append(name)
+    for file, classes in missing.items():
+        # A file that is there and broken has a finding of its own.
+        if any((name.node, name.key) == (node, file.key) for name in checkpoints.unread):
+            continue
+        word = "class" if len(classes) == 1 else "classes"
+        yield Finding(
+            "FA005",
+            str(checkpoints.directory),
+            f"node {node} holds {word} {', '.join(classes)}, and no generator can make "
+            f"{'it' if len(classes) == 1 else 'them'}: {file.filename} would",
+            hint=remedies.train(checkpoints.granularity, checkpoints.directory, checkpoints.base_name, [node]),
+        )
+
+
+def _key_for(name: str, granularity: Granularity, members: list[Member], expected: ExpectedNode) -> str | None:
+    """The key of the generator that would make a class."""
+    if granularity == "unified":
+        return None
+    if granularity == "per_class":
+        return name
+    if expected.group is not None:
+        return expected.group
+    groups = expected.groups or members[0].metadata.generator_class_groups
+    return next((group for group, classes in groups.items() if name in classes), name)

@@ -1,14 +1,15 @@
 """The command that mends a finding: it works when it is pasted."""
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from feda2v_cli.checkpoint.format.defect import Defect
+from feda2v_cli.checkpoint.defect import Defect
 from feda2v_cli.checkpoint.name import GeneratorName, Granularity
 from feda2v_cli.verifier.expectation import Expectation
 from feda2v_cli.verifier.inspection import Inspection
+from feda2v_cli.verifier.sets import CheckpointSet, Member
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,11 @@ class Remedies:
             words += ["--nodes", ",".join(map(str, ids))]
         return shlex.join([*words, "--force"] if force else words)
 
+    def train_again(self, checkpoints: CheckpointSet, members: Iterable[Member]) -> str:
+        """Train the generators of the nodes of some files of a set again."""
+        nodes = {member.metadata.node_id for member in members}
+        return self.train(checkpoints.granularity, checkpoints.directory, checkpoints.base_name, nodes)
+
     def ask_for(self, option: str, value: str, directory: Path) -> str:
         """Ask for what is there."""
         profile = self.expectation.profile
@@ -56,7 +62,7 @@ class Remedies:
             return shlex.join(["feda2v", "checkpoints", "verify", str(directory), option, value])
         return shlex.join(["feda2v", "federate", "--profile", profile, "--generators", str(directory), option, value])
 
-    def for_defect(self, inspection: Inspection, defect: Defect, all_files: "FilesByPath") -> str:
+    def for_defect(self, inspection: Inspection, defect: Defect, all_files: Mapping[Path, Inspection]) -> str:
         """Mend what is wrong with one file."""
         path = str(inspection.path)
         if inspection.adapter is not None:
@@ -70,15 +76,15 @@ class Remedies:
                 return "pip install --upgrade feda2v"
             case "FA020":
                 return shlex.join(["feda2v", "evaluate", path])
-        return self._train_again(inspection)
+        return self._train_generator_of(inspection)
 
     def remove(self, path: Path) -> str:
         """Remove a file."""
         return shlex.join(["rm", str(path)])
 
-    def _rename(self, inspection: Inspection, all_files: "FilesByPath") -> str:
+    def _rename(self, inspection: Inspection, all_files: Mapping[Path, Inspection]) -> str:
         if inspection.metadata is None:
-            return self._train_again(inspection)
+            return self._train_generator_of(inspection)
         path, target = inspection.path, inspection.path.with_name(inspection.metadata.name.filename)
         other = all_files.get(target)
         if other is None:
@@ -92,7 +98,7 @@ class Remedies:
         # The file that its metadata demand is there too: this one is a copy in the place of another generator.
         return self._train_name(inspection.name, inspection, path.parent)
 
-    def _train_again(self, inspection: Inspection) -> str:
+    def _train_generator_of(self, inspection: Inspection) -> str:
         return self._train_name(
             inspection.metadata.name if inspection.metadata else inspection.name, inspection, inspection.path.parent
         )
@@ -103,6 +109,3 @@ class Remedies:
         metadata = inspection.metadata
         granularity = metadata.run_granularity if metadata else name.kind
         return self.train(granularity, directory, name.base_name, [name.node])
-
-
-FilesByPath = dict[Path, Inspection]

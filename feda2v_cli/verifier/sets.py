@@ -93,6 +93,10 @@ class CheckpointSet:
         found = {member.metadata.node_id for member in self.members} | {name.node for name in self.unread}
         return tuple(sorted(found))
 
+    def path_of(self, members: Sequence[Member]) -> str:
+        """What a finding about some of the files is about: the one file, or the directory of several."""
+        return str(members[0].path if len(members) == 1 else self.directory)
+
 
 def sets_of(inspections: Iterable[Inspection]) -> list[CheckpointSet]:
     """Files in their sets, sorted by directory and base name. Files of the earlier system are in none."""

@@ -3,19 +3,18 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from feda2v_cli.checkpoint.content import check_name, read_header
+from feda2v_cli.checkpoint.content import M, check_name, read_header
+from feda2v_cli.checkpoint.defect import Defect
 from feda2v_cli.checkpoint.file import load_content
 from feda2v_cli.checkpoint.format.archive import read_archive
-from feda2v_cli.checkpoint.format.defect import Defect
 from feda2v_cli.checkpoint.format.opening import opened
-from feda2v_cli.checkpoint.metadata import GeneratorMetadata
+from feda2v_cli.checkpoint.metadata import AdapterMetadata, GeneratorMetadata
 from feda2v_cli.verifier.finding import Finding, FindingsError
 from feda2v_cli.verifier.tensors import not_finite
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from feda2v_cli.checkpoint.adapter_metadata import AdapterMetadata
     from feda2v_cli.generator.generator import Generator
 
 
@@ -36,20 +35,20 @@ def load_generator(path: Path | str) -> "Generator":
 
 
 def read_metadata(path: Path) -> GeneratorMetadata:
-    """What a checkpoint says of itself; its tensors are neither read nor checked, and PyTorch is not needed.
+    """What a generator's checkpoint says of itself; its tensors are neither read nor checked, nor PyTorch needed.
 
     Raises:
         FindingsError: there is no such checkpoint, or its metadata cannot be read.
     """
     try:
         with opened(path) as file:
-            return read_header(read_archive(file))[0]
+            return read_header(read_archive(file), GeneratorMetadata).metadata
     except Defect as defect:
-        raise FindingsError([_finding(path, defect)]) from defect
+        raise FindingsError([Finding.of(path, defect)]) from defect
 
 
 def load_checkpoint(path: Path) -> tuple[GeneratorMetadata, dict[str, "Tensor"]]:
-    """Load a checkpoint after checking every byte of it.
+    """Load a generator's checkpoint after checking every byte of it.
 
     Returns:
         What it says of itself, and its tensors by name on the CPU.
@@ -57,18 +56,10 @@ def load_checkpoint(path: Path) -> tuple[GeneratorMetadata, dict[str, "Tensor"]]
     Raises:
         FindingsError: it is damaged, unsafe, not what its name says, or holds NaN.
     """
-    path = Path(path)
-    try:
-        content, state = load_content(path)
-        check_name(path, content.metadata)
-        for defect in not_finite(state):
-            raise defect
-    except Defect as defect:
-        raise FindingsError([_finding(path, defect)]) from defect
-    return content.metadata, state
+    return _load(Path(path), GeneratorMetadata)
 
 
-def load_adapter(path: Path) -> "tuple[AdapterMetadata, dict[str, Tensor]]":
+def load_adapter(path: Path) -> tuple[AdapterMetadata, dict[str, "Tensor"]]:
     """Load an adapter's checkpoint after checking every byte of it.
 
     Returns:
@@ -77,17 +68,15 @@ def load_adapter(path: Path) -> "tuple[AdapterMetadata, dict[str, Tensor]]":
     Raises:
         FindingsError: it is damaged, unsafe, not what its name says, or holds NaN.
     """
-    from feda2v_cli.checkpoint.adapter_file import check_adapter_name, load_adapter_content
+    return _load(Path(path), AdapterMetadata)
 
+
+def _load(path: Path, kind: type[M]) -> tuple[M, dict[str, "Tensor"]]:
     try:
-        metadata, state = load_adapter_content(path)
-        check_adapter_name(path, metadata)
+        content, state = load_content(path, kind)
+        check_name(path, content.metadata)
         for defect in not_finite(state):
             raise defect
     except Defect as defect:
-        raise FindingsError([_finding(path, defect)]) from defect
-    return metadata, state
-
-
-def _finding(path: Path, defect: Defect) -> Finding:
-    return Finding(defect.code, str(path), defect.message, defect.tensor)
+        raise FindingsError([Finding.of(path, defect)]) from defect
+    return content.metadata, state

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from feda2v_cli.checkpoint.format.defect import Defect
+from feda2v_cli.checkpoint.defect import Defect
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.errors import first_line
 

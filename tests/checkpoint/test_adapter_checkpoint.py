@@ -1,52 +1,19 @@
 """Checkpoints of adapters: damage names the record, and they are no generators."""
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-import torch
-from checkpoint_samples import write_set
+from checkpoint_samples import adapter_metadata_of, write_adapters, write_set
 from checkpoint_scenarios import flip_bit, middle_of
 
-from feda2v_cli.checkpoint.adapter_file import write_adapter
-from feda2v_cli.checkpoint.adapter_metadata import AdapterMetadata
+from feda2v_cli.checkpoint.fields import MetadataError
+from feda2v_cli.checkpoint.metadata import AdapterMetadata
 from feda2v_cli.verifier.finding import FindingsError
-from feda2v_cli.verifier.single import load_adapter
+from feda2v_cli.verifier.single import load_adapter, load_checkpoint
 from feda2v_cli.verifier.verify import verify
-
-
-def write_adapters(directory: Path) -> Path:
-    """Write the adapters of a node and of the server; the node's is returned."""
-    directory.mkdir(parents=True, exist_ok=True)
-    random = torch.Generator().manual_seed(0)
-    for node in (None, 0):
-        metadata = AdapterMetadata(
-            base_name="adapter",
-            node_id=node,
-            round=10,
-            strategy="fedavg",
-            classes=["cow", "dog"],
-            node_classes=["cow", "dog"],
-            architecture={"dim": 8, "hidden": 4, "spaces": {"clip": [6]}},
-            encoder={"name": "melstats"},
-            embedding_shape=[4, 8],
-            targets={"name": "codes"},
-            targets_fingerprint="0f" * 32,
-            dataset_name="builtin",
-            train_folds=[1, 2, 3, 4],
-            test_folds=[5],
-            synthetic_per_class=0,
-            generators={},
-            seed=0,
-            accuracy=0.9,
-            package_version="0.1.0",
-            torch_version="2.14.1",
-            profile_hash="ab" * 32,
-        )
-        path = directory / metadata.filename
-        state = {name: torch.randn(400, generator=random) for name in ("embedding.mean", "clip.input.weight")}
-        write_adapter(path, metadata, state)
-    return path
-
 
 RECORDS = ("data.pkl", "data/0", "data/1", "version", ".data/serialization_id", "feda2v/metadata.json")
 
@@ -87,3 +54,35 @@ def test_adapters_are_not_named_where_generators_are_missing(tmp_path: Path) -> 
     (beside,) = verify([tmp_path / "missing"]).findings
     assert f"{tmp_path / 'generators'} holds vae_unified (2)" in beside.message
     assert "adapter" not in beside.message.replace(str(tmp_path), "")
+
+
+def test_metadata_are_read_without_pytorch_or_pydantic(tmp_path: Path) -> None:
+    path = write_adapters(tmp_path)
+    script = (
+        "import sys; from pathlib import Path; from feda2v_cli.verifier.inspection import inspect_header;"
+        f"print(inspect_header(Path({str(path)!r})).adapter.node_id);"
+        "print([name for name in ('torch', 'pydantic', 'numpy') if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert result.stdout == "0\n[]\n"
+
+
+@pytest.mark.parametrize("node", [None, 0])
+def test_metadata_are_the_same_after_a_journey_through_json(node: int | None) -> None:
+    metadata = adapter_metadata_of(node)
+    assert AdapterMetadata.from_dict(json.loads(json.dumps(metadata.to_dict()))) == metadata
+
+
+@pytest.mark.parametrize("field", adapter_metadata_of(0).to_dict())
+def test_a_missing_field_and_one_of_the_wrong_type_are_named(field: str) -> None:
+    plain = adapter_metadata_of(0).to_dict()
+    with pytest.raises(MetadataError, match=f"metadata field {field}"):
+        AdapterMetadata.from_dict(plain | {field: [1.5, {"a": object}]})
+    del plain[field]
+    with pytest.raises(MetadataError, match=f"metadata field {field} is missing"):
+        AdapterMetadata.from_dict(plain)
+
+
+def test_adapters_are_not_loaded_as_a_generator(tmp_path: Path) -> None:
+    with pytest.raises(FindingsError, match="holds a 'adapter', expected generator"):
+        load_checkpoint(write_adapters(tmp_path))

@@ -6,7 +6,8 @@ from checkpoint_samples import GRANULARITIES, keys_of, metadata_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feda2v_cli.checkpoint.metadata import FORMAT_VERSION, GeneratorMetadata, MetadataError, NewerFormatError
+from feda2v_cli.checkpoint.fields import MetadataError
+from feda2v_cli.checkpoint.metadata import FORMAT_VERSION, GeneratorMetadata, NewerFormatError
 
 FIELDS = [field.name for field in dataclasses.fields(GeneratorMetadata)]
 values = st.recursive(

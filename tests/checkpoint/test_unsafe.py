@@ -16,7 +16,7 @@ from checkpoint_scenarios import Payload
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feda2v_cli.checkpoint.format.defect import Defect, Unsafe
+from feda2v_cli.checkpoint.defect import Defect, Unsafe
 from feda2v_cli.checkpoint.format.pickled import read_pickle
 from feda2v_cli.verifier.finding import FindingsError
 from feda2v_cli.verifier.single import load_checkpoint

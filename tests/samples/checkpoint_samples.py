@@ -1,4 +1,4 @@
-"""Sound checkpoints of every granularity, with small random tensors."""
+"""Sound checkpoints of every granularity, and of adapters, with small random tensors."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from feda2v_cli.checkpoint.file import write_checkpoint
-from feda2v_cli.checkpoint.metadata import GeneratorMetadata
+from feda2v_cli.checkpoint.metadata import AdapterMetadata, GeneratorMetadata
 from feda2v_cli.generator.rebuild import state_shapes
 
 GROUPS = {"animals": ("dog", "cow"), "nature_sounds": ("rain", "sea_waves")}
@@ -97,3 +97,42 @@ def write_set(
                 metadata = metadata_of(granularity, node, key, **(progress | changes))
                 paths.append(write(directory, metadata, 100 * node + 10 * place + (end or 10)))
     return paths
+
+
+def adapter_metadata_of(node: int | None) -> AdapterMetadata:
+    """The metadata of the adapters of a node, or of the server."""
+    return AdapterMetadata(
+        base_name="adapter",
+        node_id=node,
+        round=10,
+        strategy="fedavg",
+        classes=("cow", "dog"),
+        node_classes=("cow", "dog"),
+        architecture={"dim": 8, "hidden": 4, "spaces": {"clip": [6]}},
+        encoder={"name": "melstats"},
+        embedding_shape=(4, 8),
+        targets={"name": "codes"},
+        targets_fingerprint="0f" * 32,
+        dataset_name="builtin",
+        train_folds=(1, 2, 3, 4),
+        test_folds=(5,),
+        synthetic_per_class=0,
+        generators={},
+        seed=0,
+        accuracy=0.9,
+        package_version="0.1.0",
+        torch_version="2.14.1",
+        profile_hash="ab" * 32,
+    )
+
+
+def write_adapters(directory: Path) -> Path:
+    """Write the adapters of a node and of the server; the node's is returned."""
+    directory.mkdir(parents=True, exist_ok=True)
+    random = torch.Generator().manual_seed(0)
+    for node in (None, 0):
+        metadata = adapter_metadata_of(node)
+        path = directory / metadata.filename
+        state = {name: torch.randn(400, generator=random) for name in ("embedding.mean", "clip.input.weight")}
+        write_checkpoint(path, metadata, state)
+    return path

@@ -4,12 +4,18 @@ The standard library's reader is lenient: it accepts data before the archive, re
 directories of any size. Here the records must be stored, lie one after the other, and be found where the directory
 says.
 Layout: APPNOTE.TXT of PKWARE, sections 4.3.7 to 4.5.3.
+
+A checkpoint of this package carries a seal in the archive's comment: a SHA-256 of every byte of the file before it. One
+pass over the file at the speed of `sha256sum` finds a bit that flipped anywhere: in a tensor, the pickle, the metadata,
+a header, the directory.
 """
 
+import hashlib
+import re
 import struct
 from dataclasses import dataclass
 
-from feda2v_cli.checkpoint.format.defect import Corrupt
+from feda2v_cli.checkpoint.defect import Corrupt
 from feda2v_cli.checkpoint.format.opening import OpenFile
 
 #: What a directory may take. A dense model has some twenty records of 100 bytes.
@@ -23,6 +29,10 @@ _END64 = struct.Struct("<4sQ2H2L4Q")
 _ENCRYPTED = 0x1
 _FULL_16, _FULL_32 = 0xFFFF, 0xFFFFFFFF
 _ZIP64_FIELD = 1
+
+_SEAL_PREFIX = b"feda2v seal, SHA-256 of all before: "
+_SEAL = re.compile(re.escape(_SEAL_PREFIX) + rb"[0-9a-f]{64}")
+SEAL_BYTES = len(_SEAL_PREFIX) + 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +134,33 @@ def read_archive(file: OpenFile) -> Archive:
     if len(roots) != 1:
         raise Corrupt(f"the archive has {len(roots)} root folders")
     return Archive(file, records, roots.pop(), directory, tail[end + _END.size :])
+
+
+def seal(digest: str) -> bytes:
+    """The comment that seals an archive.
+
+    Args:
+        digest: SHA-256 of all bytes before the comment, in hexadecimal; or nothing, for a comment of the same length.
+    """
+    return _SEAL_PREFIX + digest.encode().rjust(64, b"0")
+
+
+def is_sealed(archive: Archive) -> bool:
+    """Whether the archive carries a seal, broken or not."""
+    return _SEAL.fullmatch(archive.comment) is not None
+
+
+def is_intact(archive: Archive) -> bool:
+    """Whether every byte is as it was when the archive was sealed. Reads the whole file."""
+    return archive.comment == seal(digest(archive.file, 0, archive.file.size - len(archive.comment)))
+
+
+def digest(file: OpenFile, offset: int, count: int) -> str:
+    """SHA-256 of `count` bytes from `offset`, in hexadecimal; in constant memory."""
+    running = hashlib.sha256()
+    for piece in file.chunks(offset, count):
+        running.update(piece)
+    return running.hexdigest()
 
 
 _LONGEST_TAIL = _END.size + _FULL_16

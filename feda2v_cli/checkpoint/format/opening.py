@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from feda2v_cli.checkpoint.format.defect import Corrupt
+from feda2v_cli.checkpoint.defect import Corrupt
 
 #: Bytes that one read takes: large enough to run at full speed, small enough not to be noticed.
 CHUNK_BYTES = 1 << 20

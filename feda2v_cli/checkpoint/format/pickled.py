@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from feda2v_cli.checkpoint.format.defect import Corrupt, Unsafe
+from feda2v_cli.checkpoint.defect import Corrupt, Unsafe
 from feda2v_cli.checkpoint.format.references import (
     CALLS,
     ELEMENT_BYTES,
@@ -223,7 +223,8 @@ def _storage(machine: _Machine, _: Any) -> None:
 
 
 _Step = Callable[[_Machine, Any], None]
-_STEPS: dict[str, _Step] = {
+#: What each instruction that a pickle may have does, by its name in `pickletools`.
+STEPS: dict[str, _Step] = {
     **dict.fromkeys(("PROTO", "FRAME"), lambda _machine, _argument: None),
     **dict.fromkeys(("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "UNICODE", "BINFLOAT", "FLOAT"), _push),
     **dict.fromkeys(("BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES"), _push),
@@ -283,10 +284,10 @@ def _two_lines(stream: BinaryIO) -> str:
 
 def _instruction(opcode: pickletools.OpcodeInfo) -> tuple[Callable[[BinaryIO], Any], _Step]:
     if opcode.name in ("GLOBAL", "INST"):
-        return _two_lines, _STEPS.get(opcode.name, _refusal(opcode.name))
-    if opcode.name not in _STEPS:
+        return _two_lines, STEPS.get(opcode.name, _refusal(opcode.name))
+    if opcode.name not in STEPS:
         return _no_argument, _refusal(opcode.name)
-    return opcode.arg.reader if opcode.arg else _no_argument, _STEPS[opcode.name]
+    return opcode.arg.reader if opcode.arg else _no_argument, STEPS[opcode.name]
 
 
 #: By its byte: what reads an instruction's argument, and what it does.

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from feda2v_cli.checkpoint.format.defect import Corrupt, Unsafe
+from feda2v_cli.checkpoint.defect import Corrupt, Unsafe
 
 #: Bytes of an element, by the name that PyTorch's storages and dtypes have in a pickle.
 ELEMENT_BYTES = {

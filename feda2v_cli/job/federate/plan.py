@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from feda2v_cli.checkpoint.adapter_metadata import adapter_filename
+from feda2v_cli.checkpoint.name import adapter_filename
 from feda2v_cli.data.nodes import NodeClips, check_held_out, clips_of_nodes
 from feda2v_cli.embedding.encoder import Encoder, make_encoder
 from feda2v_cli.embedding.target import Targets, make_targets

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from feda2v_cli import __version__
-from feda2v_cli.checkpoint.adapter_file import write_adapter
-from feda2v_cli.checkpoint.adapter_metadata import AdapterMetadata
+from feda2v_cli.checkpoint.file import write_checkpoint
+from feda2v_cli.checkpoint.metadata import AdapterMetadata
 from feda2v_cli.engine.stack import parameters_of
 from feda2v_cli.federation.setup import Setup
 from feda2v_cli.job.federate.plan import FederationPlan
@@ -39,20 +39,20 @@ def save_adapters(plan: FederationPlan, setup: Setup, run: FederationRun, emit: 
             node_id=owner,
             round=run.rounds,
             strategy=profile.federation.strategy,
-            classes=list(plan.classes),
-            node_classes=list(plan.classes if owner is None else sections[owner].classes),
+            classes=plan.classes,
+            node_classes=plan.classes if owner is None else sections[owner].classes,
             architecture={
                 "dim": plan.encoder.shape[1],
                 "hidden": profile.adapter.hidden,
                 "spaces": {space.name: list(space.adapter.target) for space in setup.spaces},
             },
             encoder=dict(plan.encoder.identity),
-            embedding_shape=list(plan.encoder.shape),
+            embedding_shape=plan.encoder.shape,
             targets=dict(plan.targets.identity),
             targets_fingerprint=plan.targets.fingerprint,
             dataset_name=datasets[min(datasets) if owner is None else owner],
-            train_folds=list(profile.data.train_folds),
-            test_folds=list(profile.data.test_folds),
+            train_folds=profile.data.train_folds,
+            test_folds=profile.data.test_folds,
             synthetic_per_class=setup.samples_per_class,
             generators={}
             if plan.generators is None
@@ -64,7 +64,7 @@ def save_adapters(plan: FederationPlan, setup: Setup, run: FederationRun, emit: 
             profile_hash=hashed,
         )
         path = plan.file_of(owner)
-        emit(CheckpointSaved(str(path), write_adapter(path, metadata, _state(setup, rows))))
+        emit(CheckpointSaved(str(path), write_checkpoint(path, metadata, _state(setup, rows))))
 
 
 def _state(setup: Setup, rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
