@@ -16,7 +16,7 @@ def list_profiles(as_json: AsJson = False) -> None:
     with output_of("profiles ls", as_json=as_json) as output:
         from rich.table import Table
 
-        from feda2v_cli.profile.shipped import shipped_profiles, summary
+        from feda2v_cli.profile.load import shipped_profiles, summary
 
         profiles = [
             {"name": name, "path": str(path), "summary": summary(path)} for name, path in shipped_profiles().items()
@@ -35,8 +35,7 @@ def show_profile(
 ) -> None:
     """Show every value of a profile and where it comes from."""
     with output_of("profiles show", as_json=as_json) as output:
-        from feda2v_cli.profile.load import load_profile
-        from feda2v_cli.profile.resolved import resolved_toml
+        from feda2v_cli.profile.load import load_profile, resolved_toml
 
         loaded = load_profile(name, settings=settings or [])
         data: dict[str, Any] = {

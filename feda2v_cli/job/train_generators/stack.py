@@ -23,7 +23,7 @@ from feda2v_cli.generator.fit import Fitting, GaussianFitting, TrainingSet, VaeF
 from feda2v_cli.generator.granularity import generator_specs
 from feda2v_cli.job.train_generators.plan import GeneratorPlan, PlannedGenerator
 from feda2v_cli.job.train_generators.resume import StackToTrain, save_state
-from feda2v_cli.profile.resolved import profile_hash
+from feda2v_cli.profile.load import profile_hash
 from feda2v_cli.quality.figures import cheap_figures
 from feda2v_cli.run.event import CheckpointSaved, EpochEnded, Listener, RoundEnded, StackNarrowed
 
