@@ -163,15 +163,18 @@ def flags_of(*groups: object) -> dict[str, tuple[str, Any]]:
     """
     flags = {}
     for group in groups:
-        hints = get_type_hints(type(group), include_extras=True)
-        for name, hint in hints.items():
+        for name, sets in keys_of(type(group)).items():
             value = getattr(group, name)
-            if value is None or value is False:
-                continue
-            for sets in getattr(hint, "__metadata__", ()):
-                if isinstance(sets, Sets):
-                    flags[f"--{name.replace('_', '-')}"] = (sets.key, sets.read(value))
+            if value is not None and value is not False:
+                flags[f"--{name.replace('_', '-')}"] = (sets.key, sets.read(value))
     return flags
+
+
+def keys_of(group: type) -> dict[str, Sets]:
+    """Which key each option of a group sets, by the option's name; options that set none are left out."""
+    hints = get_type_hints(group, include_extras=True)
+    beside = {name: getattr(hint, "__metadata__", ()) for name, hint in hints.items()}
+    return {name: mark for name, marks in beside.items() for mark in marks if isinstance(mark, Sets)}
 
 
 def takes_options(command: Callable[..., None]) -> Callable[..., None]:
