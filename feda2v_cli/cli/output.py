@@ -7,7 +7,6 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, metadata
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
@@ -143,6 +142,8 @@ def _bug(error: Exception) -> Feda2vError:
 
 def _address_for_reports() -> str:
     """`: ADDRESS`, if the package's metadata have one; else nothing."""
+    from importlib.metadata import PackageNotFoundError, metadata  # takes longer than all else that --help imports
+
     try:
         addresses = metadata("feda2v").get_all("Project-URL") or ()
     except PackageNotFoundError:  # it runs from a directory that was never installed
