@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from email.message import Message
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,10 @@ QUICK_COMMANDS = [
     ["--help"],
     ["--version"],
     ["train-generators", "--help"],
+    ["federate", "--help"],
+    ["evaluate", "--help"],
+    ["compare", "--help"],
+    ["checkpoints", "verify", "--help"],
     ["checkpoints", "ls", "--help"],
     ["checkpoints", "ls", "."],
     ["checkpoints", "verify", "--explain", "FA003"],
@@ -78,6 +83,16 @@ def test_a_bug_ends_with_exit_5_and_asks_to_be_reported_without_inventing_an_add
     assert "Traceback" in result.stderr
     assert result.stderr.splitlines()[-3].endswith("ZeroDivisionError: three by nothing")
     assert result.stderr.splitlines()[-1] == "hint: please report it with the lines above"
+
+
+def test_a_bug_is_reported_to_the_address_that_the_package_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    named = Message()
+    named["Project-URL"] = "Homepage, https://example.org"
+    named["Project-URL"] = "Issues, https://example.org/issues"
+    monkeypatch.setattr("importlib.metadata.metadata", lambda _: named)
+    monkeypatch.setattr("feda2v_cli.verifier.catalogue.catalogue", lambda _: 1 / 0)
+    result = CliRunner().invoke(app, ["checkpoints", "ls", "."])
+    assert result.stderr.endswith("hint: please report it with the lines above: https://example.org/issues\n")
 
 
 def test_every_option_that_sets_a_key_sets_one_that_profiles_have() -> None:
