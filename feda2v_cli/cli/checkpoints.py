@@ -1,23 +1,36 @@
-"""The face of `feda2v checkpoints`."""
+"""The command `feda2v checkpoints`."""
 
 import itertools
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from feda2v_cli.cli.options import AsJson, BaseName, GranularityName, NodeIds, ProfileName, Quiet, flags, node_ids
-from feda2v_cli.cli.output import output_of
-from feda2v_cli.cli.units import size
-from feda2v_cli.errors import MissingError, UsageError, closest
+from feda2v_cli.cli.options import (
+    AsJson,
+    BaseName,
+    ConsoleOptions,
+    GranularityName,
+    NodeIds,
+    ProfileName,
+    Quiet,
+    flags_of,
+    granularity_in,
+    node_ids,
+    takes_options,
+    words_in,
+)
+from feda2v_cli.cli.output import command_output
+from feda2v_cli.cli.tables import size
+from feda2v_cli.errors import MissingError, UsageError
 from feda2v_cli.verifier.finding import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from feda2v_cli.checkpoint.name import Granularity
     from feda2v_cli.verifier.catalogue import Entry
     from feda2v_cli.verifier.expectation import Expectation
     from feda2v_cli.verifier.finding import Finding
@@ -34,8 +47,11 @@ _CLASSES = _HEADINGS.index("classes")
 
 @app.command("ls", epilog="Example: feda2v checkpoints ls checkpoints/generators_per_class")
 def list_checkpoints(paths: Paths = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """List checkpoints: node, key, classes, round, size, encoder, loss, and the spread of samples at the end."""
-    with output_of("checkpoints ls", as_json=as_json, quiet=quiet) as output:
+    """List checkpoints.
+
+    Node, key, classes, round, size, encoder, loss, and the spread of samples at the end.
+    """
+    with command_output("checkpoints ls", ConsoleOptions(as_json, quiet)) as output:
         from feda2v_cli.verifier.catalogue import catalogue
         from feda2v_cli.verifier.verify import DEFAULT_ROOT
 
@@ -148,17 +164,26 @@ def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
-@app.command("verify", epilog="Example: feda2v checkpoints verify --profile per_class --deep")
-def verify_checkpoints(
-    paths: Paths = None,
-    profile: ProfileName = None,
-    granularity: GranularityName = None,
-    base_name: BaseName = None,
-    nodes: NodeIds = None,
+@dataclass(frozen=True)
+class ExpectedOptions:
+    """What checkpoints are expected."""
+
+    profile: ProfileName = None
+    granularity: GranularityName = None
+    base_name: BaseName = None
+    nodes: NodeIds = None
     classes: Annotated[
         str | None,
         typer.Option("--classes", metavar="dog,cow", help="Classes that must be covered.", show_default=False),
-    ] = None,
+    ] = None
+
+
+@app.command("verify", epilog="Example: feda2v checkpoints verify --profile per_class --deep")
+@takes_options
+def verify_checkpoints(
+    paths: Paths = None,
+    *,
+    expected: ExpectedOptions,
     deep: Annotated[
         bool, typer.Option("--deep", help="Also load the tensors, and draw samples.", show_default=False)
     ] = False,
@@ -172,11 +197,12 @@ def verify_checkpoints(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Check checkpoints before a run does; exit 1 when there is an error.
+    """Check checkpoints before a run does.
 
-    With a profile: what a run of it would load. Without: every directory under checkpoints/.
+    Exits with 1 when there is an error. With a profile: what a run of it would load. Without: every directory under
+    checkpoints/.
     """
-    with output_of("checkpoints verify", as_json=as_json, quiet=quiet) as output:
+    with command_output("checkpoints verify", ConsoleOptions(as_json, quiet)) as output:
         if explain is not None:
             from feda2v_cli.verifier.codes import meaning_of
 
@@ -186,8 +212,7 @@ def verify_checkpoints(
         from feda2v_cli.verifier.finding import FindingsError
         from feda2v_cli.verifier.verify import verify
 
-        expectation = _expectation(profile, granularity, base_name, node_ids(nodes), _names(classes))
-        report = verify(paths or (), expectation, deep=deep, permissive=permissive)
+        report = verify(paths or (), _expectation(expected), deep=deep, permissive=permissive)
         data = {
             "checked": report.checked,
             "errors": report.errors,
@@ -201,50 +226,24 @@ def verify_checkpoints(
             raise typer.Exit(FindingsError.exit_code)
 
 
-def _expectation(
-    profile: str | None,
-    granularity: str | None,
-    base_name: str | None,
-    nodes: tuple[int, ...] | None,
-    classes: tuple[str, ...],
-) -> "Expectation":
+def _expectation(expected: ExpectedOptions) -> "Expectation":
     """What the options say is expected."""
-    from dataclasses import replace
-
     from feda2v_cli.verifier.expectation import Expectation, ExpectedNode
 
-    if profile is None:
+    nodes = node_ids(expected.nodes)
+    classes = tuple(dict.fromkeys(filter(None, words_in(expected.classes or ""))))
+    if expected.profile is None:
         wanted = tuple(map(ExpectedNode, nodes or ()))
-        known = _granularity(granularity)
-        return Expectation(granularity=known, base_name=base_name, nodes=wanted, classes=classes)
+        granularity = granularity_in(expected.granularity)
+        return Expectation(granularity=granularity, base_name=expected.base_name, nodes=wanted, classes=classes)
     from feda2v_cli.profile.load import load_profile
 
-    layer = flags(granularity=("generator.granularity", granularity), base_name=("checkpoint.base_name", base_name))
-    loaded = load_profile(profile, flags=layer)
+    loaded = load_profile(expected.profile, flags=flags_of(expected))
     strange = set(nodes or ()) - {node.id for node in loaded.profile.nodes}
     if strange:
         ids = ", ".join(str(node.id) for node in loaded.profile.nodes)
-        raise UsageError(f"--nodes {min(strange)} — profile {profile} has nodes {ids}")
-    return replace(Expectation.from_profile(loaded, profile, nodes), classes=classes)
-
-
-def _granularity(name: str | None) -> "Granularity | None":
-    from typing import cast, get_args
-
-    from feda2v_cli.checkpoint.name import Granularity
-
-    if name is not None and name not in get_args(Granularity):
-        near = closest(name, get_args(Granularity))
-        raise UsageError(
-            f"--granularity {name} — expected one of {', '.join(get_args(Granularity))}",
-            [f"did you mean {near}?"] if near else [],
-        )
-    return cast("Granularity | None", name)
-
-
-def _names(text: str | None) -> tuple[str, ...]:
-    """The names in `dog,cow`."""
-    return tuple(dict.fromkeys(name.strip() for name in (text or "").split(",") if name.strip()))
+        raise UsageError(f"--nodes {min(strange)} — profile {expected.profile} has nodes {ids}")
+    return replace(Expectation.from_profile(loaded, expected.profile, nodes), classes=classes)
 
 
 def _tables(findings: Sequence["Finding"]) -> Iterator["RenderableType"]:

@@ -1,12 +1,14 @@
-"""The face of `feda2v compare`."""
+"""The command `feda2v compare`."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from feda2v_cli.cli.options import AsJson, DataRoot, Device, Force, ProfileName, Quiet, Seed, Settings, Verbose, flags
-from feda2v_cli.cli.output import output_of
+from feda2v_cli.cli.options import ConsoleOptions, Device, Force, ProfileOptions, Seed, flags_of, takes_options
+from feda2v_cli.cli.output import command_output
+from feda2v_cli.cli.tables import table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,60 +24,53 @@ Examples:
 """
 
 
-def compare(
-    profile: ProfileName = None,
-    data_root: DataRoot = None,
-    destination: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="Where the report and all that was trained go.")
-    ] = Path("comparison"),
-    rounds: Annotated[int, typer.Option(metavar="N", min=1, help="Rounds of each federation.")] = 15,
-    picture: Annotated[bool, typer.Option("--picture/--no-picture", help="Draw the picture.")] = True,
-    seed: Seed = None,
-    device: Device = None,
-    force: Force = False,
-    settings: Settings = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
-    """The three granularities side by side: trained on the same clips, evaluated, and federated.
+@dataclass(frozen=True)
+class ComparisonOptions:
+    """What only a comparison takes."""
 
-    Writes comparison.md, comparison.json and comparison.png. The picture needs matplotlib: pip install 'feda2v[plot]'.
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Where the report and all that was trained go.")
+    ] = Path("comparison")
+    rounds: Annotated[int, typer.Option(metavar="N", min=1, help="Rounds of each federation.")] = 15
+    picture: Annotated[bool, typer.Option("--picture/--no-picture", help="Draw the picture.")] = True
+    seed: Seed = None
+    device: Device = None
+    force: Force = False
+
+
+@takes_options
+def compare(*, profile: ProfileOptions, comparison: ComparisonOptions, console: ConsoleOptions) -> None:
+    """The three granularities side by side, measured.
+
+    They are trained on the same clips, evaluated, and federated. Writes comparison.md, comparison.json and
+    comparison.png. The picture needs matplotlib: pip install 'feda2v[plot]'.
     """
-    with output_of("compare", as_json=as_json, quiet=quiet, verbose=verbose) as output:
+    with command_output("compare", console) as output:
         from feda2v_cli.cli.progress import Progress
         from feda2v_cli.job.compare.run import compare as run
 
         with Progress(output) as progress:
             compared = run(
-                profile or "unified",
-                output=destination,
-                settings=settings or [],
-                flags=flags(
-                    data_root=("data.root", data_root),
-                    seed=("experiment.seed", seed),
-                    device=("experiment.device", device),
-                ),
-                rounds=rounds,
-                picture=picture,
-                force=force,
+                profile.profile or "unified",
+                output=comparison.output,
+                settings=profile.settings or [],
+                flags=flags_of(profile, comparison),
+                rounds=comparison.rounds,
+                picture=comparison.picture,
+                force=comparison.force,
                 listener=progress.show,
             )
         output.result(compared.to_dict(), *_tables(compared))
 
 
 def _tables(compared: "Comparison") -> list["Table | str"]:
-    from rich.table import Table
-
     from feda2v_cli.job.compare.report import HEADINGS, explanation
 
-    table = Table(HEADINGS[0], box=None, pad_edge=False)
-    for heading in HEADINGS[1:]:
-        table.add_column(heading, justify="right")
+    granularities = table(HEADINGS[0], right=HEADINGS[1:])
     for row in compared.rows:
-        table.add_row(*row.cells())
+        granularities.add_row(*row.cells())
     return [
-        table,
+        granularities,
         "",
         explanation(compared.without_samples, compared.setting),
         f"wrote {', '.join(map(str, compared.files))} in {compared.seconds:.0f} s",

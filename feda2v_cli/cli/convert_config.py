@@ -1,12 +1,13 @@
-"""The face of `feda2v convert-config`."""
+"""The command `feda2v convert-config`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from feda2v_cli.cli.options import AsJson, Force, Quiet, Verbose
-from feda2v_cli.cli.output import Output, output_of
+from feda2v_cli.cli.options import ConsoleOptions, Force, takes_options
+from feda2v_cli.cli.output import Output, command_output
+from feda2v_cli.cli.tables import table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,10 +22,12 @@ A directory of them: feda2v convert-config configs -o converted
 """
 
 
+@takes_options
 def convert_config(
     sources: Annotated[
         list[Path], typer.Argument(metavar="SRC…", help="JSON files of the earlier system, or directories of them.")
     ],
+    *,
     destination: Annotated[
         str | None,
         typer.Option("--output", "-o", metavar="PATH", help="A file, or a directory.", show_default="stdout"),
@@ -33,12 +36,13 @@ def convert_config(
         bool, typer.Option("--strict", help="Unknown keys, data sets and classes are errors.", show_default=False)
     ] = False,
     force: Force = False,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    console: ConsoleOptions,
 ) -> None:
-    """Turn configurations of the earlier system into profiles, and report where every key went."""
-    with output_of("convert-config", as_json=as_json, quiet=quiet, verbose=verbose) as output:
+    """Turn old configurations into profiles.
+
+    They are those of the earlier system. Where every key went is reported.
+    """
+    with command_output("convert-config", console) as output:
         from feda2v_cli.errors import Feda2vError
         from feda2v_cli.legacy.config.files import plan
 
@@ -55,9 +59,9 @@ def convert_config(
                 done.append(_convert(job, strict=strict))
             except Feda2vError as error:
                 refused.append(error)
-        if as_json and not refused:
+        if console.as_json and not refused:
             output.result({"files": done})
-        elif not as_json:
+        elif not console.as_json:
             _show(output, done, alone=len(jobs) == 1)
         if refused:
             output.fail(_together(refused), {"files": done})
@@ -115,28 +119,26 @@ def _note(output: Output, file: dict[str, Any], alone: bool, text: str) -> None:
 
 def _keys(file: dict[str, Any]) -> "Table":
     """Where every key of one file went."""
-    from rich.table import Table
-
     from feda2v_cli.profile.problem import shown
 
-    table = Table(box=None, pad_edge=False)
+    keys = table()
     for title in ("earlier key", "value", "becomes", "why"):
-        table.add_column(title, overflow="fold")
+        keys.add_column(title, overflow="fold")
     told: set[str] = set()
     for key in file["renamed"]:
         becomes = "\n".join(f"{new['key']} = {_value(new)}" for new in key["becomes"])
-        table.add_row(
+        keys.add_row(
             key["key"], shown(key["value"], 30), becomes or "(read)", key["note"] if key["note"] not in told else ""
         )
         told.add(key["note"])
     for reason in dict.fromkeys(key["reason"] for key in file["dropped"]):
         alike = [key for key in file["dropped"] if key["reason"] == reason]
         names, values = (key["key"] for key in alike), (shown(key["value"], 30) for key in alike)
-        table.add_row("\n".join(names), "\n".join(values), "dropped", reason)
+        keys.add_row("\n".join(names), "\n".join(values), "dropped", reason)
     for key in file["unknown"]:
         meant = f"did you mean {key['meant']}?" if key["meant"] else "not a key of the earlier system"
-        table.add_row(key["key"], shown(key["value"], 30), "unknown", meant)
-    return table
+        keys.add_row(key["key"], shown(key["value"], 30), "unknown", meant)
+    return keys
 
 
 def _value(new: dict[str, Any]) -> str:
@@ -149,13 +151,11 @@ def _value(new: dict[str, Any]) -> str:
 
 def _files(done: list[dict[str, Any]]) -> "Table":
     """One line a file."""
-    from rich.table import Table
-
-    table = Table("source", "profile", "for", "renamed", "dropped", "unknown", "warnings", box=None, pad_edge=False)
+    files = table("source", "profile", "for", "renamed", "dropped", "unknown", "warnings")
     for file in done:
         counts = [str(len(file[kind])) for kind in ("renamed", "dropped", "unknown", "warnings")]
-        table.add_row(file["source"], file["output"], file["purpose"], *counts)
-    return table
+        files.add_row(file["source"], file["output"], file["purpose"], *counts)
+    return files
 
 
 def _together(refused: "list[Feda2vError]") -> "Feda2vError":

@@ -1,12 +1,13 @@
-"""The face of `feda2v evaluate`."""
+"""The command `feda2v evaluate`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from feda2v_cli.cli.options import AsJson, BaseName, DataRoot, ProfileName, Quiet, Settings, Verbose, flags
-from feda2v_cli.cli.output import Output, output_of
+from feda2v_cli.cli.options import BaseName, ConsoleOptions, ProfileOptions, takes_options
+from feda2v_cli.cli.output import Output, command_output
+from feda2v_cli.cli.tables import table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,44 +42,40 @@ MEANINGS = {
 _CLASS_METRICS = ("tstr", "trtr", "kad", "recall", "precision", "spread", "memorised")
 
 
+@takes_options
 def evaluate(
     path: Annotated[
         Path | None,
         typer.Argument(metavar="[PATH]", help="Directory of the set.", show_default="the one set under checkpoints/"),
     ] = None,
-    profile: ProfileName = None,
-    data_root: DataRoot = None,
+    *,
+    profile: ProfileOptions,
     base_name: BaseName = None,
     seeds: Annotated[int, typer.Option(metavar="N", help="Draws of samples that are measured.")] = 5,
     permissive: Annotated[
         bool,
         typer.Option("--permissive", help="Only warn when these are not the clips that trained.", show_default=False),
     ] = False,
-    settings: Settings = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    console: ConsoleOptions,
 ) -> None:
-    """How good the samples of a set of generators are, held against clips that the set has not seen.
+    """How good the samples of a set of generators are.
 
-    Beside every figure stands what real clips reach in the samples' place (floor) and what Gaussians fitted to the
-    same clips reach (baseline). The verdict is sound, collapsed, memorised or off-class; the exit code is 0 with any.
-    Without --profile, nodes, folds and encoder are those that the checkpoints name.
+    They are held against clips that the set has not seen. Beside every figure stands what real clips reach in the
+    samples' place (floor) and what Gaussians fitted to the same clips reach (baseline). The verdict is sound,
+    collapsed, memorised or off-class; the exit code is 0 with any. Without --profile, nodes, folds and encoder are
+    those that the checkpoints name.
     """
-    with output_of("evaluate", as_json=as_json, quiet=quiet, verbose=verbose) as output:
+    with command_output("evaluate", console) as output:
         from feda2v_cli.cli.progress import Progress
         from feda2v_cli.job.evaluate.run import evaluate as run
-        from feda2v_cli.profile.load import load_profile
 
-        loaded = load_profile(
-            profile or "use_pretrained", flags=flags(data_root=("data.root", data_root)), settings=settings or []
-        )
+        loaded = profile.load("use_pretrained")
         with Progress(output) as progress:
             evaluated = run(
                 path,
                 loaded,
                 base_name=base_name,
-                profile_named=profile,
+                profile_named=profile.profile,
                 draws=seeds,
                 permissive=permissive,
                 listener=progress.show,
@@ -105,33 +102,27 @@ def _tables(evaluated: "Evaluation", output: Output) -> list["Table | str"]:
 
 
 def _overall(figures: "Mapping[str, Figure | None]") -> "Table":
-    from rich.table import Table
-
-    table = Table("figure", box=None, pad_edge=False)
+    overall = table("figure")
     for heading in ("value", "95 %", "floor", "baseline"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("what it is")
+        overall.add_column(heading, justify="right", no_wrap=True)
+    overall.add_column("what it is")
     for name, figure in figures.items():
         if figure is None:
-            table.add_row(name, "-", "", "", "", MEANINGS[name])
+            overall.add_row(name, "-", "", "", "", MEANINGS[name])
             continue
         interval = "" if name == "trtr" else f"{_shown(figure.low)} to {_shown(figure.high)}"
-        table.add_row(
+        overall.add_row(
             name, _shown(figure.value), interval, _shown(figure.floor), _shown(figure.baseline), MEANINGS[name]
         )
-    return table
+    return overall
 
 
 def _classes(per_class: "Mapping[str, Mapping[str, Figure | None]]") -> "Table":
-    from rich.table import Table
-
-    table = Table("class", box=None, pad_edge=False)
-    for name in _CLASS_METRICS:
-        table.add_column(name, justify="right")
+    classes = table("class", right=_CLASS_METRICS)
     for name, figures in per_class.items():
         values = (figures[metric] for metric in _CLASS_METRICS)
-        table.add_row(name, *("-" if figure is None else _shown(figure.value) for figure in values))
-    return table
+        classes.add_row(name, *("-" if figure is None else _shown(figure.value) for figure in values))
+    return classes
 
 
 def _shown(value: float | None) -> str:

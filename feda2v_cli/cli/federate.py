@@ -1,33 +1,25 @@
-"""The face of `feda2v federate`."""
+"""The command `feda2v federate`."""
 
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from feda2v_cli.cli.options import (
-    AsJson,
-    BaseName,
-    DataRoot,
-    Device,
-    DryRun,
-    Force,
-    GranularityName,
-    Memory,
-    NodeIds,
-    ProfileName,
-    Quiet,
-    Resume,
-    Rounds,
-    Seed,
-    Settings,
-    Verbose,
-    flags,
-    node_ids,
+    FROM_PROFILE,
+    ROUNDS,
+    ConsoleOptions,
+    ProfileOptions,
+    RunOptions,
+    Sets,
+    takes_options,
+    words_in,
 )
-from feda2v_cli.cli.output import Output, output_of
+from feda2v_cli.cli.output import Output, command_output
+from feda2v_cli.cli.tables import planned_files, rounds_table, share, size, table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -44,113 +36,86 @@ Examples:
   feda2v federate -p my.toml --set federation.fraction=0.5 --resume
 """
 
-_FROM_PROFILE = "from the profile"
+
+def _count(text: str) -> str | int:
+    return int(text) if text.isdecimal() else text
 
 
-def federate(
-    profile: ProfileName = None,
+@dataclass(frozen=True)
+class FederationOptions:
+    """What only RUN 2 takes."""
+
     generators: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Generators of RUN 1.", show_default="the one set under checkpoints/"),
-    ] = None,
-    granularity: GranularityName = None,
-    base_name: BaseName = None,
+        Sets("checkpoint.dir", str),
+    ] = None
     synthetic_per_class: Annotated[
-        str | None, typer.Option(metavar="N|auto|0", help="Samples of a class a node.", show_default=_FROM_PROFILE)
-    ] = None,
+        str | None,
+        typer.Option(metavar="N|auto|0", help="Samples of a class a node.", show_default=FROM_PROFILE),
+        Sets("synthetic.per_class", _count),
+    ] = None
     synthetic_use: Annotated[
         str | None,
         typer.Option(metavar="local,server", help="What samples are for: local, server, kd.", show_default="local"),
-    ] = None,
+        Sets("synthetic.use", words_in),
+    ] = None
     strategy: Annotated[
-        str | None, typer.Option(metavar="NAME", help="How updates become one adapter.", show_default=_FROM_PROFILE)
-    ] = None,
+        str | None,
+        typer.Option(metavar="NAME", help="How updates become one adapter.", show_default=FROM_PROFILE),
+        Sets("federation.strategy"),
+    ] = None
     baselines: Annotated[
-        bool,
-        typer.Option("--baselines", help="Compare with none, fedavg and central.", show_default=False),
-    ] = False,
-    data_root: DataRoot = None,
+        bool, typer.Option("--baselines", help="Compare with none, fedavg and central.", show_default=False)
+    ] = False
     checkpoint_dir: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where adapters go.", show_default="checkpoints/adapters")
-    ] = None,
-    nodes: NodeIds = None,
-    rounds: Rounds = None,
+        Path | None,
+        typer.Option(metavar="DIR", help="Where adapters go.", show_default="checkpoints/adapters"),
+        Sets("checkpoint.adapter_dir", str),
+    ] = None
+    rounds: Annotated[int | None, ROUNDS, Sets("federation.rounds")] = None
     local_epochs: Annotated[
-        int | None, typer.Option(metavar="N", help="Epochs of a node in a round.", show_default=_FROM_PROFILE)
-    ] = None,
-    engine: Annotated[str | None, typer.Option(metavar="NAME", help="local.", show_default="local")] = None,
-    seed: Seed = None,
-    device: Device = None,
-    memory: Memory = None,
-    skip_unreadable: Annotated[
-        bool, typer.Option("--skip-unreadable", help="Leave unreadable clips out, and list them.", show_default=False)
-    ] = False,
-    resume: Resume = False,
-    force: Force = False,
-    dry_run: DryRun = False,
-    settings: Settings = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+        int | None,
+        typer.Option(metavar="N", help="Epochs of a node in a round.", show_default=FROM_PROFILE),
+        Sets("federation.local_epochs"),
+    ] = None
+    engine: Annotated[
+        str | None, typer.Option(metavar="NAME", help="local.", show_default="local"), Sets("federation.engine")
+    ] = None
+
+
+@takes_options
+def federate(
+    *, profile: ProfileOptions, federation: FederationOptions, run: RunOptions, console: ConsoleOptions
 ) -> None:
-    """RUN 2: train adapters over all nodes, with samples of the generators in place of clips.
+    """RUN 2: train adapters over all nodes, with samples.
 
-    Without --profile it is use_pretrained. Granularity, groups and base name are read from the checkpoints.
+    Samples of the generators stand in for clips that may not move. Without --profile it is use_pretrained.
+    Granularity, groups and base name are read from the checkpoints.
     """
-    with output_of("federate", as_json=as_json, quiet=quiet, verbose=verbose) as output:
-        from feda2v_cli.profile.load import load_profile
-
-        loaded = load_profile(
-            profile or "use_pretrained",
-            flags=flags(
-                generators=("checkpoint.dir", generators),
-                granularity=("generator.granularity", granularity),
-                base_name=("checkpoint.base_name", base_name),
-                synthetic_per_class=("synthetic.per_class", _count(synthetic_per_class)),
-                synthetic_use=("synthetic.use", _words(synthetic_use)),
-                strategy=("federation.strategy", strategy),
-                data_root=("data.root", data_root),
-                checkpoint_dir=("checkpoint.adapter_dir", checkpoint_dir),
-                rounds=("federation.rounds", rounds),
-                local_epochs=("federation.local_epochs", local_epochs),
-                engine=("federation.engine", engine),
-                seed=("experiment.seed", seed),
-                device=("experiment.device", device),
-                memory=("experiment.memory", memory),
-                skip_unreadable=("data.skip_unreadable", skip_unreadable or None),
-            ),
-            settings=settings or [],
-        )
-        chosen = node_ids(nodes)
-        if dry_run:
+    with command_output("federate", console) as output:
+        loaded = profile.load("use_pretrained", federation, run)
+        if run.dry_run:
             from feda2v_cli.job.federate.plan import plan_federation
 
-            plan = plan_federation(loaded, chosen, command=sys.argv[1:])
+            plan = plan_federation(loaded, run.node_ids, command=sys.argv[1:])
             output.result(_plan_data(plan), *_plan_tables(plan))
             return
 
         from feda2v_cli.cli.progress import Progress
-        from feda2v_cli.job.federate.run import federate as run
+        from feda2v_cli.job.federate.run import federate as federate_nodes
 
         with Progress(output) as progress:
-            done = run(
+            done = federate_nodes(
                 loaded,
-                node_ids=chosen,
-                resume=resume,
-                force=force,
-                baselines=baselines,
+                node_ids=run.node_ids,
+                resume=run.resume,
+                force=run.force,
+                baselines=federation.baselines,
                 command=sys.argv[1:],
                 listener=progress.show,
             )
         output.result(done.to_dict(), *_result_tables(done, output))
-
-
-def _count(text: str | None) -> str | int | None:
-    return int(text) if text is not None and text.isdecimal() else text
-
-
-def _words(text: str | None) -> list[str] | None:
-    return None if text is None else [word.strip() for word in text.split(",")]
 
 
 def _plan_data(plan: "FederationPlan") -> dict[str, Any]:
@@ -185,41 +150,25 @@ def _plan_data(plan: "FederationPlan") -> dict[str, Any]:
 
 
 def _plan_tables(plan: "FederationPlan") -> list["Table | str"]:
-    from rich.table import Table
-
-    from feda2v_cli.cli.units import size
-
-    table = Table("node", "classes", box=None, pad_edge=False)
-    for heading in ("clips", "held out", "samples a class"):
-        table.add_column(heading, justify="right")
-    data = _plan_data(plan)
-    for node in data["nodes"]:
-        table.add_row(
-            str(node["node"]),
-            ", ".join(node["classes"]),
-            str(node["clips"]),
-            str(node["held_out"]),
-            str(node["samples_per_class"]),
+    nodes = table("node", "classes", right=("clips", "held out", "samples a class"))
+    for node in _plan_data(plan)["nodes"]:
+        classes = ", ".join(node["classes"])
+        nodes.add_row(
+            str(node["node"]), classes, str(node["clips"]), str(node["held_out"]), str(node["samples_per_class"])
         )
     federation = plan.profile.federation
-    there = len(plan.would_overwrite)
     return [
-        table,
+        nodes,
         f"samples  {plan.generators}" if plan.generators else "samples  none",
         f"rounds   {federation.rounds} with {federation.local_epochs} local epochs, {plan.strategy.name}",
         f"adapter  {plan.parameters:,} parameters",
         f"memory   {size(plan.memory_bytes)}",
         f"disk     {size(plan.disk_bytes)} in {len(plan.files)} files",
-        *(str(path) for path in plan.files),
-        f"{there} of these files are there already: --resume, --force or another --checkpoint-dir"
-        if there
-        else "none of these files is there yet",
+        *planned_files(plan.files, plan.would_overwrite),
     ]
 
 
 def _result_tables(done: "Federated", output: Output) -> list["Table | str"]:
-    from feda2v_cli.cli.rounds_table import rounds_table
-
     tables: list[Table | str] = [rounds_table(done.rounds)]
     if done.baselines:
         tables += ["", _comparison(done)]
@@ -236,35 +185,24 @@ def _result_tables(done: "Federated", output: Output) -> list["Table | str"]:
 
 
 def _comparison(done: "Federated") -> "Table":
-    from rich.table import Table
-
-    from feda2v_cli.cli.rounds_table import share
-
     spaces = list(done.final["loss"])
-    table = Table("side by side", box=None, pad_edge=False)
-    for heading in ("accuracy", "worst node", *(f"loss {space}" for space in spaces)):
-        table.add_column(heading, justify="right")
+    runs = table("side by side", right=("accuracy", "worst node", *(f"loss {space}" for space in spaces)))
     names = {"none": "none: every node alone", "fedavg": "fedavg, no samples, as many steps", "central": "central"}
     rows: Mapping[str, dict[str, Any]] = {names[name]: final for name, final in done.baselines.items()}
     for name, final in {f"{done.strategy}: this run": done.final, **rows}.items():
         worst = min((value for value in final["node_accuracy"].values() if value is not None), default=None)
         losses = (f"{final['loss'][space]:.3f}" for space in spaces)
-        table.add_row(name, share(final["accuracy"]), share(worst), *losses)
-    return table
+        runs.add_row(name, share(final["accuracy"]), share(worst), *losses)
+    return runs
 
 
 def _classes_table(done: "Federated") -> "Table":
-    from rich.table import Table
-
-    from feda2v_cli.cli.rounds_table import share
-
-    table = Table("class", box=None, pad_edge=False)
-    table.add_column("accuracy", justify="right")
-    table.add_column("most often taken for")
+    classes = table("class", right=("accuracy",))
+    classes.add_column("most often taken for")
     for index, (name, accuracy) in enumerate(done.final["per_class_accuracy"].items()):
         others = {
             other: count for other, count in zip(done.classes, done.confusion[index], strict=True) if other != name
         }
         worst = max(others, key=lambda other: others[other], default="")
-        table.add_row(name, share(accuracy), worst if worst and others[worst] else "")
-    return table
+        classes.add_row(name, share(accuracy), worst if worst and others[worst] else "")
+    return classes

@@ -44,7 +44,7 @@ def _root(
 
 
 def run() -> None:
-    """Run the command line of this process and exit with the code that CLI.md promises."""
+    """Run the command line of this process and exit with the code that docs/command-line.md promises."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: a run ends cleanly
     with exit_on_misuse(sys.argv[1:]):
         sys.exit(app(standalone_mode=False))

@@ -1,9 +1,42 @@
-"""Options that several commands share: one name, one help text, one meaning."""
+"""Options that several commands share: one name, one help text, one meaning, and the key of the profile that each sets.
 
+A command takes a group of options as one value:
+
+    @takes_options
+    def evaluate(*, profile: ProfileOptions, seeds: ... = 5, console: ConsoleOptions) -> None: ...
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args, get_type_hints
 
 import typer
+
+from feda2v_cli.errors import UsageError, closest
+
+if TYPE_CHECKING:
+    from feda2v_cli.checkpoint.name import Granularity
+    from feda2v_cli.profile.load import LoadedProfile
+
+FROM_PROFILE = "from the profile"
+FROM_GRANULARITY = "chosen by the granularity"
+
+
+@dataclass(frozen=True)
+class Sets:
+    """Stands beside an option and says which key of the profile it sets.
+
+    Attributes:
+        key: the dotted key.
+        read: makes the key's value of the option's.
+    """
+
+    key: str
+    read: Callable[[Any], Any] = lambda value: value
+
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout.", show_default=False)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors alone.", show_default=False)]
@@ -19,50 +52,159 @@ Settings = Annotated[
 GranularityName = Annotated[
     str | None,
     typer.Option("--granularity", "-g", metavar="NAME", help="unified, per_class or per_group.", show_default=False),
+    Sets("generator.granularity"),
 ]
 DataRoot = Annotated[
     Path | None,
     typer.Option("--data-root", metavar="DIR", help="Data in the ESC-50 layout.", show_default="built-in sounds"),
+    Sets("data.root", str),
 ]
 NodeIds = Annotated[
     str | None, typer.Option("--nodes", metavar="0,2", help="Only these nodes.", show_default="all nodes")
 ]
-Rounds = Annotated[int | None, typer.Option("--rounds", metavar="N", help="Rounds.", show_default="from the profile")]
-Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Seed.", show_default="from the profile")]
+Seed = Annotated[
+    int | None, typer.Option("--seed", metavar="N", help="Seed.", show_default=FROM_PROFILE), Sets("experiment.seed")
+]
 Device = Annotated[
-    str | None, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or mps.", show_default="auto")
+    str | None,
+    typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or mps.", show_default="auto"),
+    Sets("experiment.device"),
 ]
 Memory = Annotated[
     str | None,
     typer.Option("--memory", metavar="SIZE", help="What training may take, like 2GB.", show_default="most of the free"),
+    Sets("experiment.memory"),
 ]
 BaseName = Annotated[
     str | None,
-    typer.Option(
-        "--base-name", metavar="NAME", help="First part of file names.", show_default="chosen by the granularity"
-    ),
+    typer.Option("--base-name", metavar="NAME", help="First part of file names.", show_default=FROM_GRANULARITY),
+    Sets("checkpoint.base_name"),
+]
+SkipUnreadable = Annotated[
+    bool,
+    typer.Option("--skip-unreadable", help="Leave unreadable clips out, and list them.", show_default=False),
+    Sets("data.skip_unreadable"),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run that was interrupted.", show_default=False)]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite files that are there.", show_default=False)]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Say what would be done and written, and stop.", show_default=False)
 ]
+#: The option itself, for commands that set different keys with it.
+ROUNDS = typer.Option("--rounds", metavar="N", help="Rounds.", show_default=FROM_PROFILE)
 
 
-def flags(**options: tuple[str, Any]) -> dict[str, tuple[str, Any]]:
-    """Options as the top layer of a profile.
+@dataclass(frozen=True)
+class ConsoleOptions:
+    """How a command speaks."""
+
+    as_json: AsJson = False
+    quiet: Quiet = False
+    verbose: Verbose = False
+
+
+@dataclass(frozen=True)
+class ProfileOptions:
+    """Which profile, and what beats it."""
+
+    profile: ProfileName = None
+    settings: Settings = None
+    data_root: DataRoot = None
+
+    def load(self, default: str, *groups: object) -> "LoadedProfile":
+        """The profile that these options name.
+
+        Args:
+            default: a shipped profile, where no option names one.
+            groups: more groups of options, of which some set keys.
+
+        Raises:
+            UsageError: there is no such profile.
+            ProfileError: it is invalid.
+        """
+        from feda2v_cli.profile.load import load_profile
+
+        return load_profile(self.profile or default, flags=flags_of(self, *groups), settings=self.settings or [])
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What both runs take: of which generators and nodes, on which machine, and what becomes of files."""
+
+    granularity: GranularityName = None
+    base_name: BaseName = None
+    nodes: NodeIds = None
+    seed: Seed = None
+    device: Device = None
+    memory: Memory = None
+    skip_unreadable: SkipUnreadable = False
+    resume: Resume = False
+    force: Force = False
+    dry_run: DryRun = False
+
+    @property
+    def node_ids(self) -> tuple[int, ...] | None:
+        """The nodes that are meant; None is all.
+
+        Raises:
+            UsageError: the text is no list of node ids.
+        """
+        return node_ids(self.nodes)
+
+
+def flags_of(*groups: object) -> dict[str, tuple[str, Any]]:
+    """Options that were given as the top layer of a profile, each with the key that it sets.
 
     Args:
-        options: by the option's name with underscores, the dotted key that it sets and its value; None sets nothing.
+        groups: groups of options.
 
     Returns:
         What `load_profile(flags=…)` takes.
     """
-    return {
-        f"--{name.replace('_', '-')}": (key, str(value) if isinstance(value, Path) else value)
-        for name, (key, value) in options.items()
-        if value is not None
-    }
+    flags = {}
+    for group in groups:
+        for name, sets in keys_of(type(group)).items():
+            value = getattr(group, name)
+            if value is not None and value is not False:
+                flags[f"--{name.replace('_', '-')}"] = (sets.key, sets.read(value))
+    return flags
+
+
+def keys_of(group: type) -> dict[str, Sets]:
+    """Which key each option of a group sets, by the option's name; options that set none are left out."""
+    hints = get_type_hints(group, include_extras=True)
+    beside = {name: getattr(hint, "__metadata__", ()) for name, hint in hints.items()}
+    return {name: mark for name, marks in beside.items() for mark in marks if isinstance(mark, Sets)}
+
+
+def takes_options(command: Callable[..., None]) -> Callable[..., None]:
+    """A command whose parameters that are groups of options stand for the options of the groups.
+
+    Args:
+        command: some of its parameters have a group as their type.
+    """
+    signature = inspect.signature(command)
+    groups = {name: parameter.annotation for name, parameter in signature.parameters.items()}
+    groups = {name: group for name, group in groups.items() if is_dataclass(group)}
+
+    @wraps(command)
+    def with_groups(**options: Any) -> None:
+        for name, group in groups.items():
+            options[name] = group(**{field.name: options.pop(field.name) for field in fields(group)})
+        command(**options)
+
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in signature.parameters.items():
+        parameters += _options_in(groups[name]) if name in groups else [parameter]
+    parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
+    # Typer reads both.
+    with_groups.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    with_groups.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return with_groups
+
+
+def _options_in(group: type) -> list[inspect.Parameter]:
+    return list(inspect.signature(group).parameters.values())
 
 
 def node_ids(text: str | None) -> tuple[int, ...] | None:
@@ -71,11 +213,33 @@ def node_ids(text: str | None) -> tuple[int, ...] | None:
     Raises:
         UsageError: the text is no list of node ids.
     """
-    from feda2v_cli.errors import UsageError
-
     if text is None:
         return None
-    parts = [part.strip() for part in text.split(",")]
+    parts = words_in(text)
     if not all(part.isdecimal() for part in parts):
         raise UsageError(f"--nodes {text} — expected node ids with commas between them", hint="--nodes 0,2")
     return tuple(dict.fromkeys(int(part) for part in parts))
+
+
+def words_in(text: str) -> list[str]:
+    """The words in `dog,cow`."""
+    return [word.strip() for word in text.split(",")]
+
+
+def granularity_in(name: str | None) -> "Granularity | None":
+    """The granularity that --granularity names; None stays None.
+
+    Raises:
+        UsageError: there is no such granularity.
+    """
+    from feda2v_cli.checkpoint.name import Granularity
+
+    known: Sequence[str] = get_args(Granularity)
+    if name is not None and name not in known:
+        near = closest(name, known)
+        raise UsageError(
+            f"--granularity {name} — expected one of {', '.join(known)}",
+            [f"did you mean {near}?"] if near else [],
+            hint=f"--granularity {near or known[0]}",
+        )
+    return cast("Granularity | None", name)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import typer
 
 from feda2v_cli import __version__
+from feda2v_cli.cli.options import ConsoleOptions
 from feda2v_cli.errors import Feda2vError, RunInterrupted, UsageError
 
 if TYPE_CHECKING:
@@ -19,26 +20,23 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 BUG_EXIT_CODE = 5
-ISSUES_URL = "https://github.com/feda2v/feda2v/issues"
 #: Columns of a table that no terminal bounds.
 PIPED_WIDTH_COLUMNS = 160
 
 
 class Output:
-    """A command's face.
+    """Where a command says what it has to say.
 
     Args:
         command: the command's words, like `checkpoints ls`.
-        as_json: whether stdout is to hold one JSON envelope and nothing else.
-        quiet: whether notes are left out.
-        verbose: whether details are printed.
+        console: how it is to speak: under --json stdout holds one JSON envelope and nothing else.
     """
 
-    def __init__(self, command: str, *, as_json: bool, quiet: bool = False, verbose: bool = False) -> None:
+    def __init__(self, command: str, console: ConsoleOptions) -> None:
         self.command = command
-        self.as_json = as_json
-        self.quiet = quiet
-        self.verbose = verbose and not quiet
+        self.as_json = console.as_json
+        self.quiet = console.quiet
+        self.verbose = console.verbose and not console.quiet
 
     @cached_property
     def out(self) -> "Console":
@@ -103,13 +101,17 @@ class Output:
 
 
 @contextmanager
-def output_of(command: str, *, as_json: bool = False, quiet: bool = False, verbose: bool = False) -> Iterator[Output]:
-    """The face of a command, and the end of everything that goes wrong within.
+def command_output(command: str, console: ConsoleOptions) -> Iterator[Output]:
+    """The output of a command, and the end of everything that goes wrong within.
+
+    Args:
+        command: the command's words, like `checkpoints ls`.
+        console: how it is to speak.
 
     Raises:
         typer.Exit: with the exit code of what went wrong.
     """
-    output = Output(command, as_json=as_json, quiet=quiet, verbose=verbose)
+    output = Output(command, console)
     try:
         yield output
     except Feda2vError as error:
@@ -131,11 +133,23 @@ def _bug(error: Exception) -> Feda2vError:
     bug = Feda2vError(
         f"a bug in feda2v {__version__}: {type(error).__name__}: {error}",
         ["nothing that you did should end like this"],
-        hint=f"please report it with the lines above: {ISSUES_URL}",
+        hint=f"please report it with the lines above{_address_for_reports()}",
     )
     bug.exit_code = BUG_EXIT_CODE  # type: ignore[misc]
     bug.code = "bug"
     return bug
+
+
+def _address_for_reports() -> str:
+    """`: ADDRESS`, if the package's metadata have one; else nothing."""
+    from importlib.metadata import PackageNotFoundError, metadata  # takes longer than all else that --help imports
+
+    try:
+        addresses = metadata("feda2v").get_all("Project-URL") or ()
+    except PackageNotFoundError:  # it runs from a directory that was never installed
+        return ""
+    by_label = {label.lower(): address for label, _, address in (line.partition(", ") for line in addresses)}
+    return next((f": {by_label[label]}" for label in ("issues", "bug tracker") if label in by_label), "")
 
 
 @contextmanager
@@ -148,7 +162,8 @@ def exit_on_misuse(arguments: Sequence[str]) -> Iterator[None]:
     except misuse as error:
         context = error.ctx
         words = context.command_path if context else "feda2v"
-        output = Output(words.removeprefix("feda2v").strip() or "feda2v", as_json="--json" in arguments)
+        command = words.removeprefix("feda2v").strip() or "feda2v"
+        output = Output(command, ConsoleOptions(as_json="--json" in arguments))
         text = error.format_message()
         if type(error).__name__ == "NoArgsIsHelpError":
             sys.stderr.write(f"{text}\n")

@@ -1,11 +1,12 @@
-"""The face of `feda2v profiles`."""
+"""The command `feda2v profiles`."""
 
 from typing import Annotated, Any
 
 import typer
 
-from feda2v_cli.cli.options import AsJson, Settings
-from feda2v_cli.cli.output import output_of
+from feda2v_cli.cli.options import AsJson, ConsoleOptions, Settings
+from feda2v_cli.cli.output import command_output
+from feda2v_cli.cli.tables import table
 
 app = typer.Typer(help="List, show and check profiles.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -13,18 +14,16 @@ app = typer.Typer(help="List, show and check profiles.", no_args_is_help=True, r
 @app.command("ls", epilog="Example: feda2v profiles ls")
 def list_profiles(as_json: AsJson = False) -> None:
     """List the shipped profiles."""
-    with output_of("profiles ls", as_json=as_json) as output:
-        from rich.table import Table
-
-        from feda2v_cli.profile.shipped import shipped_profiles, summary
+    with command_output("profiles ls", ConsoleOptions(as_json)) as output:
+        from feda2v_cli.profile.load import shipped_profiles, summary
 
         profiles = [
             {"name": name, "path": str(path), "summary": summary(path)} for name, path in shipped_profiles().items()
         ]
-        table = Table("name", "what it does", box=None, pad_edge=False)
+        listing = table("name", "what it does")
         for profile in profiles:
-            table.add_row(profile["name"], profile["summary"])
-        output.result({"profiles": profiles}, table)
+            listing.add_row(profile["name"], profile["summary"])
+        output.result({"profiles": profiles}, listing)
 
 
 @app.command("show", epilog="Example: feda2v profiles show per_group --set generator.epochs=5")
@@ -34,9 +33,8 @@ def show_profile(
     as_json: AsJson = False,
 ) -> None:
     """Show every value of a profile and where it comes from."""
-    with output_of("profiles show", as_json=as_json) as output:
-        from feda2v_cli.profile.load import load_profile
-        from feda2v_cli.profile.resolved import resolved_toml
+    with command_output("profiles show", ConsoleOptions(as_json)) as output:
+        from feda2v_cli.profile.load import load_profile, resolved_toml
 
         loaded = load_profile(name, settings=settings or [])
         data: dict[str, Any] = {
@@ -53,8 +51,11 @@ def check_profile(
     path: Annotated[str, typer.Argument(metavar="NAME|PATH", help="A TOML file, or a shipped profile.")],
     as_json: AsJson = False,
 ) -> None:
-    """Check a profile and report all of its problems at once; exit 2 when there are any."""
-    with output_of("profiles check", as_json=as_json) as output:
+    """Check a profile.
+
+    All of its problems are reported at once; exits with 2 when there are any.
+    """
+    with command_output("profiles check", ConsoleOptions(as_json)) as output:
         from feda2v_cli.profile.load import load_profile
 
         loaded = load_profile(path)

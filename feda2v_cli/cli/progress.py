@@ -11,7 +11,7 @@ from rich.progress import BarColumn, ProgressColumn, TextColumn, TimeRemainingCo
 from rich.progress import Progress as RichProgress
 
 from feda2v_cli.cli.output import Output, is_plain
-from feda2v_cli.cli.rounds_table import rounds_table
+from feda2v_cli.cli.tables import rounds_table
 from feda2v_cli.run.event import (
     CheckpointSaved,
     ClipsEmbedded,
@@ -52,11 +52,11 @@ class Progress:
     """Shows the events of a run.
 
     Args:
-        output: the command's face.
+        output: of the command that runs.
     """
 
     def __init__(self, output: Output) -> None:
-        self._speaker = output
+        self._output = output
         self._plain = is_plain(sys.stderr)
         self._bars = _BarsUnderTable(
             TextColumn("{task.description}"),
@@ -70,7 +70,7 @@ class Progress:
         )
         self._task = self._bars.add_task("", total=None, rate="", visible=False)
         self._started = time.monotonic()
-        self._spoke = time.monotonic()
+        self._said = time.monotonic()
         self._phase: type[Event] | None = None
 
     def __enter__(self) -> Self:
@@ -88,13 +88,13 @@ class Progress:
             case Noted(text):
                 self._say(text)
             case Warned(text):
-                self._speaker.warn(text)
+                self._output.warn(text)
             case RunStarted(run_dir):
-                self._speaker.detail(f"run {run_dir}")
+                self._output.detail(f"run {run_dir}")
             case RunResumed(run_dir, rounds_done):
                 self._say(f"going on with {run_dir}, {rounds_done} rounds done")
             case StackNarrowed(models, width):
-                self._speaker.warn(f"memory ran out for {models} models at once: going on with {width}")
+                self._output.warn(f"memory ran out for {models} models at once: going on with {width}")
             case ClipsEmbedded(done, total):
                 self._move(event, "embedding", done, total, "clips/s")
                 self._say_sometimes(f"embedding {done} of {total} clips")
@@ -107,24 +107,24 @@ class Progress:
                 if self._plain:
                     self._say(text)
                 else:
-                    self._speaker.detail(text)
+                    self._output.detail(text)
             case FederationRoundEnded():
                 self._show_round(event)
             case RoundSkipped(federation, round_number, present, quorum):
-                self._speaker.warn(
+                self._output.warn(
                     f"{_of(federation)}round {round_number} is skipped: {len(present)} nodes answered, quorum {quorum}"
                 )
             case Evaluated():
                 self._show_evaluation(event)
             case CheckpointSaved(path, _):
-                self._speaker.detail(f"saved {path}")
+                self._output.detail(f"saved {path}")
 
     def _show_round(self, ended: FederationRoundEnded) -> None:
         self._move(ended, f"{_of(ended.federation)}round {ended.round}", ended.round, ended.rounds, "rounds/s")
         loss = ", ".join(f"{space} {value:.3f}" for space, value in ended.loss.items())
         failed = f", {len(ended.failed)} nodes failed" if ended.failed else ""
         which = f"{_of(ended.federation)}round {ended.round} of {ended.rounds}"
-        self._speaker.detail(f"{which}: loss {loss}{failed} in {ended.seconds:.1f} s")
+        self._output.detail(f"{which}: loss {loss}{failed} in {ended.seconds:.1f} s")
 
     def _show_evaluation(self, evaluated: Evaluated) -> None:
         if not self._plain:
@@ -149,11 +149,11 @@ class Progress:
         self._bars.update(self._task, description=text, completed=done, total=total, rate=rate)
 
     def _say(self, text: str) -> None:
-        self._speaker.note(text)
+        self._output.note(text)
 
     def _say_sometimes(self, text: str) -> None:
-        if self._plain and time.monotonic() - self._spoke > SECONDS_BETWEEN_LINES:
-            self._spoke = time.monotonic()
+        if self._plain and time.monotonic() - self._said > SECONDS_BETWEEN_LINES:
+            self._said = time.monotonic()
             self._say(text)
 
 

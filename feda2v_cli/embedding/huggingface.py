@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import sys
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -10,8 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from feda2v_cli.embedding.pretrained import find_model, weight_files
-from feda2v_cli.errors import FailedError, MissingError, UsageError
+from feda2v_cli.errors import FailedError, MissingError, UsageError, closest
 from feda2v_cli.threads import threads_per_operation
 
 #: Raised when the same model gives other embeddings than it did.
@@ -26,6 +26,10 @@ _SPECTROGRAM_TRANSFORMER = "audio-spectrogram-transformer"
 
 #: Weights that only training uses, which some published models leave out.
 _TRAINING_ONLY = {"masked_spec_embed"}
+
+#: Files that hold weights, the ones that are preferred first.
+_WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
+_SMALL_FILES = ("*.json", "*.txt")
 
 
 class HuggingFaceEncoder:
@@ -163,7 +167,7 @@ def load_huggingface(name_or_path: str, tokens: int, seconds: float, device: tor
             f"embedding.encoder = {name_or_path} needs transformers, which is not installed",
             hint="pip install 'feda2v[hf]'",
         ) from error
-    directory = find_model(name_or_path)
+    directory = _find_model(name_or_path)
     transformers.utils.logging.disable_progress_bar()
     try:
         extractor = transformers.AutoFeatureExtractor.from_pretrained(directory, local_files_only=True)
@@ -208,8 +212,72 @@ def _over_time(states: Tensor, config: Any) -> Tensor:
 def _hash_of_model(directory: Path) -> str:
     """A hash of the files that decide what the model makes: weights, architecture, features."""
     digest = hashlib.sha256()
-    for path in (*weight_files(directory), directory / "config.json", directory / "preprocessor_config.json"):
+    for path in (*_weight_files(directory), directory / "config.json", directory / "preprocessor_config.json"):
         if path.is_file():
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:32]
+
+
+def _weight_files(directory: Path) -> list[Path]:
+    """The files that hold a model's weights, sorted; safetensors where there are both."""
+    return next((files for pattern in _WEIGHTS if (files := sorted(directory.glob(pattern)))), [])
+
+
+def _find_model(name_or_path: str) -> Path:
+    """The directory that holds a model. What is on this machine is used without the network.
+
+    Args:
+        name_or_path: a directory, or `organisation/model`.
+
+    Raises:
+        MissingError: it is neither here nor on a hub that can be reached, or has no weights.
+    """
+    path = Path(name_or_path).expanduser()
+    if path.is_dir():
+        return _checked_complete(path)
+    if path.is_absolute() or name_or_path.startswith((".", "~")):
+        siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+        near = closest(path.name, siblings)
+        raise MissingError(
+            f"embedding.encoder = {name_or_path} — no such directory",
+            [f"did you mean {path.parent / near}?"] if near else [],
+        )
+    return _from_hub(name_or_path)
+
+
+def _from_hub(name: str) -> Path:
+    hub: Any = import_module("huggingface_hub")  # comes with transformers
+    if not sys.stderr.isatty():
+        hub.utils.disable_progress_bars()
+    try:
+        stored = Path(hub.snapshot_download(name, local_files_only=True))
+    except (OSError, ValueError):
+        pass  # not in the local store
+    else:
+        if _weight_files(stored) and (stored / "config.json").is_file():
+            return stored
+    try:
+        for pattern in _WEIGHTS:
+            fetched = Path(hub.snapshot_download(name, allow_patterns=[*_SMALL_FILES, pattern]))
+            if _weight_files(fetched):
+                break
+    except Exception as error:  # of a network, any exception may come
+        raise MissingError(
+            f"embedding.encoder = {name} is not on this machine, and cannot be fetched from Hugging Face",
+            [f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"],
+            hint=f"with a network: hf download {name}; or name a directory that holds the model",
+        ) from error
+    return _checked_complete(fetched)
+
+
+def _checked_complete(directory: Path) -> Path:
+    missing = [] if (directory / "config.json").is_file() else ["config.json"]
+    missing += [] if (directory / "preprocessor_config.json").is_file() else ["preprocessor_config.json"]
+    missing += [] if _weight_files(directory) else [" or ".join(_WEIGHTS)]
+    if missing:
+        raise MissingError(
+            f"{directory} holds no complete audio model — it lacks {', '.join(missing)}",
+            hint="expected a directory as save_pretrained writes it, of the model and of its feature extractor",
+        )
+    return directory

@@ -5,9 +5,15 @@ from functools import cache
 from typing import Any
 
 from feda2v_cli.errors import closest
-from feda2v_cli.profile.class_name import BASE_NAME_PATTERN, CLASS_NAME_PATTERN, as_base_name, as_class_name
 from feda2v_cli.profile.key_path import KeyPath
-from feda2v_cli.profile.schema import MEMORY_PATTERN, Profile
+from feda2v_cli.profile.schema import (
+    BASE_NAME_PATTERN,
+    CLASS_NAME_PATTERN,
+    MEMORY_PATTERN,
+    Profile,
+    as_base_name,
+    as_class_name,
+)
 
 Schema = dict[str, Any]
 Value = str | int | float | list[Any]

@@ -1,5 +1,7 @@
-"""From a file, the environment and the command line to one profile, with the origin of every value."""
+"""From a file, the environment and the command line to one profile, with the origin of every value; and back."""
 
+import hashlib
+import json
 import os
 import shlex
 from collections.abc import Mapping, Sequence
@@ -8,16 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import tomli
+import tomlkit
 from pydantic import ValidationError
+from tomlkit.items import Table
 
-from feda2v_cli.errors import ProfileError, UsageError
+from feda2v_cli.errors import ProfileError, UsageError, closest
 from feda2v_cli.profile.contradictions import contradictions
-from feda2v_cli.profile.key_path import KeyPath, dotted
+from feda2v_cli.profile.key_path import KeyPath, Position, dotted, position, positions
 from feda2v_cli.profile.override import from_environment, from_flags, from_settings, put
-from feda2v_cli.profile.position import Position, position, positions
 from feda2v_cli.profile.problem import Problem, from_pydantic
 from feda2v_cli.profile.schema import Profile
-from feda2v_cli.profile.shipped import find_profile
+
+#: In a wheel they lie inside the package, in a checkout at the top of the repository.
+_PACKAGE = Path(__file__).parents[1]
+SHIPPED_DIR = next(path for path in (_PACKAGE / "profiles", _PACKAGE.parent / "profiles") if path.is_dir())
+#: Keys that change where a run is recorded or how fast it is, and not what comes out.
+_NO_PART_OF_THE_RESULT = {"experiment": {"name", "memory", "runs"}, "embedding": {"cache"}}
 
 
 @dataclass(frozen=True)
@@ -102,6 +110,60 @@ def load_profile(
     return LoadedProfile(_validate(values, source), path.stem, path, text, origins)
 
 
+def shipped_profiles() -> dict[str, Path]:
+    """Name and path of every shipped profile, by name."""
+    return {path.stem: path for path in sorted(SHIPPED_DIR.glob("*.toml"))}
+
+
+def find_profile(name_or_path: str) -> Path:
+    """The file that a name or a path means; a path wins.
+
+    Raises:
+        UsageError: there is no such profile.
+    """
+    path = Path(name_or_path)
+    if path.exists() and not path.is_dir():
+        return path
+    shipped = shipped_profiles()
+    if name_or_path in shipped:
+        return shipped[name_or_path]
+    near = closest(name_or_path, shipped)
+    raise UsageError(
+        f"no profile {name_or_path}: neither a file nor a shipped profile",
+        [f"shipped: {', '.join(shipped)}"] + ([f"did you mean {near}?"] if near else []),
+        hint="feda2v profiles ls",
+    )
+
+
+def summary(path: Path) -> str:
+    """The first comment line of a profile: what it does."""
+    return path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+
+
+def profile_hash(profile: Profile) -> str:
+    """A hash of all values of a profile on which its results depend."""
+    values = profile.model_dump(mode="json", exclude=_NO_PART_OF_THE_RESULT)
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def resolved_toml(loaded: LoadedProfile) -> str:
+    """Every effective value of a profile; a comment on each says where it came from.
+
+    The text is a valid profile itself. A key without value (like an unset `data.root`) stands as a comment.
+    """
+    document = tomlkit.document()
+    values = loaded.profile.model_dump(mode="json")
+    nodes = values.pop("nodes")
+    for section, keys in values.items():
+        document[section] = _table(section, keys, loaded)
+    array = tomlkit.aot()
+    for index, node in enumerate(nodes):
+        present = {key: value for key, value in node.items() if value is not None}
+        array.append(_table(f"nodes.{index}", present, loaded))
+    document["nodes"] = array
+    return tomlkit.dumps(document)
+
+
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
@@ -156,3 +218,16 @@ def _leaves(value: Any, path: KeyPath = ()) -> list[KeyPath]:
     if isinstance(value, list) and value and all(isinstance(inner, dict) for inner in value):
         return [leaf for index, inner in enumerate(value) for leaf in _leaves(inner, (*path, index))]
     return [path]
+
+
+def _table(place: str, keys: dict[str, Any], loaded: LoadedProfile) -> Table:
+    table = tomlkit.table()
+    for key, value in keys.items():
+        origin = loaded.origin(f"{place}.{key}")
+        if value is None:
+            table.add(tomlkit.comment(f"{key} is not set"))
+        elif isinstance(value, dict):
+            table[key] = _table(f"{place}.{key}", value, loaded)
+        else:
+            table.add(key, tomlkit.item(value).comment(origin))
+    return table

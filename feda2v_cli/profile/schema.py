@@ -1,5 +1,7 @@
-"""What a run is to do: the sections of a profile, their keys, types and defaults."""
+"""What a run is to do: the sections of a profile, their keys, types and defaults, and which names may stand in them."""
 
+import re
+import unicodedata
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
@@ -15,10 +17,38 @@ from pydantic import (
     StringConstraints,
 )
 
-from feda2v_cli.profile.class_name import BASE_NAME_PATTERN, CLASS_NAME_PATTERN, LONGEST_NAME
 from feda2v_cli.profile.generator_names import BASE_NAMES, GENERATOR_DIRS, GeneratorTypeName, Granularity
 
+CLASS_NAME_PATTERN = r"^[a-z0-9]+(_[a-z0-9]+)*$"
+BASE_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
+#: A file name is made of a base name, a node, a class or group and a round, and may have 255 bytes.
+LONGEST_NAME = 64
 MEMORY_PATTERN = r"^(auto|[0-9]+(\.[0-9]+)?\s*[KMGT]i?B)$"
+
+
+def as_class_name(text: str) -> str | None:
+    """The class name that is closest to a text; None when nothing of it can stay.
+
+    >>> as_class_name("Sea Waves")
+    'sea_waves'
+    """
+    name = re.sub(r"[^a-z0-9]+", "_", _ascii(text).lower()).strip("_")
+    return name[:LONGEST_NAME].rstrip("_") or None
+
+
+def as_base_name(text: str) -> str | None:
+    """The first part of a file name that is closest to a text; None when nothing of it can stay.
+
+    >>> as_base_name("my run!")
+    'my_run'
+    """
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", _ascii(text)).strip("_-")
+    return name[:LONGEST_NAME] or None
+
+
+def _ascii(text: str) -> str:
+    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+
 
 T = TypeVar("T")
 

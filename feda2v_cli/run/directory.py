@@ -2,17 +2,20 @@
 
 import json
 import os
+import platform
 import shlex
+import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
+from feda2v_cli import __version__
 from feda2v_cli.atomic_write import atomic_write
 from feda2v_cli.errors import FailedError, Feda2vError, RunInterrupted
 from feda2v_cli.run.event import ClipsEmbedded, EpochEnded, Event, Listener, Noted, Warned
-from feda2v_cli.run.provenance import provenance
 
 
 class RunDirectory:
@@ -64,7 +67,7 @@ class RunDirectory:
             run._write_json(
                 "run.json",
                 {"status": "running", "started": started.isoformat(), "command": list(command), "key": key}
-                | provenance(),
+                | _provenance(),
             )
         return run
 
@@ -169,3 +172,30 @@ def _writing(path: Path) -> Iterator[None]:
             f"the run directory {path} cannot be written — {os.strerror(error.errno or 0)}",
             hint="write it elsewhere: --set experiment.runs=DIR",
         ) from error
+
+
+def _provenance() -> dict[str, Any]:
+    """Versions of this package and of what it computes with, and the commit when it runs from a checkout."""
+    return {
+        "versions": {
+            "feda2v": __version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "torchaudio", "numpy")},
+        },
+        "platform": platform.platform(),
+        "commit": _commit(),
+    }
+
+
+def _commit() -> str | None:
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(Path(__file__).parents[2]), "rev-parse", "--verify", "HEAD"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=5,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None  # installed from a wheel, or no git here
+    return answer.stdout.strip()

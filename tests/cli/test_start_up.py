@@ -2,16 +2,29 @@
 
 import subprocess
 import sys
+from email.message import Message
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import feda2v_cli
+from feda2v_cli.cli.checkpoints import ExpectedOptions
+from feda2v_cli.cli.compare import ComparisonOptions
+from feda2v_cli.cli.federate import FederationOptions
+from feda2v_cli.cli.main import app
+from feda2v_cli.cli.options import ProfileOptions, RunOptions, keys_of
+from feda2v_cli.cli.train_generators import TrainingOptions
+from feda2v_cli.profile.schema import Profile
 
 QUICK_COMMANDS = [
     ["--help"],
     ["--version"],
     ["train-generators", "--help"],
+    ["federate", "--help"],
+    ["evaluate", "--help"],
+    ["compare", "--help"],
+    ["checkpoints", "verify", "--help"],
     ["checkpoints", "ls", "--help"],
     ["checkpoints", "ls", "."],
     ["checkpoints", "verify", "--explain", "FA003"],
@@ -46,6 +59,48 @@ def test_help_imports_neither_pydantic_nor_rich() -> None:
         "assert not {'pydantic', 'rich', 'numpy'} & sys.modules.keys()\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("arguments", [[], ["checkpoints"], ["profiles"]], ids=" ".join)
+def test_no_summary_of_a_command_is_cut_off_at_80_columns(feda2v, arguments: list[str]) -> None:
+    completed = feda2v(*arguments, "--help", COLUMNS="80")
+    _, commands = completed.stdout.split("Commands:\n")
+    assert len(commands.split("\n\n")[0].splitlines()) >= 2
+    assert "..." not in commands
+    assert "…" not in commands
+    assert max(map(len, completed.stdout.splitlines())) <= 80
+
+
+def test_a_bug_ends_with_exit_5_and_asks_to_be_reported_without_inventing_an_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("three by nothing")
+
+    monkeypatch.setattr("feda2v_cli.verifier.catalogue.catalogue", broken)
+    result = CliRunner().invoke(app, ["checkpoints", "ls", "."])
+    assert result.exit_code == 5
+    assert "Traceback" in result.stderr
+    assert result.stderr.splitlines()[-3].endswith("ZeroDivisionError: three by nothing")
+    assert result.stderr.splitlines()[-1] == "hint: please report it with the lines above"
+
+
+def test_a_bug_is_reported_to_the_address_that_the_package_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    named = Message()
+    named["Project-URL"] = "Homepage, https://example.org"
+    named["Project-URL"] = "Issues, https://example.org/issues"
+    monkeypatch.setattr("importlib.metadata.metadata", lambda _: named)
+    monkeypatch.setattr("feda2v_cli.verifier.catalogue.catalogue", lambda _: 1 / 0)
+    result = CliRunner().invoke(app, ["checkpoints", "ls", "."])
+    assert result.stderr.endswith("hint: please report it with the lines above: https://example.org/issues\n")
+
+
+def test_every_option_that_sets_a_key_sets_one_that_profiles_have() -> None:
+    groups = (ProfileOptions, RunOptions, TrainingOptions, FederationOptions, ComparisonOptions, ExpectedOptions)
+    keys = [sets.key for group in groups for sets in keys_of(group).values()]
+    assert len(keys) > 15
+    schemas = {name: field.annotation.model_fields for name, field in Profile.model_fields.items() if name != "nodes"}
+    assert [key for key in keys if key.split(".")[1] not in schemas[key.split(".")[0]]] == []
 
 
 def test_the_public_functions_are_there_and_listed() -> None:

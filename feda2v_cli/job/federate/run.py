@@ -16,8 +16,7 @@ from feda2v_cli.job.federate.rounds import FederationRun, Progress
 from feda2v_cli.job.federate.save import save_adapters
 from feda2v_cli.job.federate.set_up import set_up_federation
 from feda2v_cli.job.files import make_directory, refuse_to_overwrite
-from feda2v_cli.profile.load import LoadedProfile, load_profile
-from feda2v_cli.profile.resolved import profile_hash, resolved_toml
+from feda2v_cli.profile.load import LoadedProfile, load_profile, profile_hash, resolved_toml
 from feda2v_cli.run.directory import RunDirectory
 from feda2v_cli.run.event import Listener, Noted, RunResumed, RunStarted, Warned, ignore_event
 from feda2v_cli.verifier.finding import Finding

@@ -12,7 +12,7 @@ from feda2v_cli.engine.stack import parameters_of
 from feda2v_cli.federation.setup import Setup
 from feda2v_cli.job.federate.plan import FederationPlan
 from feda2v_cli.job.federate.rounds import FederationRun
-from feda2v_cli.profile.resolved import profile_hash
+from feda2v_cli.profile.load import profile_hash
 from feda2v_cli.run.event import CheckpointSaved, Listener
 
 

@@ -21,8 +21,7 @@ from feda2v_cli.job.nodes import warn_of_clips
 from feda2v_cli.job.train_generators.plan import GeneratorPlan, PlannedGenerator, plan_generators
 from feda2v_cli.job.train_generators.resume import unfinished_stacks
 from feda2v_cli.job.train_generators.stack import StackTraining
-from feda2v_cli.profile.load import LoadedProfile, load_profile
-from feda2v_cli.profile.resolved import profile_hash, resolved_toml
+from feda2v_cli.profile.load import LoadedProfile, load_profile, profile_hash, resolved_toml
 from feda2v_cli.run.directory import RunDirectory
 from feda2v_cli.run.event import (
     ClipsEmbedded,

@@ -25,7 +25,7 @@ from feda2v_cli.generator.registry import GENERATORS
 from feda2v_cli.generator.training_set import TrainingSet, training_set
 from feda2v_cli.job.train_generators.plan import GeneratorPlan, PlannedGenerator
 from feda2v_cli.job.train_generators.resume import StackToTrain, save_state
-from feda2v_cli.profile.resolved import profile_hash
+from feda2v_cli.profile.load import profile_hash
 from feda2v_cli.quality.figures import cheap_figures
 from feda2v_cli.run.event import CheckpointSaved, EpochEnded, Listener, RoundEnded, StackNarrowed
 

@@ -10,20 +10,17 @@ from pydantic import ValidationError
 
 from feda2v_cli.errors import ProfileError, closest
 from feda2v_cli.legacy.config.draft import Draft, Purpose
-from feda2v_cli.legacy.config.folds import read_folds
 from feda2v_cli.legacy.config.generators import settle_groups, settle_names
 from feda2v_cli.legacy.config.legacy_key import Entry, LegacyKey
 from feda2v_cli.legacy.config.modes import Modes, read_modes
-from feda2v_cli.legacy.config.nodes import read_nodes, settle_data
+from feda2v_cli.legacy.config.nodes import read_folds, read_nodes, settle_data
 from feda2v_cli.legacy.config.read import LegacyFile
 from feda2v_cli.legacy.config.remarks import is_remark, read_remarks
 from feda2v_cli.legacy.config.table import FOREIGN_SECTIONS, SECTIONS, TABLE
-from feda2v_cli.profile.class_name import as_base_name
 from feda2v_cli.profile.contradictions import contradictions
-from feda2v_cli.profile.key_path import KeyPath
-from feda2v_cli.profile.position import position
+from feda2v_cli.profile.key_path import KeyPath, position
 from feda2v_cli.profile.problem import NO_VALUE, Problem, from_pydantic
-from feda2v_cli.profile.schema import Profile
+from feda2v_cli.profile.schema import Profile, as_base_name
 
 
 @dataclass(frozen=True)

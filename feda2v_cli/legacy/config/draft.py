@@ -7,8 +7,7 @@ from typing import Any
 
 from feda2v_cli.legacy.config.read import LegacyFile
 from feda2v_cli.profile.allowed_values import closest_value
-from feda2v_cli.profile.key_path import KeyPath
-from feda2v_cli.profile.position import position
+from feda2v_cli.profile.key_path import KeyPath, position
 from feda2v_cli.profile.problem import NO_VALUE, Problem
 from feda2v_cli.profile.schema import Profile
 

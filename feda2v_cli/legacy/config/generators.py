@@ -8,9 +8,9 @@ from feda2v_cli.legacy.config.draft import Draft, Purpose, listed
 from feda2v_cli.legacy.config.legacy_key import Entry
 from feda2v_cli.legacy.config.remarks import is_remark
 from feda2v_cli.legacy.config.rules import carry_value
-from feda2v_cli.profile.class_name import as_base_name, as_class_name
 from feda2v_cli.profile.generator_names import BASE_NAMES, GENERATOR_DIRS, Granularity
 from feda2v_cli.profile.key_path import KeyPath
+from feda2v_cli.profile.schema import as_base_name, as_class_name
 
 _GRANULARITY: KeyPath = ("generator", "granularity")
 _GROUPS: KeyPath = ("generator", "groups")

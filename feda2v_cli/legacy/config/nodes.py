@@ -1,19 +1,34 @@
-"""Nodes: ids, classes and where their clips come from."""
+"""Nodes: ids, classes, where their clips come from, and their folds."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from feda2v_cli.errors import closest
 from feda2v_cli.legacy.config.draft import Draft, listed
 from feda2v_cli.legacy.config.generators import granularity_name
-from feda2v_cli.legacy.config.labels import LABELS
 from feda2v_cli.legacy.config.legacy_key import Entry
 from feda2v_cli.legacy.config.remarks import is_remark
 from feda2v_cli.legacy.config.rules import carry_value
-from feda2v_cli.profile.class_name import as_base_name, as_class_name
 from feda2v_cli.profile.key_path import KeyPath
+from feda2v_cli.profile.schema import as_base_name, as_class_name
 
 _EXAMPLE = '"nodes": {"0": {"dataset": "ESC50", "selected_classes": ["dog"]}}'
+_ESC50 = """
+    dog rooster pig cow frog cat hen insects sheep crow
+    rain sea_waves crackling_fire crickets chirping_birds water_drops wind pouring_water toilet_flush thunderstorm
+    crying_baby sneezing clapping breathing coughing footsteps laughing brushing_teeth snoring drinking_sipping
+    door_wood_knock mouse_click keyboard_typing door_wood_creaks can_opening washing_machine vacuum_cleaner
+    clock_alarm clock_tick glass_breaking
+    helicopter chainsaw siren car_horn engine train church_bells airplane fireworks hand_saw
+"""
+_VEGAS = "baby_cry chainsaw dog drum fireworks helicopter printer rail_transport snoring water_flowing"
+
+#: By data set in lower case without hyphens. Those of VGGSound stood in a file beside its clips.
+LABELS: dict[str, tuple[str, ...]] = {"esc50": tuple(_ESC50.split()), "vegas": tuple(_VEGAS.split())}
+#: ESC-50 has five.
+_ALL_FOLDS = frozenset(range(1, 6))
+Folds = tuple[int, ...]
 
 
 def read_nodes(draft: Draft) -> list[tuple[KeyPath, Mapping[str, Any]]]:
@@ -165,3 +180,79 @@ def _class_name(draft: Draft, path: KeyPath, item: Any, labels: Sequence[str] | 
 
 def _plain(data_set: str) -> str:
     return data_set.lower().replace("-", "").replace("_", "").replace(" ", "")
+
+
+def read_folds(draft: Draft, nodes: Sequence[tuple[KeyPath, Mapping[str, Any]]]) -> None:
+    """Set the folds that train and test, numbered from 0 there and from 1 here; what nodes say differently is told.
+
+    Args:
+        draft: what is written into.
+        nodes: place and keys of every node.
+    """
+    found: dict[str, list[tuple[KeyPath, Folds]]] = {"train_folds": [], "test_folds": []}
+    for path, node in nodes:
+        for key in found:
+            if node.get(key) is None:
+                continue
+            if str(node.get("use_folds")).lower() == "false":
+                draft.drop((*path, key), "use_folds is false: the profile takes its default folds")
+                continue
+            folds = _fold_numbers(draft, (*path, key), node[key])
+            if folds:
+                found[key].append(((*path, key), folds))
+    if draft.problems or not any(found.values()):
+        return
+    shift = _shift_of_folds(draft, [entry for entries in found.values() for entry in entries])
+    train = _most_frequent_folds(draft, found["train_folds"], shift)
+    test = _most_frequent_folds(draft, found["test_folds"], shift)
+    _set_folds(
+        draft, train or tuple(sorted(_ALL_FOLDS - set(test))), test or tuple(sorted(_ALL_FOLDS - set(train))), found
+    )
+
+
+def _fold_numbers(draft: Draft, path: KeyPath, value: Any) -> Folds:
+    items = value if isinstance(value, list) else [value]
+    texts = [str(item).strip() for item in items if not isinstance(item, bool)]
+    if not texts or len(texts) < len(items) or not all(text in {"0", "1", "2", "3", "4", "5"} for text in texts):
+        draft.problem(path, "expected a list of folds from 0 to 4, like [0, 1, 2, 3]")
+        return ()
+    return tuple(dict.fromkeys(int(text) for text in texts))
+
+
+def _shift_of_folds(draft: Draft, entries: Sequence[tuple[KeyPath, Folds]]) -> int:
+    """What makes a fold's number of the earlier system's: 1, or 0 in a file that counts from 1 to 5."""
+    numbers = {number for _, folds in entries for number in folds}
+    of_five = next((path for path, folds in entries if 5 in folds), None)
+    if of_five is None:
+        return 1
+    if 0 in numbers:
+        draft.problem(of_five, "there are folds 0 and 5 in this file: count from 0 to 4, or from 1 to 5")
+    else:
+        draft.warn(of_five, "there is a fold 5: the folds of this file are taken as numbered from 1 to 5")
+    return 0
+
+
+def _most_frequent_folds(draft: Draft, entries: Sequence[tuple[KeyPath, Folds]], shift: int) -> Folds:
+    if not entries:
+        return ()
+    ordered = [(path, tuple(sorted(number + shift for number in folds))) for path, folds in entries]
+    chosen = Counter(folds for _, folds in ordered).most_common(1)[0][0]
+    for path, folds in ordered:
+        if folds != chosen:
+            draft.warn(path, f"other nodes differ, and one choice serves all: {listed(chosen)}, counted from 1")
+    return chosen
+
+
+def _set_folds(draft: Draft, train: Folds, test: Folds, found: Mapping[str, list[tuple[KeyPath, Folds]]]) -> None:
+    paths = {key: [path for path, _ in entries] for key, entries in found.items()}
+    both = sorted(set(train) & set(test))
+    first = (paths["test_folds"] or paths["train_folds"])[0]
+    if both:
+        draft.problem(first, f"fold {both[0]} (counted from 1) is in train_folds and in test_folds: write it in one")
+        return
+    if not train or not test:
+        draft.problem(first, "takes all folds, none is left to train or to test on")
+        return
+    for key, folds in (("train_folds", train), ("test_folds", test)):
+        draft.set(("data", key), list(folds), *(paths[key] or [first]))
+    draft.warn(first, "the earlier system split the clips by ratio; here the folds count, and 0 to 4 are 1 to 5")

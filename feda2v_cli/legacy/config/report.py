@@ -7,8 +7,7 @@ from feda2v_cli.legacy.config.convert import Conversion
 from feda2v_cli.legacy.config.draft import Purpose
 from feda2v_cli.legacy.config.table import TABLE
 from feda2v_cli.legacy.config.write import commands, has_root, written_keys
-from feda2v_cli.profile.key_path import KeyPath, dotted
-from feda2v_cli.profile.position import position
+from feda2v_cli.profile.key_path import KeyPath, dotted, position
 
 #: Sections of a profile that one of the two runs does not read.
 _OTHER_RUN = {

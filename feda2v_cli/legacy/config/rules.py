@@ -4,9 +4,9 @@ from typing import Any
 
 from feda2v_cli.legacy.config.draft import Draft, Purpose
 from feda2v_cli.legacy.config.legacy_key import Entry
-from feda2v_cli.profile.class_name import as_base_name
 from feda2v_cli.profile.key_path import KeyPath, dotted
 from feda2v_cli.profile.problem import shown
+from feda2v_cli.profile.schema import as_base_name
 
 _AST = "MIT/ast-finetuned-audioset-10-10-0.4593"
 _OF_RUN_2 = ("adapter.", "federation.", "synthetic.")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from feda2v_cli.errors import ProfileError
 from feda2v_cli.legacy.config.convert import convert
-from feda2v_cli.legacy.config.labels import LABELS
+from feda2v_cli.legacy.config.nodes import LABELS
 from feda2v_cli.legacy.config.read import read_text
 from feda2v_cli.legacy.config.report import report
 from feda2v_cli.legacy.config.table import SECTIONS, TABLE

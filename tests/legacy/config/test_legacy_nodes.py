@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from feda2v_cli.legacy.config.labels import LABELS
+from feda2v_cli.legacy.config.nodes import LABELS
 
 
 def node(**keys: Any) -> dict[str, Any]:

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feda2v_cli.errors import MissingError, ProfileError
-from feda2v_cli.legacy.config.read import read_file, read_text
-from feda2v_cli.legacy.config.strict_text import strict_text
+from feda2v_cli.legacy.config.read import read_file, read_text, strict_text
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

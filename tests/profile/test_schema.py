@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feda2v_cli.profile.class_name import BASE_NAME_PATTERN, CLASS_NAME_PATTERN, as_base_name, as_class_name
+from feda2v_cli.profile.schema import BASE_NAME_PATTERN, CLASS_NAME_PATTERN, as_base_name, as_class_name
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import tomli
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feda2v_cli.profile.position import position, positions
+from feda2v_cli.profile.key_path import position, positions
 
 TEXT = '''\
 # a comment with [brackets]

@@ -1,0 +1,298 @@
+"""docs/command-line.md, made from the commands, the errors and the codes of findings.
+
+Make it again with `python -m feda2v_cli.cli.page > docs/command-line.md`.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import typer
+
+from feda2v_cli import errors
+from feda2v_cli.cli.main import app
+from feda2v_cli.cli.output import BUG_EXIT_CODE, SCHEMA_VERSION
+from feda2v_cli.errors import FailedError, Feda2vError
+from feda2v_cli.verifier.codes import CODES
+
+_HEAD = f"""\
+# The command line
+
+<!-- Made from the commands themselves. Make it again with:
+     python -m feda2v_cli.cli.page > docs/command-line.md -->
+
+People type these commands and scripts parse them, so names of commands and options, JSON fields, exit codes and codes
+of findings are promises: tests pin them.
+
+Results go to stdout; progress, notes, warnings and errors go to stderr. With `NO_COLOR`, `TERM=dumb` or without a
+terminal there is no colour, no animation and no control character, and progress is one plain line a round at most.
+
+With `--json`, stdout is exactly one object, with the command's `data` as described below:
+
+```json
+{json.dumps({"schema_version": SCHEMA_VERSION, "status": "ok", "command": "checkpoints verify", "data": {}})}
+```
+
+or, with the same exit code as without `--json`:
+
+```json
+{
+    json.dumps(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "status": "error",
+            "command": "federate",
+            "error": {"code": "FA003", "message": "…", "hint": "…"},
+            "data": {},
+        },
+        ensure_ascii=False,
+    )
+}
+```
+
+In the tables of fields `a[].b` is the field `b` of every object in the list `a`, and `<node>` stands for a node's id.
+A field without a value is null.
+"""
+
+_PLAN = {
+    "memory_bytes": "what training would take, PyTorch included",
+    "disk_bytes": "of all files",
+    "files": "that would be written",
+    "would_overwrite": "those of them that are there already",
+}
+
+#: What `data` holds, by command: the field and what it is.
+DATA: Mapping[str, Mapping[str, str]] = {
+    "train-generators": {
+        "run_dir": "directory of the run",
+        "granularity": "of the profile",
+        "encoder": "name of the audio encoder",
+        "seconds": "from start to end",
+        "samples_per_second": "clips that models trained on in a second of training",
+        "peak_memory_bytes": "most that the process held at once",
+        "checkpoints[].path": "the file",
+        "checkpoints[].node": "id of the node",
+        "checkpoints[].key": "class or group; null for unified",
+        "checkpoints[].classes": "that the generator can make",
+        "checkpoints[].round": "after which it was saved",
+        "checkpoints[].final": "whether training had ended",
+        "checkpoints[].parameters": "numbers in its tensors",
+        "checkpoints[].bytes": "of the file",
+        "checkpoints[].loss": "of the last epoch",
+    },
+    "train-generators --dry-run": {
+        "generators[].node": "id of the node",
+        "generators[].key": "class or group; null for unified",
+        "generators[].classes": "that it would make",
+        "generators[].clips": "that would train it",
+        "generators[].parameters": "numbers in its tensors, at most",
+        "generators[].bytes": "of its file, at most",
+        **_PLAN,
+    },
+    "federate": {
+        "run_dir": "directory of the run",
+        "strategy": "of the profile",
+        "engine": "of the profile",
+        "seconds": "from start to end",
+        "rounds[].round": "a round that was evaluated",
+        "rounds[].accuracy": "retrieval accuracy over all classes, on the folds held out",
+        "rounds[].node_accuracy.<node>": "the same for the clips of a node; null without such clips",
+        "rounds[].loss": "on these clips, by target space",
+        "final.accuracy": "after the last round",
+        "final.node_accuracy.<node>": "for the clips of a node",
+        "final.per_class_accuracy": "by class",
+        "final.loss": "by target space",
+        "synthetic.per_class": "samples of a class",
+        "synthetic.generators": "how many made them",
+        "synthetic.node_samples": "samples of every node, by its id",
+        "synthetic.use": "local, server, kd",
+        "synthetic.granularity": "of the generators; only with generators",
+        "synthetic.directory": "where they lie; only with generators",
+        "synthetic.refresh": "once or round; only with generators",
+        "baselines": "with `--baselines`: `none`, `fedavg` and `central`, each of the form of `final`",
+    },
+    "federate --dry-run": {
+        "nodes[].node": "id of the node",
+        "nodes[].classes": "of its clips",
+        "nodes[].clips": "that train",
+        "nodes[].held_out": "clips held out",
+        "nodes[].samples_per_class": "that it takes from the others",
+        "generators.directory": "where the generators lie; `generators` is null without samples",
+        "generators.base_name": "first part of their names",
+        "generators.granularity": "of the run that trained them",
+        "generators.count": "how many they are",
+        "strategy": "of the profile",
+        "rounds": "of the profile",
+        "parameters": "of an adapter",
+        **_PLAN,
+    },
+    "evaluate": {
+        "directory": "of the set",
+        "base_name": "first part of its file names",
+        "granularity": "of the run that trained it",
+        "generator_type": "like vae",
+        "generators[].node": "id of the node",
+        "generators[].key": "class or group; null for unified",
+        "generators[].quality": "figures that need samples and training clips alone",
+        "draws": "of samples that were measured",
+        "clips.trained": "how many",
+        "clips.held_out": "how many",
+        "overall": "`tstr`, `trtr`, `kad`, `recall`, `precision`, `density`, `coverage`, `fad`, `spread`, `memorised`: "
+        "each `{value, low, high, floor, baseline}`, or null where it has no meaning",
+        "per_class": "the same by class",
+        "verdict": "sound, collapsed, memorised or off-class",
+        "reasons": "of the verdict",
+        "seconds": "from start to end",
+    },
+    "compare": {
+        "table[].granularity": "one object for each of the three",
+        "table[].generators_per_node": "mean",
+        "table[].parameters_per_node": "mean",
+        "table[].memory_bytes_per_node": "planned, PyTorch included",
+        "table[].disk_bytes_per_node": "of final checkpoints",
+        "table[].training_seconds": "of all nodes, without making embeddings",
+        "table[].tstr": "as of `evaluate`, as are the next three",
+        "table[].trtr": "a probe trained on clips",
+        "table[].recall": "of the clips",
+        "table[].kad": "kernel audio distance",
+        "table[].tstr_share": "of TRTR: `{value, low, high}`",
+        "table[].verdict": "as of `evaluate`",
+        "table[].accuracy": "of adapters after federate",
+        "without_samples.accuracy": "the same without samples",
+        "setting": "data, clips, rounds and seed",
+        "seconds": "from start to end",
+        "files": "what was written",
+    },
+    "checkpoints ls": {
+        "checkpoints[].path": "the file; null in a field below is what it does not say",
+        "checkpoints[].node": "id of the node",
+        "checkpoints[].key": "class or group",
+        "checkpoints[].granularity": "of the generator",
+        "checkpoints[].base_name": "first part of its name",
+        "checkpoints[].classes": "that it can make",
+        "checkpoints[].round": "after which it was saved",
+        "checkpoints[].final": "whether training had ended",
+        "checkpoints[].bytes": "of the file",
+        "checkpoints[].generator_type": "like vae; adapter for adapters",
+        "checkpoints[].encoder": "name of the audio encoder",
+        "checkpoints[].loss": "of the last epoch",
+        "checkpoints[].spread": "of samples, as a share of the clips'",
+        "checkpoints[].problem": "why little is known of the file",
+    },
+    "checkpoints verify": {
+        "checked": "checkpoints",
+        "errors": "how many",
+        "warnings": "how many",
+        "findings[].code": "like FA009",
+        "findings[].name": "the code in words",
+        "findings[].severity": "error or warning",
+        "findings[].path": "file or directory that it is about",
+        "findings[].tensor": "that it is about",
+        "findings[].message": "what is wrong",
+        "findings[].hint": "the command that mends it",
+    },
+    "checkpoints verify --explain": {
+        "code": "like FA009",
+        "name": "the code in words",
+        "severity": "error or warning",
+        "meaning": "when it is reported",
+        "remedy": "what to do",
+    },
+    "convert-config": {
+        "files[].source": "the file",
+        "files[].output": "the profile's; null for stdout",
+        "files[].purpose": "RUN 1, RUN 2 or both",
+        "files[].commands": "that run it",
+        "files[].renamed": "keys that went into the profile: `{key, value, line, becomes, note}`",
+        "files[].dropped": "keys that a profile has no place for: `{key, value, line, reason}`",
+        "files[].unknown": "keys that the earlier system did not have: `{key, value, line, meant}`",
+        "files[].warnings": "lines that begin with their place",
+        "files[].defaults": "what the file leaves open and what was another before: `{key, becomes, now, earlier}`",
+        "files[].needs": "what has to be given to a run",
+        "files[].profile": "its text",
+    },
+    "profiles ls": {
+        "profiles[].name": "of a shipped profile",
+        "profiles[].path": "its file",
+        "profiles[].summary": "what it does",
+    },
+    "profiles show": {
+        "name": "of the file, without its ending",
+        "path": "the file",
+        "profile": "every value",
+        "origins": "by dotted key, where a value comes from that is no default",
+    },
+    "profiles check": {
+        "path": "the file",
+        "nodes": "how many",
+        "classes": "of all nodes",
+    },
+}  # fmt: skip
+
+
+def page() -> str:
+    """The page as Markdown."""
+    parts = [_HEAD]
+    for name, command in commands():
+        parts += [f"\n## feda2v {name}\n\n", *_about(command)]
+        for variant, fields in DATA.items():
+            if variant == name or variant.startswith(f"{name} --"):
+                parts += [f"\n`{variant} --json`:\n\n| field | what it is |\n|---|---|\n"]
+                parts += [f"| `{field}` | {_cell(text)} |\n" for field, text in fields.items()]
+    parts += ["\n## Exit codes\n\n| code | when | `error.code` |\n|---|---|---|\n", *_exit_codes()]
+    parts += ["\n## Findings of the verifier\n\nCodes are never reused or renumbered. Errors that are tolerable are "]
+    parts += ["warnings with `--permissive`.\n\n| code | name | severity | when |\n|---|---|---|---|\n"]
+    for meaning in CODES.values():
+        severity = meaning.to_dict()["severity"] + (", tolerable" if meaning.tolerable else "")
+        parts.append(f"| {meaning.code} | {meaning.name} | {severity} | {_cell(meaning.meaning)} |\n")
+    return "".join(parts)
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    """Every command that does something, by its words, like `checkpoints ls`."""
+    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        nested = getattr(command, "commands", None)
+        yield from ((f"{name} {own}", inner) for own, inner in nested.items()) if nested else [(name, command)]
+
+
+def _about(command: Any) -> Iterator[str]:
+    yield f"{command.help.strip()}\n\n| option | what it is | default |\n|---|---|---|\n"
+    for parameter in command.params:
+        names = [f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts)]
+        if parameter.param_type_name == "argument":
+            names = [f"`{parameter.metavar}`"]
+        elif parameter.metavar and not parameter.is_flag:
+            names[-1] = f"{names[-1][:-1]} {parameter.metavar}`"
+        yield f"| {_cell(', '.join(names))} | {_cell(parameter.help)} | {_default(parameter)} |\n"
+
+
+def _default(parameter: Any) -> str:
+    if parameter.required:
+        return "(needed)"
+    if isinstance(parameter.show_default, str):
+        return parameter.show_default
+    return str(parameter.default) if parameter.show_default and parameter.default is not None else ""
+
+
+def _exit_codes() -> Iterator[str]:
+    by_code: dict[int, list[type[Feda2vError]]] = {}
+    for kind in vars(errors).values():
+        if isinstance(kind, type) and issubclass(kind, Feda2vError) and kind is not Feda2vError:
+            by_code.setdefault(kind.exit_code, []).append(kind)
+    rows = [(0, "Done.", "")]
+    for code, kinds in by_code.items():
+        texts = [str(kind.__doc__).partition("\n")[0] for kind in kinds]
+        found = ", a finding's code like `FA009`" if code == FailedError.exit_code else ""
+        rows.append((code, " ".join(texts), ", ".join(f"`{kind.code}`" for kind in kinds) + found))
+    rows.append((BUG_EXIT_CODE, "A bug in this program; a traceback stands above the error.", "`bug`"))
+    for code, text, error_codes in sorted(rows):
+        yield f"| {code} | {_cell(text)} | {error_codes} |\n"
+
+
+def _cell(text: str | None) -> str:
+    return " ".join((text or "").split()).replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
