@@ -26,16 +26,16 @@ from torch.nn.utils import clip_grad_norm_
 from feda2v_cli.embedding.embed import embed
 from feda2v_cli.engine.stack import parameters_of, row_of
 from feda2v_cli.federation.adapter import Adapter
-from feda2v_cli.federation.evaluation import HeldOut
 from feda2v_cli.federation.local_training import LocalTraining
 from feda2v_cli.federation.node_store import NodeStore
 from feda2v_cli.federation.pool import Node, Pool
-from feda2v_cli.federation.rounds import Federation
+from feda2v_cli.federation.retrieval import HeldOut
+from feda2v_cli.federation.round import Federation
 from feda2v_cli.federation.setup import Setup
 from feda2v_cli.federation.space import Space
 from feda2v_cli.federation.standardise import Standardisation
 from feda2v_cli.job.federate.plan import FederationPlan, plan_federation
-from feda2v_cli.job.federate.rounds import FederationRun
+from feda2v_cli.job.federate.rounds import ResumableFederation
 from feda2v_cli.job.federate.set_up import set_up_federation
 from feda2v_cli.job.train_generators.run import train_generators
 from feda2v_cli.profile.load import load_profile
@@ -139,7 +139,7 @@ def _curve(setup: Setup, place: Path) -> list[float]:
 
 def _federation(setup: Setup, place: Path) -> Federation:
     place.mkdir(parents=True, exist_ok=True)
-    widths = {space.name: len(space.start(0)) for space in setup.spaces}
+    widths = {space.name: len(space.initial_parameters(0)) for space in setup.spaces}
     store = NodeStore(place, [node.id for node in setup.nodes], widths)
     return Federation(setup, store, lambda models, width: print(f"narrowed from {models} to {width}"))
 
@@ -196,7 +196,9 @@ def overhead(arguments: argparse.Namespace) -> None:
     LocalTraining.train = timed  # type: ignore[method-assign,assignment]
     with tempfile.TemporaryDirectory() as place:
         rounds = setup.federation.model_copy(update={"rounds": arguments.repeat, "evaluate_every": 1})
-        run = FederationRun("chosen", replace(setup, federation=rounds), Path(place), ignore_event, keep_nodes=True)
+        run = ResumableFederation(
+            "chosen", replace(setup, federation=rounds), Path(place), ignore_event, keep_nodes=True
+        )
         started = time.perf_counter()
         run.run()
         total = (time.perf_counter() - started) / arguments.repeat
@@ -213,7 +215,7 @@ def _plain_loop(setup: Setup) -> float:
     """Seconds of the same local training, node after node, as one writes it by hand."""
     started = time.perf_counter()
     for space in setup.spaces:
-        start = parameters_of(space.start(0), space.shapes)
+        start = parameters_of(space.initial_parameters(0), space.shapes)
         for node in setup.nodes:
             adapter = Adapter(768, setup.adapter.hidden, space.adapter.target)
             adapter.load_state_dict(start)

@@ -7,8 +7,8 @@ from typing import Self
 
 import torch
 
-from feda2v_cli.federation.evaluation import HeldOut
 from feda2v_cli.federation.pool import Node, Pool
+from feda2v_cli.federation.retrieval import HeldOut
 from feda2v_cli.federation.space import Space
 from feda2v_cli.federation.standardise import Standardisation
 from feda2v_cli.federation.strategy.strategy import Strategy, make_strategy

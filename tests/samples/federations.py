@@ -6,10 +6,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from feda2v_cli.federation.evaluation import HeldOut
 from feda2v_cli.federation.node_store import NodeStore
 from feda2v_cli.federation.pool import Node, Pool
-from feda2v_cli.federation.rounds import Federation
+from feda2v_cli.federation.retrieval import HeldOut
+from feda2v_cli.federation.round import Federation
 from feda2v_cli.federation.setup import Setup
 from feda2v_cli.federation.space import Space
 from feda2v_cli.federation.standardise import Standardisation
@@ -101,7 +101,7 @@ def setup_of(
 
 def federation_of(setup: Setup, directory: Path) -> Federation:
     """A federation before its first round."""
-    widths = {space.name: len(space.start(0)) for space in setup.spaces}
+    widths = {space.name: len(space.initial_parameters(0)) for space in setup.spaces}
     store = NodeStore(directory, [node.id for node in setup.nodes], widths)
     return Federation(setup, store, lambda models, width: None)  # noqa: ARG005
 

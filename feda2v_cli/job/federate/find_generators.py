@@ -62,7 +62,7 @@ def find_generators(
     """
     directory = expectation.directory
     if directory is None:
-        found = _the_one(expectation, command, root)
+        found = _choose_set(expectation, command, root)
         directory = found.directory
         expectation = replace(expectation, directory=directory, base_name=expectation.base_name or found.base_name)
     loaded = load_set(directory, expectation, on_warning=on_warning)
@@ -70,7 +70,7 @@ def find_generators(
     return GeneratorSet(directory, metadata.run_granularity, metadata.base_name, tuple(loaded))
 
 
-def _the_one(expectation: Expectation, command: Sequence[str], root: Path) -> CheckpointSet:
+def _choose_set(expectation: Expectation, command: Sequence[str], root: Path) -> CheckpointSet:
     there = _sets_under(root)
     sets = [found for found in there if expectation.base_name in (None, found.base_name)]
     if there and not sets:

@@ -13,7 +13,7 @@ from feda2v_cli.checkpoint.lock import lock_nodes
 from feda2v_cli.federation.setup import Setup
 from feda2v_cli.job.checkpoint_directory import make_directory, refuse_to_overwrite
 from feda2v_cli.job.federate.plan import FederationPlan, plan_federation
-from feda2v_cli.job.federate.rounds import FederationRun, Progress
+from feda2v_cli.job.federate.rounds import History, ResumableFederation
 from feda2v_cli.job.federate.save import save_adapters
 from feda2v_cli.job.federate.set_up import set_up_federation
 from feda2v_cli.profile.load import LoadedProfile, load_profile
@@ -149,9 +149,9 @@ def _run(
     plan: FederationPlan, run: RunDirectory, emit: Listener, started: float, *, resumed: bool, baselines: bool
 ) -> Federated:
     setup = set_up_federation(plan, emit)
-    chosen = FederationRun("chosen", setup, run.resume, emit, keep_nodes=not plan.strategy.is_central)
-    emit(RunResumed(str(run.path), chosen.progress.rounds_done) if resumed else RunStarted(str(run.path)))
-    progress = chosen.run()
+    chosen = ResumableFederation("chosen", setup, run.resume, emit, keep_nodes=not plan.strategy.is_central)
+    emit(RunResumed(str(run.path), chosen.history.rounds_done) if resumed else RunStarted(str(run.path)))
+    history = chosen.run()
     compared = _run_baselines(setup, run, emit) if baselines else {}
     save_adapters(plan, setup, chosen, emit)
     return Federated(
@@ -161,14 +161,14 @@ def _run(
         seconds=time.monotonic() - started,
         rounds=[
             {name: done[name] for name in ("round", "accuracy", "node_accuracy", "loss")}
-            for done in progress.evaluations
+            for done in history.evaluations
         ],
-        final=_final(progress),
+        final=_final(history),
         synthetic=_synthetic(plan, setup),
         baselines=compared,
-        confusion=progress.confusion,
+        confusion=history.confusion,
         classes=plan.classes,
-        skipped_rounds=progress.skipped,
+        skipped_rounds=history.skipped,
         adapters=tuple(plan.files),
     )
 
@@ -176,13 +176,13 @@ def _run(
 def _run_baselines(setup: Setup, run: RunDirectory, emit: Listener) -> dict[str, dict[str, Any]]:
     finals = {}
     for name in BASELINES:
-        baseline = FederationRun(f"baseline {name}", setup.baseline(name), run.resume, emit, keep_nodes=False)
+        baseline = ResumableFederation(f"baseline {name}", setup.baseline(name), run.resume, emit, keep_nodes=False)
         finals[name] = _final(baseline.run())
     return finals
 
 
-def _final(progress: Progress) -> dict[str, Any]:
-    return {name: value for name, value in progress.evaluations[-1].items() if name != "round"}
+def _final(history: History) -> dict[str, Any]:
+    return {name: value for name, value in history.evaluations[-1].items() if name != "round"}
 
 
 def _synthetic(plan: FederationPlan, setup: Setup) -> dict[str, Any]:

@@ -11,12 +11,12 @@ from feda2v_cli.checkpoint.adapter_metadata import AdapterMetadata
 from feda2v_cli.engine.stack import parameters_of
 from feda2v_cli.federation.setup import Setup
 from feda2v_cli.job.federate.plan import FederationPlan
-from feda2v_cli.job.federate.rounds import FederationRun
+from feda2v_cli.job.federate.rounds import ResumableFederation
 from feda2v_cli.profile.resolved import profile_hash
 from feda2v_cli.run.event import CheckpointSaved, Listener
 
 
-def save_adapters(plan: FederationPlan, setup: Setup, run: FederationRun, emit: Listener) -> None:
+def save_adapters(plan: FederationPlan, setup: Setup, run: ResumableFederation, emit: Listener) -> None:
     """Write the checkpoints of a federation that has ended, one after the other.
 
     A node's are the adapters that it trained in the last round, before they became one; of a node that was not there
@@ -58,7 +58,7 @@ def save_adapters(plan: FederationPlan, setup: Setup, run: FederationRun, emit: 
             if plan.generators is None
             else {"base_name": plan.generators.base_name, "granularity": plan.generators.granularity},
             seed=setup.seed,
-            accuracy=run.progress.evaluations[-1]["accuracy"],
+            accuracy=run.history.evaluations[-1]["accuracy"],
             package_version=__version__,
             torch_version=str(torch.__version__),
             profile_hash=hashed,

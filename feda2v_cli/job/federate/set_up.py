@@ -9,8 +9,8 @@ from torch import Tensor
 
 from feda2v_cli.data.clip import Clip
 from feda2v_cli.data.nodes import NodeClips
-from feda2v_cli.federation.evaluation import HeldOut
 from feda2v_cli.federation.pool import Node, Pool
+from feda2v_cli.federation.retrieval import HeldOut
 from feda2v_cli.federation.setup import Setup, central_node
 from feda2v_cli.federation.standardise import Standardisation, Sums
 from feda2v_cli.federation.synthetic import NodeGenerator

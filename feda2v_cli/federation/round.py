@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from feda2v_cli.errors import FailedError
-from feda2v_cli.federation.evaluation import Evaluation, evaluate
 from feda2v_cli.federation.local_training import LocalTraining, Task, Trained
 from feda2v_cli.federation.node_store import NodeStore
 from feda2v_cli.federation.participation import participants
 from feda2v_cli.federation.pool import Node
+from feda2v_cli.federation.retrieval import RetrievalAccuracy, measure_retrieval
 from feda2v_cli.federation.server_training import distil, fine_tune
 from feda2v_cli.federation.setup import Setup
 from feda2v_cli.federation.space import Space
@@ -60,7 +60,7 @@ class Federation:
     def __init__(self, setup: Setup, store: NodeStore, on_narrowed: Callable[[int, int], None]) -> None:
         self.setup = setup
         self.strategy = setup.strategy
-        self.rows = {space.name: space.start(setup.seed) for space in setup.spaces}
+        self.rows = {space.name: space.initial_parameters(setup.seed) for space in setup.spaces}
         self._store = store
         self._on_narrowed = on_narrowed
         self._optimisers: dict[str, ServerOptimiser] = {}
@@ -116,7 +116,7 @@ class Federation:
         self.rows = rows
         return Round(number, tuple(present), tuple(failed), skipped, losses, steps)
 
-    def evaluate(self, number: int) -> Evaluation:
+    def evaluate(self, number: int) -> RetrievalAccuracy:
         """How good the adapters are after a round, for the clips of all nodes.
 
         Without exchange every node answers for itself, and the counts of all are added: what a node is worth that is
@@ -124,11 +124,11 @@ class Federation:
         """
         setup = self.setup
         if self.strategy.exchanges:
-            return evaluate(self.rows, setup.spaces, setup.held_out, setup.classes)
-        total: Evaluation | None = None
+            return measure_retrieval(self.rows, setup.spaces, setup.held_out, setup.classes)
+        total: RetrievalAccuracy | None = None
         for node in setup.nodes:
             rows = {space.name: self._store.read(number, space.name, [node.id])[0] for space in setup.spaces}
-            one = evaluate(rows, setup.spaces, setup.held_out, setup.classes)
+            one = measure_retrieval(rows, setup.spaces, setup.held_out, setup.classes)
             total = one if total is None else total + one
         assert total is not None
         return total

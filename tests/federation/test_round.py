@@ -149,7 +149,7 @@ def test_a_stack_is_as_wide_as_the_budget_allows(tmp_path) -> None:
     federation = federation_of(setup, tmp_path)
     space = setup.spaces[0]
     one = federation._local_training().cost(space, 2, 6).bytes
-    assert one > len(space.start(0)) * BYTES_PER_WEIGHT * 0.9
+    assert one > len(space.initial_parameters(0)) * BYTES_PER_WEIGHT * 0.9
     narrow = federation_of(replace(setup, budget=3 * one), tmp_path)
     tasks = narrow._tasks(setup.nodes, space, 1)
     trained = narrow._local_training().train(

@@ -34,7 +34,7 @@ class HeldOut:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class RetrievalAccuracy:
     """Counts, so that evaluations can be added and every accuracy is a part of the same sum.
 
     Attributes:
@@ -59,8 +59,8 @@ class Evaluation:
         """Mean scaled squared error of a clip, by space: 1 is what the mean of the targets scores."""
         return {space: total / int(self.confusion.sum()) for space, total in self.squared_error.items()}
 
-    def __add__(self, other: "Evaluation") -> "Evaluation":
-        return Evaluation(
+    def __add__(self, other: "RetrievalAccuracy") -> "RetrievalAccuracy":
+        return RetrievalAccuracy(
             self.classes,
             self.confusion + other.confusion,
             {
@@ -85,9 +85,9 @@ class Evaluation:
         }
 
 
-def evaluate(
+def measure_retrieval(
     rows: Mapping[str, Tensor], spaces: Sequence[Space], held_out: HeldOut, classes: Sequence[str]
-) -> Evaluation:
+) -> RetrievalAccuracy:
     """Ask the adapters for the class of every clip that is held out.
 
     A clip's class is the one whose target lies nearest to the adapter's output by cosine, averaged over the spaces;
@@ -123,4 +123,4 @@ def evaluate(
             hits[node] += is_right
             clips[node] += 1
     counts = {node: (hits[node], clips[node]) for node in held_out.nodes}
-    return Evaluation(tuple(classes), shown.view(len(classes), len(classes)), counts, errors)
+    return RetrievalAccuracy(tuple(classes), shown.view(len(classes), len(classes)), counts, errors)
