@@ -86,7 +86,7 @@ class RetrievalAccuracy:
 
 
 def measure_retrieval(
-    rows: Mapping[str, Tensor], spaces: Sequence[Space], held_out: HeldOut, classes: Sequence[str]
+    adapters: Mapping[str, Tensor], spaces: Sequence[Space], held_out: HeldOut, classes: Sequence[str]
 ) -> RetrievalAccuracy:
     """Ask the adapters for the class of every clip that is held out.
 
@@ -94,7 +94,7 @@ def measure_retrieval(
     both are centred at the mean target, for text embeddings have a large part in common that tells nothing apart.
 
     Args:
-        rows: an adapter's parameters by space, [row].
+        adapters: their flat parameters by space, [parameters].
         spaces: all of them.
         held_out: the clips.
         classes: of the federation, in the order of the targets.
@@ -103,14 +103,15 @@ def measure_retrieval(
     similarity = torch.zeros(len(held_out.labels), len(classes))
     with torch.no_grad(), threads_per_operation(1):
         for space in spaces:
-            parameters = parameters_of(rows[space.name].to(held_out.embeddings.device), space.shapes)
+            parameters = parameters_of(adapters[space.name].to(held_out.embeddings.device), space.shapes)
             targets = space.targets.flatten(1)  # [classes, elements]
+            directions = normalize(targets, dim=1).T
             total = 0.0
             for start in range(0, len(held_out.labels), _CLIPS_AT_ONCE):
                 part = slice(start, start + _CLIPS_AT_ONCE)
                 output = functional_call(space.adapter, parameters, (held_out.embeddings[part],)).flatten(1)
                 total += float((output - targets[held_out.labels[part]]).square().mean(1).double().sum())
-                similarity[part] += (normalize(output, dim=1) @ normalize(targets, dim=1).T).cpu()
+                similarity[part] += (normalize(output, dim=1) @ directions).cpu()
             errors[space.name] = total
     labels = held_out.labels.cpu()
     retrieved = similarity.argmax(1)

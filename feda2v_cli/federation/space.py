@@ -55,5 +55,5 @@ class Space:
         return {name: tuple(value.shape) for name, value in self.adapter.named_parameters()}
 
     def initial_parameters(self, seed: int) -> Tensor:
-        """The parameters that every node starts from, [row]."""
+        """The flat parameters that every node starts from, [parameters]."""
         return row_of(initial_parameters(self.adapter, seed, self.name))

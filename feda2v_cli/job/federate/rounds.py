@@ -9,10 +9,10 @@ import torch
 
 from feda2v_cli.atomic_write import atomic_write
 from feda2v_cli.errors import FailedError
-from feda2v_cli.federation.node_store import NodeStore
 from feda2v_cli.federation.retrieval import RetrievalAccuracy
 from feda2v_cli.federation.round import Federation
 from feda2v_cli.federation.setup import Setup
+from feda2v_cli.profile.schema import FederationSection
 from feda2v_cli.run.event import Evaluated, FederationRoundEnded, Listener, RoundSkipped, StackNarrowed
 
 
@@ -34,7 +34,7 @@ class History:
 
 
 class ResumableFederation:
-    """The rounds of one federation.
+    """A federation that can be killed at any moment, and goes on.
 
     Args:
         name: of the federation among those of the run.
@@ -49,23 +49,24 @@ class ResumableFederation:
 
     def __init__(self, name: str, setup: Setup, resume: Path, emit: Listener, *, keep_nodes: bool) -> None:
         self._name = name
-        self._setup = setup
         self._path = resume / f"{name}.pt"
         self._emit = emit
         self._keep_nodes = keep_nodes
         directory = resume / name
         directory.mkdir(exist_ok=True)
-        widths = {space.name: len(space.initial_parameters(0)) for space in setup.spaces}
-        self.store = NodeStore(directory, [node.id for node in setup.nodes], widths)
-        self.federation = Federation(setup, self.store, lambda models, width: emit(StackNarrowed(models, width)))
+        self.federation = Federation(setup, directory, lambda models, width: emit(StackNarrowed(models, width)))
         self.history = History()
         if self._path.exists():
             self._restore()
 
     @property
+    def _section(self) -> FederationSection:
+        return self.federation.setup.profile.federation
+
+    @property
     def rounds(self) -> int:
         """Of the whole run."""
-        return self._setup.federation.rounds
+        return self._section.rounds
 
     def run(self) -> History:
         """Run the rounds that are left.
@@ -82,7 +83,7 @@ class ResumableFederation:
         last = number == self.rounds
         done = self.federation.run_round(number, keep_nodes=self._keep_nodes and last)
         evaluation = None
-        if last or number % self._setup.federation.evaluate_every == 0:
+        if last or number % self._section.evaluate_every == 0:
             evaluation = self.federation.evaluate(number)
             self.history.evaluations.append({"round": number} | evaluation.to_dict())
             self.history.confusion = evaluation.confusion.tolist()
@@ -92,7 +93,7 @@ class ResumableFederation:
         self._save(number)
         seconds = time.monotonic() - started
         if done.skipped:
-            self._emit(RoundSkipped(self._name, number, list(done.present), self._setup.federation.quorum))
+            self._emit(RoundSkipped(self._name, number, list(done.present), self._section.quorum))
         else:
             self._emit(
                 FederationRoundEnded(
@@ -110,10 +111,10 @@ class ResumableFederation:
         )
 
     def _save(self, number: int) -> None:
-        content = {"progress": vars(self.history), "federation": self.federation.state()}
         try:
-            if not self._setup.strategy.exchanges or (self._keep_nodes and number == self.rounds):
-                self.store.sync(number)
+            if self._keep_nodes and number == self.rounds:
+                self.federation.store.sync(number)
+            content = {"progress": vars(self.history), "federation": self.federation.state(number)}
             with atomic_write(self._path) as file:
                 torch.save(content, file)
         except (OSError, RuntimeError) as error:

@@ -149,11 +149,12 @@ def _run(
     plan: FederationPlan, run: RunDirectory, emit: Listener, started: float, *, resumed: bool, baselines: bool
 ) -> Federated:
     setup = set_up_federation(plan, emit)
-    chosen = ResumableFederation("chosen", setup, run.resume, emit, keep_nodes=not plan.strategy.is_central)
+    keep_nodes = any(owner is not None for owner in plan.owners)
+    chosen = ResumableFederation("chosen", setup, run.resume, emit, keep_nodes=keep_nodes)
     emit(RunResumed(str(run.path), chosen.history.rounds_done) if resumed else RunStarted(str(run.path)))
     history = chosen.run()
     compared = _run_baselines(setup, run, emit) if baselines else {}
-    save_adapters(plan, setup, chosen, emit)
+    save_adapters(plan, chosen, emit)
     return Federated(
         run_dir=run.path,
         strategy=plan.strategy.name,
@@ -189,13 +190,13 @@ def _synthetic(plan: FederationPlan, setup: Setup) -> dict[str, Any]:
     if plan.generators is None:
         return {"per_class": 0, "generators": 0, "node_samples": {}, "use": []}
     return {
-        "per_class": setup.samples_per_class,
+        "per_class": setup.most_samples_per_class,
         "generators": len(plan.generators.loaded),
         "granularity": plan.generators.granularity,
         "directory": str(plan.generators.directory),
         "node_samples": {str(node.id): setup.samples_of(node) for node in setup.nodes},
-        "use": [use for use in ("local", "server", "kd") if setup.uses(use)],
-        "refresh": setup.synthetic.refresh,
+        "use": list(setup.sample_uses),
+        "refresh": setup.profile.synthetic.refresh,
     }
 
 
@@ -208,8 +209,8 @@ def _introduce(plan: FederationPlan, warnings: Sequence[Finding], emit: Listener
         emit(Warned(f"{finding.path} {finding.message} ({finding.code})"))
     if plan.generators is not None:
         emit(Noted(f"samples come from {plan.generators}"))
-    if plan.strategy.is_central:
-        emit(Noted("central: all clips lie in one place, as no federation allows; it is the upper bound"))
+    if plan.strategy.remark is not None:
+        emit(Noted(plan.strategy.remark))
 
 
 def _run_key(plan: FederationPlan, *, baselines: bool) -> str:
