@@ -81,6 +81,7 @@ class Federation:
 
     def state(self, number: int) -> dict[str, Any]:
         """All that the next round has to know after a round, beside the store."""
+        # "rows" is what the states of runs that were interrupted before call the adapters.
         return {"rows": self.adapters} | self._strategy.state(self.store, number)
 
     def restore(self, state: Mapping[str, Any]) -> None:

@@ -158,7 +158,7 @@ def test_nodes_that_were_not_there_are_left_with_the_servers_adapter(tmp_path) -
     assert same == [True, True]
 
 
-def test_the_share_of_nodes_that_take_part_without_exchange_keeps_the_others_own_adapters(tmp_path) -> None:
+def test_without_exchange_nodes_that_were_not_there_are_left_with_their_own_adapters(tmp_path) -> None:
     federation = federation_of(setup_of([[0], [1], [2]], strategy="none", fraction=0.34), tmp_path)
     for number in range(1, 6):
         federation.run_round(number)

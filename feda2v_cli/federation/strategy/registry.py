@@ -1,4 +1,7 @@
-"""Which strategies there are. The profile's schema names the same."""
+"""Which strategies there are.
+
+A new one is a file of its own, a line here, and its name in the schema of profiles, which cannot look up here.
+"""
 
 from collections.abc import Callable, Mapping
 

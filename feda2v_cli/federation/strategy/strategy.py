@@ -1,4 +1,8 @@
-"""What a strategy is: three hooks in the round, and what has to be known of it before the first."""
+"""What a strategy is: three hooks in the round, and what has to be known of it before the first.
+
+The hooks are an `Aggregation`'s: where nodes start, take in what they send, what the server has then. They exchange
+values alone, so that it does not matter where the nodes are. What lasts longer than a round is a `Strategy`'s.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
