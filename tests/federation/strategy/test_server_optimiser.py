@@ -1,9 +1,12 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from federations import federation_of, setup_of
 
+from feda2v_cli.federation.strategy.averaging import FedOpt
+from feda2v_cli.federation.strategy.registry import make_strategy
 from feda2v_cli.federation.strategy.server_optimiser import (
     ADAPTIVITY,
     BETAS,
@@ -15,27 +18,37 @@ from feda2v_cli.federation.strategy.server_optimiser import (
 )
 
 
-def moved(make: MakeOptimiser, updates: list[float]) -> list[float]:
-    """Where a server optimiser takes a parameter that starts at 0 and that the nodes move by `updates`."""
-    server, state, places = torch.zeros(1), None, []
+def moved(directory: Path, name: str, updates: list[float], **values: object) -> list[float]:
+    """Where a strategy takes parameters that start at 0 and that the nodes move by `updates`."""
+    federation = federation_of(setup_of([[0]], strategy=name, **values), directory)
+    strategy = make_strategy(federation.setup.profile.federation)
+    assert isinstance(strategy, FedOpt)
+    exchange = federation._exchange(federation.setup.spaces[0], (), 1)
+    server, places = torch.zeros(1), []
     for update in updates:
-        server, state = move_server(make, state, server, server + update)
+        server = strategy.step(replace(exchange, server=server), server + update)
         places.append(float(server))
     return places
 
 
-def test_momentum_remembers_the_rounds_before() -> None:
-    assert moved(sgd(1.0, 0.5), [1.0, 0.0]) == pytest.approx([1.0, 1.5])
+def test_fedavgm_remembers_the_rounds_before(tmp_path: Path) -> None:
+    assert moved(tmp_path, "fedavgm", [1.0, 0.0], server_momentum=0.5, server_learning_rate=1.0) == pytest.approx(
+        [1.0, 1.5]
+    )
 
 
-def test_fedadam_is_adam_on_the_negative_update() -> None:
+def test_fedavgm_moves_as_far_as_an_update_and_no_farther(tmp_path: Path) -> None:
+    assert moved(tmp_path, "fedavgm", [1.0] + [0.0] * 60)[-1] == pytest.approx(1.0, abs=0.01)
+
+
+def test_fedadam_is_adam_on_the_negative_update(tmp_path: Path) -> None:
     gradient = -0.5
     mean, square = gradient, gradient**2  # bias-corrected, first step
     expected = -0.1 * mean / (square**0.5 + ADAPTIVITY)
-    assert moved(adam(0.1), [0.5]) == pytest.approx([expected], rel=1e-5)
+    assert moved(tmp_path, "fedadam", [0.5], server_learning_rate=0.1) == pytest.approx([expected], rel=1e-5)
 
 
-def test_fedyogi_follows_its_paper() -> None:
+def test_fedyogi_follows_its_paper(tmp_path: Path) -> None:
     mean = square = place = 0.0
     square, places = ADAPTIVITY**2, []
     for update in (0.5, -0.2):
@@ -45,7 +58,7 @@ def test_fedyogi_follows_its_paper() -> None:
         square -= (1 - BETAS[1]) * gradient**2 * sign
         place -= 0.1 * mean / (square**0.5 + ADAPTIVITY)
         places.append(place)
-    assert moved(yogi(0.1), [0.5, -0.2]) == pytest.approx(places, rel=1e-4)
+    assert moved(tmp_path, "fedyogi", [0.5, -0.2], server_learning_rate=0.1) == pytest.approx(places, rel=1e-4)
 
 
 @pytest.mark.parametrize("make", [sgd(0.1, 0.9), adam(0.1), yogi(0.1)])
