@@ -26,20 +26,19 @@ from torch.nn.utils import clip_grad_norm_
 from feda2v_cli.embedding.embed import embed
 from feda2v_cli.engine.stack import parameters_of, row_of
 from feda2v_cli.federation.adapter import Adapter
-from feda2v_cli.federation.evaluation import HeldOut
 from feda2v_cli.federation.local_training import LocalTraining
-from feda2v_cli.federation.node_store import NodeStore
 from feda2v_cli.federation.pool import Node, Pool
-from feda2v_cli.federation.rounds import Federation
+from feda2v_cli.federation.retrieval import HeldOut
+from feda2v_cli.federation.round import Federation
 from feda2v_cli.federation.setup import Setup
 from feda2v_cli.federation.space import Space
 from feda2v_cli.federation.standardise import Standardisation
 from feda2v_cli.job.federate.plan import FederationPlan, plan_federation
-from feda2v_cli.job.federate.rounds import FederationRun
+from feda2v_cli.job.federate.rounds import ResumableFederation
 from feda2v_cli.job.federate.set_up import set_up_federation
 from feda2v_cli.job.train_generators.run import train_generators
 from feda2v_cli.profile.load import load_profile
-from feda2v_cli.profile.schema import AdapterSection, FederationSection, SyntheticSection
+from feda2v_cli.profile.schema import Profile
 from feda2v_cli.run.event import ignore_event
 
 GROUPS = {
@@ -130,7 +129,7 @@ def _profile(place: Path, layout: str) -> Path:
 def _curve(setup: Setup, place: Path) -> list[float]:
     federation = _federation(setup, place)
     accuracies = []
-    for number in range(1, setup.federation.rounds + 1):
+    for number in range(1, setup.profile.federation.rounds + 1):
         federation.run_round(number)
         if number % 5 == 0:
             accuracies.append(federation.evaluate(number).accuracy)
@@ -139,9 +138,7 @@ def _curve(setup: Setup, place: Path) -> list[float]:
 
 def _federation(setup: Setup, place: Path) -> Federation:
     place.mkdir(parents=True, exist_ok=True)
-    widths = {space.name: len(space.start(0)) for space in setup.spaces}
-    store = NodeStore(place, [node.id for node in setup.nodes], widths)
-    return Federation(setup, store, lambda models, width: print(f"narrowed from {models} to {width}"))
+    return Federation(setup, place, lambda models, width: print(f"narrowed from {models} to {width}"))
 
 
 def random_setup(nodes: int, clips: int, budget: int = 512 * 1024**2) -> Setup:
@@ -149,9 +146,15 @@ def random_setup(nodes: int, clips: int, budget: int = 512 * 1024**2) -> Setup:
     random = torch.Generator().manual_seed(SEED_OF_DATA)
     embeddings = torch.randn(nodes * clips, 4, 768, generator=random)
     labels = torch.randint(0, len(CLASSES), (nodes * clips,), generator=random)
-    adapter = AdapterSection()
+    profile = Profile.model_validate(
+        {
+            "federation": {"rounds": 50},
+            "synthetic": {"per_class": 0},
+            "nodes": [{"id": node, "classes": CLASSES} for node in range(nodes)],
+        }
+    )
     spaces = tuple(
-        Space.of(name, torch.randn(len(CLASSES), *shape, generator=random), 768, adapter.hidden)
+        Space.of(name, torch.randn(len(CLASSES), *shape, generator=random), 768, profile.adapter.hidden)
         for name, shape in {"clip": (64,), "t5": (4, 64)}.items()
     )
     members = []
@@ -160,20 +163,22 @@ def random_setup(nodes: int, clips: int, budget: int = 512 * 1024**2) -> Setup:
         held = dict.fromkeys(labels[places].tolist(), 1)
         members.append(Node(node, places, held, {"clip": 1e-3, "t5": 1e-3}))
     return Setup(
-        classes=tuple(sorted(CLASSES)),
+        profile=profile,
         spaces=spaces,
         nodes=tuple(members),
         clips=Pool(embeddings, labels, len(labels)),
         held_out=HeldOut(embeddings[:100], labels[:100], ((0,),) * 100, tuple(range(nodes))),
         standardisation=Standardisation(torch.zeros(768), torch.ones(768)),
         generators=(),
-        federation=FederationSection(rounds=50),
-        synthetic=SyntheticSection(per_class=0),
-        adapter=adapter,
         budget=budget,
         device=torch.device("cpu"),
-        seed=0,
     )
+
+
+def with_federation(setup: Setup, **values: object) -> Setup:
+    """The same federation with other values of the profile's section federation."""
+    federation = setup.profile.federation.model_copy(update=values)
+    return replace(setup, profile=setup.profile.model_copy(update={"federation": federation}))
 
 
 def overhead(arguments: argparse.Namespace) -> None:
@@ -195,8 +200,8 @@ def overhead(arguments: argparse.Namespace) -> None:
 
     LocalTraining.train = timed  # type: ignore[method-assign,assignment]
     with tempfile.TemporaryDirectory() as place:
-        rounds = setup.federation.model_copy(update={"rounds": arguments.repeat, "evaluate_every": 1})
-        run = FederationRun("chosen", replace(setup, federation=rounds), Path(place), ignore_event, keep_nodes=True)
+        timed_setup = with_federation(setup, rounds=arguments.repeat, evaluate_every=1)
+        run = ResumableFederation("chosen", timed_setup, Path(place), ignore_event, keep_nodes=True)
         started = time.perf_counter()
         run.run()
         total = (time.perf_counter() - started) / arguments.repeat
@@ -213,19 +218,19 @@ def _plain_loop(setup: Setup) -> float:
     """Seconds of the same local training, node after node, as one writes it by hand."""
     started = time.perf_counter()
     for space in setup.spaces:
-        start = parameters_of(space.start(0), space.shapes)
+        start = parameters_of(space.initial_parameters(0), space.shapes)
         for node in setup.nodes:
-            adapter = Adapter(768, setup.adapter.hidden, space.adapter.target)
+            adapter = Adapter(768, setup.profile.adapter.hidden, space.adapter.target)
             adapter.load_state_dict(start)
             optimiser = torch.optim.AdamW(adapter.parameters(), lr=1e-3, weight_decay=1e-4, fused=True)
-            for _ in range(setup.federation.local_epochs):
-                for batch in node.clips[torch.randperm(len(node.clips))].split(setup.adapter.batch_size):
+            for _ in range(setup.profile.federation.local_epochs):
+                for batch in node.clips[torch.randperm(len(node.clips))].split(setup.profile.adapter.batch_size):
                     optimiser.zero_grad()
-                    noise = setup.adapter.noise * torch.randn(len(batch), 1, 768)
+                    noise = setup.profile.adapter.noise * torch.randn(len(batch), 1, 768)
                     output = adapter(setup.clips.embeddings[batch] + noise)
                     loss = (output - space.targets[setup.clips.labels[batch]]).square().mean()
                     loss.backward()
-                    clip_grad_norm_(adapter.parameters(), setup.adapter.clip_norm)
+                    clip_grad_norm_(adapter.parameters(), setup.profile.adapter.clip_norm)
                     optimiser.step()
             row_of(dict(adapter.named_parameters()))
     return time.perf_counter() - started
@@ -246,9 +251,9 @@ def growth(arguments: argparse.Namespace) -> None:
 def grow_one(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     nodes = arguments.nodes[0]
-    setup = random_setup(nodes, clips=4, budget=arguments.memory * 1024**2)
-    section = setup.federation.model_copy(update={"strategy": arguments.strategy})
-    setup = replace(setup, federation=section)
+    setup = with_federation(
+        random_setup(nodes, clips=4, budget=arguments.memory * 1024**2), strategy=arguments.strategy
+    )
     clips = setup.clips.embeddings.nbytes / 1e6
     with tempfile.TemporaryDirectory() as place:
         federation = _federation(setup, Path(place))

@@ -46,7 +46,7 @@ class Adapter(nn.Module):
         return 8 * self.query.shape[-1] + 3 * self.target[-1]
 
 
-def start(adapter: Adapter, seed: int, space: str) -> dict[str, Tensor]:
+def initial_parameters(adapter: Adapter, seed: int, space: str) -> dict[str, Tensor]:
     """Parameters to start from, the same on every node: averaging needs that (McMahan et al., 2017, figure 1).
 
     Args:

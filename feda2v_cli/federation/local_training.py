@@ -15,6 +15,7 @@ from feda2v_cli.engine.train import Loss, ModelData, Optimiser, Trainer
 from feda2v_cli.errors import FailedError
 from feda2v_cli.federation.pool import Pool
 from feda2v_cli.federation.space import Space
+from feda2v_cli.profile.schema import AdapterSection
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,13 @@ class Trained:
 
     Attributes:
         nodes: ids of their nodes.
-        rows: their parameters, [nodes, row], on the device.
+        parameters: of each, flat, [nodes, parameters], on the device.
         losses: mean of the last epoch, scaled squared error, [nodes].
         steps: optimiser steps that each has taken.
     """
 
     nodes: tuple[int, ...]
-    rows: Tensor
+    parameters: Tensor
     losses: Tensor
     steps: int
 
@@ -54,21 +55,15 @@ class LocalTraining:
     """How nodes train.
 
     Attributes:
-        batch_size: items a step.
-        weight_decay: of AdamW.
-        noise: on the inputs, see `noisy`.
-        clip_norm: largest norm of an adapter's gradient.
+        section: batch size, optimiser, and noise on the inputs.
         epochs: of a round.
-        proximal: weight of the proximal term (Li et al., Federated Optimization in Heterogeneous Networks, 2020).
+        proximal: weight of the proximal term, μ; see `adapter_loss`.
         budget: bytes that a stack may take.
         device: where training happens.
         seed: of the run.
     """
 
-    batch_size: int
-    weight_decay: float
-    noise: float
-    clip_norm: float
+    section: AdapterSection
     epochs: int
     proximal: float
     budget: int
@@ -80,7 +75,7 @@ class LocalTraining:
         space: Space,
         pool: Pool,
         tasks: Sequence[Task],
-        start_of: Callable[[Sequence[int]], Tensor],
+        initial: Callable[[Sequence[int]], Tensor],
         round_number: int,
         on_narrowed: Callable[[int, int], None],
     ) -> Iterator[Trained]:
@@ -92,7 +87,7 @@ class LocalTraining:
             space: its adapter and targets.
             pool: what the tasks' items mean.
             tasks: one a node.
-            start_of: the parameters that some nodes start from, [nodes, row] or [row] for one and the same.
+            initial: where nodes start, by their ids: [nodes, parameters], or [parameters] for one and the same.
             round_number: from 1; part of the random streams.
             on_narrowed: is told when memory ran out, how many were trained at once and how many will be.
 
@@ -113,7 +108,7 @@ class LocalTraining:
         while todo:
             group = todo.pop(0)
             try:
-                trained = self._train(space, pool, group, start_of, round_number)
+                trained = self._train(space, pool, group, initial, round_number)
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
@@ -139,47 +134,53 @@ class LocalTraining:
         return Cost(
             weights=sum(torch.Size(shape).numel() for shape in space.shapes.values()),
             activations=tokens * (2 * dim + 6 * hidden) + outputs * (6 * hidden + 4 * space.adapter.target[-1]),
-            data=items * (2 + (dim if self.noise else 0)),
-            batch=min(self.batch_size, items),
+            data=items * (2 + (dim if self.section.noise else 0)),
+            batch=min(self.section.batch_size, items),
         )
 
     def _like(self, task: Task) -> tuple[int, float]:
-        return steps_per_epoch(len(task.items), self.batch_size), task.learning_rate
+        return steps_per_epoch(len(task.items), self.section.batch_size), task.learning_rate
 
     def _train(
         self,
         space: Space,
         pool: Pool,
         group: Sequence[Task],
-        start_of: Callable[[Sequence[int]], Tensor],
+        initial: Callable[[Sequence[int]], Tensor],
         round_number: int,
     ) -> Trained:
+        section, noise = self.section, self.section.noise
         nodes = tuple(task.node for task in group)
-        starts = start_of(nodes).to(self.device)
-        stack = Stack(space.shapes, starts.expand(len(group), -1).clone())
+        start = initial(nodes).to(self.device)
+        stack = Stack(space.shapes, start.expand(len(group), -1).clone())
         trainer = Trainer(
             stack,
-            [ModelData((space.name, task.node), {"item": task.items}, pool.noise_width(self.noise)) for task in group],
-            adapter_loss(space, pool, self.noise, self.proximal, starts),
-            Optimiser(self.batch_size, group[0].learning_rate, self.weight_decay, self.clip_norm),
+            [ModelData((space.name, task.node), {"item": task.items}, pool.noise_width(noise)) for task in group],
+            adapter_loss(space, pool, noise, self.proximal, start),
+            Optimiser(section.batch_size, group[0].learning_rate, section.weight_decay, section.clip_norm),
             self.seed,
         )
         losses = trainer.train_round(round_number, round_number, self.epochs)
-        steps = self.epochs * steps_per_epoch(len(group[0].items), self.batch_size)
+        steps = self.epochs * steps_per_epoch(len(group[0].items), section.batch_size)
         return Trained(nodes, stack.weights, losses["error"], steps)
 
 
 def adapter_loss(
     space: Space, pool: Pool, input_noise: float, proximal: float = 0.0, anchor: Tensor | None = None
 ) -> Loss:
-    """The mean squared error between each item's output and the target of its own class.
+    """The mean squared error between each item's output and the target of its own class, and a proximal term.
+
+        h_k(w; w_t) = F_k(w) + μ/2 ‖w − w_t‖²
+
+    (Li et al., Federated Optimization in Heterogeneous Networks, 2020, equation 2), with F_k the error on node k and
+    w_t the server's parameters.
 
     Args:
         space: the adapter and the targets.
         pool: the items.
         input_noise: standard deviation of noise on the inputs.
-        proximal: weight of the squared distance to the anchor.
-        anchor: parameters that the proximal term holds on to, [row].
+        proximal: μ; 0 leaves the term out.
+        anchor: w_t, flat, [parameters].
 
     Returns:
         A loss on items `item` [items], places in the pool, with the pool's width of noise.
@@ -196,7 +197,8 @@ def adapter_loss(
         error = (output - space.targets[pool.labels[item]]).square().flatten(1).mean(1)
         if not proximal or anchor is None:
             return {"loss": error, "error": error}
-        row = torch.cat([value.reshape(-1) for value in parameters.values()])
-        return {"loss": error + 0.5 * proximal * (row - anchor[: len(row)]).square().sum(), "error": error}
+        flat = torch.cat([value.reshape(-1) for value in parameters.values()])
+        # The anchor is filled up with zeros at its end, as every adapter in a stack is.
+        return {"loss": error + 0.5 * proximal * (flat - anchor[: len(flat)]).square().sum(), "error": error}
 
     return loss

@@ -11,7 +11,7 @@ from feda2v_cli.errors import FailedError
 
 
 class NodeStore:
-    """The nodes' own adapters after a round, [nodes, row] a target space.
+    """The nodes' own adapters after a round, flat parameters [nodes, parameters] a target space.
 
     There are two files a space, for even and for odd rounds: while a round is written, the round before is whole, so
     that a run that was killed finds it. Their space on the disk is taken when they are made: a disk that is full is an
@@ -20,7 +20,7 @@ class NodeStore:
     Args:
         directory: where the files are.
         nodes: ids of all nodes.
-        widths: length of a row, by space.
+        widths: flat parameters of an adapter, by space.
 
     Raises:
         FailedError: by whatever needs a file for the first time, when the disk is full.
@@ -31,21 +31,21 @@ class NodeStore:
         self._places = {node: place for place, node in enumerate(nodes)}
         self._widths = dict(widths)
 
-    def fill(self, round_number: int, space: str, row: Tensor) -> None:
-        """Give every node the same adapter, [row]."""
-        self._rows(round_number, space).copy_(row.expand(len(self._places), -1))
+    def fill(self, round_number: int, space: str, adapter: Tensor) -> None:
+        """Give every node the same adapter, [parameters]."""
+        self._mapped(round_number, space).copy_(adapter.expand(len(self._places), -1))
 
     def carry_over(self, round_number: int, space: str) -> None:
         """Give every node the adapter that it had a round before."""
-        self._rows(round_number, space).copy_(self._rows(round_number - 1, space))
+        self._mapped(round_number, space).copy_(self._mapped(round_number - 1, space))
 
-    def write(self, round_number: int, space: str, nodes: Sequence[int], rows: Tensor) -> None:
-        """Keep what some nodes have trained in a round, [nodes, row]."""
-        self._rows(round_number, space).index_copy_(0, self._places_of(nodes), rows.detach().cpu())
+    def write(self, round_number: int, space: str, nodes: Sequence[int], adapters: Tensor) -> None:
+        """Keep what some nodes have trained in a round, [nodes, parameters]."""
+        self._mapped(round_number, space).index_copy_(0, self._places_of(nodes), adapters.detach().cpu())
 
     def read(self, round_number: int, space: str, nodes: Sequence[int]) -> Tensor:
-        """Adapters of some nodes after a round, [nodes, row]."""
-        return self._rows(round_number, space).index_select(0, self._places_of(nodes))
+        """Adapters of some nodes after a round, [nodes, parameters]."""
+        return self._mapped(round_number, space).index_select(0, self._places_of(nodes))
 
     def read_part(self, round_number: int, space: str, nodes: Sequence[int], part: slice) -> Tensor:
         """Some parameters of some nodes' adapters after a round, [nodes, parameters].
@@ -60,9 +60,9 @@ class NodeStore:
         start, end, _ = part.indices(width)
         values = torch.empty(len(nodes), end - start)
         with self._path(round_number, space).open("rb") as file:
-            for node, row in zip(nodes, values.numpy(), strict=True):
+            for node, read in zip(nodes, values.numpy(), strict=True):
                 file.seek(4 * (self._places[node] * width + start))
-                if file.readinto(row) != row.nbytes:
+                if file.readinto(read) != read.nbytes:
                     raise FailedError(
                         f"{file.name} ends before the adapter of node {node}",
                         hint="run again with --force, and leave the run directory to the run",
@@ -81,7 +81,7 @@ class NodeStore:
     def _places_of(self, nodes: Sequence[int]) -> Tensor:
         return torch.tensor([self._places[node] for node in nodes], dtype=torch.long)
 
-    def _rows(self, round_number: int, space: str) -> Tensor:
+    def _mapped(self, round_number: int, space: str) -> Tensor:
         path = self._path(round_number, space)
         size = len(self._places) * self._widths[space]
         self._reserve(path, 4 * size)

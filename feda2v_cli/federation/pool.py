@@ -1,9 +1,13 @@
-"""What there is to train on: every clip and sample once, and which of them each node may use."""
+"""Who trains on what: every clip and sample once, the nodes that use them, and who takes part in a round."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from feda2v_cli.engine.random_stream import random_stream
+from feda2v_cli.profile.schema import AdapterSection, NodeSection
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class Node:
         samples_per_class: synthetic samples of each class that it takes from the others.
         repeat_to: items that it trains on at least, its own again and again: as many optimiser steps as with samples,
             and nothing new to learn.
+        title: what errors call it; "node 3" by itself.
     """
 
     id: int
@@ -74,6 +79,10 @@ class Node:
     learning_rates: dict[str, float]
     samples_per_class: int = 0
     repeat_to: int = 0
+    title: str = ""
+
+    def __str__(self) -> str:
+        return self.title or f"node {self.id}"
 
     def items(self, samples: Tensor) -> Tensor:
         """What it trains on, as places in the pool, [items].
@@ -85,3 +94,36 @@ class Node:
         if len(items) >= self.repeat_to:
             return items
         return items.repeat(-(-self.repeat_to // len(items)))[: self.repeat_to]
+
+
+def learning_rates(section: AdapterSection, node: NodeSection | None = None) -> dict[str, float]:
+    """Learning rates by target space: a node's own where it has any, or the profile's."""
+    return {
+        "clip": (node and node.clip_learning_rate) or section.clip_learning_rate,
+        "t5": (node and node.t5_learning_rate) or section.t5_learning_rate,
+    }
+
+
+def number_asked(nodes: int, fraction: float) -> int:
+    """How many nodes are asked in a round; at least one."""
+    return max(1, round(nodes * fraction))
+
+
+def participants(
+    nodes: Sequence[int], fraction: float, dropout: float, seed: int, round_number: int
+) -> tuple[list[int], list[int]]:
+    """The nodes that answer in a round, and those that were asked and fail. Both sorted, the same for a seed.
+
+    Args:
+        nodes: ids of all nodes.
+        fraction: share that is asked (McMahan et al., 2017: C).
+        dropout: probability that a node that is asked fails. The failures are simulated.
+        seed: of the run.
+        round_number: from 1.
+    """
+    random = random_stream(seed, "participants", round_number)
+    order = torch.randperm(len(nodes), generator=random)[: number_asked(len(nodes), fraction)]
+    fails = (torch.rand(len(nodes), generator=random) < dropout).tolist()
+    asked = sorted(order.tolist(), key=lambda place: nodes[place])
+    answering = [nodes[place] for place in asked if not fails[place]]
+    return answering, [nodes[place] for place in asked if fails[place]]

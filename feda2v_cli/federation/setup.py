@@ -1,24 +1,22 @@
 """All that the rounds of a federation need to know, before the first."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Self
 
 import torch
 
-from feda2v_cli.federation.evaluation import HeldOut
-from feda2v_cli.federation.pool import Node, Pool
+from feda2v_cli.federation.pool import Node, Pool, learning_rates
+from feda2v_cli.federation.retrieval import HeldOut
 from feda2v_cli.federation.space import Space
 from feda2v_cli.federation.standardise import Standardisation
-from feda2v_cli.federation.strategy.strategy import Strategy, make_strategy
+from feda2v_cli.federation.strategy.registry import make_strategy
 from feda2v_cli.federation.synthetic import NodeGenerator
-from feda2v_cli.profile.schema import AdapterSection, FederationSection, SyntheticSection
+from feda2v_cli.profile.schema import Profile
 
 #: Share of the learning rate that is left in the last round.
 LAST_LEARNING_RATE_SHARE = 0.05
-#: The node that holds all clips in central training. No node of a profile has this id.
-CENTRAL_NODE = -1
 
 
 @dataclass(frozen=True)
@@ -26,91 +24,83 @@ class Setup:
     """A federation before its first round.
 
     Attributes:
-        classes: of all nodes, sorted.
+        profile: of the run, with the nodes that take part.
         spaces: target spaces.
         nodes: sorted by id.
         clips: all clips that train; nodes refer to them.
         held_out: clips for evaluation.
         standardisation: of embeddings, the same on every node.
         generators: generators of all nodes; empty when no samples are used.
-        federation: rounds, strategy, participation.
-        synthetic: which samples, and for what.
-        adapter: batch size and optimiser.
         budget: bytes that a stack may take.
         device: where training happens.
-        seed: of the run.
     """
 
-    classes: tuple[str, ...]
+    profile: Profile
     spaces: tuple[Space, ...]
     nodes: tuple[Node, ...]
     clips: Pool
     held_out: HeldOut
     standardisation: Standardisation
     generators: tuple[NodeGenerator, ...]
-    federation: FederationSection
-    synthetic: SyntheticSection
-    adapter: AdapterSection
     budget: int
     device: torch.device
-    seed: int
 
     @property
-    def strategy(self) -> Strategy:
-        """How the nodes' adapters become the server's."""
-        return make_strategy(self.federation)
+    def seed(self) -> int:
+        """Of the run."""
+        return self.profile.experiment.seed
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Of all nodes, sorted."""
+        return self.profile.classes
+
+    @cached_property
+    def sample_uses(self) -> tuple[str, ...]:
+        """What samples are used for: local, server, kd."""
+        return make_strategy(self.profile.federation).sample_uses(self.profile.synthetic) if self.generators else ()
+
+    @cached_property
+    def trainers(self) -> tuple[Node, ...]:
+        """The nodes that train."""
+        return make_strategy(self.profile.federation).trainers(self.nodes, learning_rates(self.profile.adapter))
 
     @property
-    def samples_per_class(self) -> int:
-        """Most samples of a class that a node gets."""
+    def most_samples_per_class(self) -> int:
+        """Most samples of a class that a node gets, and as many as the server gets."""
         return max(node.samples_per_class for node in self.nodes) if self.generators else 0
 
-    def uses(self, use: str) -> bool:
-        """Whether samples are used for something: local, server or kd."""
-        if not self.generators:
-            return False
-        return self.strategy.distils if use == "kd" else use in self.synthetic.use and not self.strategy.is_central
-
     def learning_rate_share(self, round_number: int) -> float:
-        """Share of the learning rate in a round (cosine: Loshchilov and Hutter, SGDR, 2017, without restarts).
+        """Share of the learning rate in a round: from 1 to the last share, η, along half a cosine.
 
-        Constant rates leave the last round's adapters as noisy as the first's.
+            share_t = η + (1 − η) (1 + cos(π t / T)) / 2
+
+        (Loshchilov and Hutter, SGDR, 2017, equation 5, without restarts), with t rounds passed of T. Constant rates
+        leave the last round's adapters as noisy as the first's.
         """
-        if self.adapter.schedule == "constant":
+        if self.profile.adapter.schedule == "constant":
             return 1.0
-        passed = (round_number - 1) / max(1, self.federation.rounds - 1)
+        passed = (round_number - 1) / max(1, self.profile.federation.rounds - 1)
         return LAST_LEARNING_RATE_SHARE + (1 - LAST_LEARNING_RATE_SHARE) * (1 + math.cos(math.pi * passed)) / 2
 
     def baseline(self, strategy: str) -> Self:
-        """The same federation without samples, for comparison.
+        """The same federation with another strategy and without samples, for comparison.
 
-        Its nodes take as many optimiser steps as they would take with the samples. In central training one node holds
-        every clip.
+        Its nodes take as many optimiser steps as they would take with the samples.
 
         Args:
-            strategy: none, fedavg or central.
+            strategy: as a profile has it.
         """
-        federation = self.federation.model_copy(update={"strategy": strategy})
-        if strategy == "central":
-            return replace(self, federation=federation, generators=(), nodes=(self._central_node(),))
+        federation = self.profile.federation.model_copy(update={"strategy": strategy})
         matched = tuple(
             replace(node, repeat_to=len(node.clips) + self.samples_of(node), samples_per_class=0) for node in self.nodes
         )
-        return replace(self, federation=federation, generators=(), nodes=matched)
+        profile = self.profile.model_copy(update={"federation": federation})
+        return replace(self, profile=profile, generators=(), nodes=matched)
 
     def samples_of(self, node: Node) -> int:
         """How many samples of others a node trains on."""
-        if not self.uses("local"):
+        if "local" not in self.sample_uses:
             return 0
         made = {name for source in self.generators if source.node != node.id for name in source.generator.classes}
         return node.samples_per_class * len(made)
-
-    def _central_node(self) -> Node:
-        return central_node(self.nodes, self.adapter)
-
-
-def central_node(nodes: Sequence[Node], adapter: AdapterSection) -> Node:
-    """One node with the clips of all, each once."""
-    clips = torch.tensor(sorted({place for node in nodes for place in node.clips.tolist()}))
-    rates = {"clip": adapter.clip_learning_rate, "t5": adapter.t5_learning_rate}
-    return Node(CENTRAL_NODE, clips, {}, rates)

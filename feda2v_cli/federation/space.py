@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from feda2v_cli.engine.stack import row_of
-from feda2v_cli.federation.adapter import Adapter, start
+from feda2v_cli.federation.adapter import Adapter, initial_parameters
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,6 @@ class Space:
         """Shapes of the adapter's parameters by name."""
         return {name: tuple(value.shape) for name, value in self.adapter.named_parameters()}
 
-    def start(self, seed: int) -> Tensor:
-        """The parameters that every node starts from, [row]."""
-        return row_of(start(self.adapter, seed, self.name))
+    def initial_parameters(self, seed: int) -> Tensor:
+        """The flat parameters that every node starts from, [parameters]."""
+        return row_of(initial_parameters(self.adapter, seed, self.name))

@@ -41,6 +41,10 @@ class Sums:
 class Standardisation:
     """Mean and deviation of each dimension over the federation's clips that train.
 
+        μ = Σ_k s_k / n,  σ² = Σ_k q_k / n − μ²,  x̂ = (x − μ) / σ
+
+    with s_k and q_k the sums of node k and of its squares, and n = Σ_k n_k its tokens.
+
     Attributes:
         mean: [dim].
         scale: [dim], above zero.

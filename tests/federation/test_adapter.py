@@ -4,7 +4,7 @@ from federations import CLASSES, DIM, TOKENS, setup_of
 from torch.func import functional_call
 
 from feda2v_cli.engine.stack import parameters_of
-from feda2v_cli.federation.adapter import Adapter, start
+from feda2v_cli.federation.adapter import Adapter, initial_parameters
 from feda2v_cli.federation.local_training import adapter_loss
 from feda2v_cli.federation.space import Space
 
@@ -16,7 +16,7 @@ def test_an_adapter_hits_every_shape_of_target(target: tuple[int, ...]) -> None:
 
 def test_all_nodes_start_from_the_same_parameters() -> None:
     adapter = Adapter(DIM, 16, (8,))
-    first, again, other = start(adapter, 0, "clip"), start(adapter, 0, "clip"), start(adapter, 1, "clip")
+    first, again, other = (initial_parameters(adapter, seed, "clip") for seed in (0, 0, 1))
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["input.weight"], other["input.weight"])
 
@@ -25,7 +25,7 @@ def test_the_loss_of_an_item_is_measured_against_its_own_target() -> None:
     setup = setup_of([[0, 1, 2, 3]])
     for space in setup.spaces:
         loss = adapter_loss(space, setup.clips, 0.0)
-        parameters = parameters_of(space.start(0), space.shapes)
+        parameters = parameters_of(space.initial_parameters(0), space.shapes)
         items = torch.tensor([0, 7, 13, 20])
         together = loss(parameters, {"item": items}, torch.zeros(4, 0), torch.zeros(()))["loss"]
         for item, value in zip(items, together, strict=True):

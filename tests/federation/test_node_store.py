@@ -12,13 +12,13 @@ from feda2v_cli.federation.node_store import NodeStore
 
 
 def test_what_is_written_is_read_by_another_process_of_the_same_run(tmp_path: Path) -> None:
-    rows = torch.randn(2, 5)
+    adapters = torch.randn(2, 5)
     store = NodeStore(tmp_path, [3, 4, 9], {"clip": 5})
     store.fill(1, "clip", torch.zeros(5))
-    store.write(1, "clip", [4, 9], rows)
+    store.write(1, "clip", [4, 9], adapters)
     store.sync(1)
     again = NodeStore(tmp_path, [3, 4, 9], {"clip": 5})
-    assert torch.equal(again.read(1, "clip", [9, 4]), rows.flip(0))
+    assert torch.equal(again.read(1, "clip", [9, 4]), adapters.flip(0))
     assert torch.equal(again.read(1, "clip", [3]), torch.zeros(1, 5))
 
 
@@ -33,10 +33,10 @@ def test_a_round_that_is_written_leaves_the_round_before_whole(tmp_path: Path) -
 
 
 def test_some_parameters_of_some_nodes_are_read_in_the_order_asked_for(tmp_path: Path) -> None:
-    rows = torch.randn(3, 8)
+    adapters = torch.randn(3, 8)
     store = NodeStore(tmp_path, [3, 4, 9], {"clip": 8})
-    store.write(1, "clip", [3, 4, 9], rows)
-    assert torch.equal(store.read_part(1, "clip", [9, 3], slice(2, 5)), rows[[2, 0], 2:5])
+    store.write(1, "clip", [3, 4, 9], adapters)
+    assert torch.equal(store.read_part(1, "clip", [9, 3], slice(2, 5)), adapters[[2, 0], 2:5])
 
 
 @contextmanager

@@ -6,10 +6,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from feda2v_cli.federation.evaluation import HeldOut
-from feda2v_cli.federation.node_store import NodeStore
 from feda2v_cli.federation.pool import Node, Pool
-from feda2v_cli.federation.rounds import Federation
+from feda2v_cli.federation.retrieval import HeldOut
+from feda2v_cli.federation.round import Federation
 from feda2v_cli.federation.setup import Setup
 from feda2v_cli.federation.space import Space
 from feda2v_cli.federation.standardise import Standardisation
@@ -18,7 +17,7 @@ from feda2v_cli.generator.gaussian import GaussianSampler
 from feda2v_cli.generator.generator import Generator
 from feda2v_cli.generator.principal_components import PrincipalComponents
 from feda2v_cli.generator.projection import Projection
-from feda2v_cli.profile.schema import AdapterSection, FederationSection, SyntheticSection
+from feda2v_cli.profile.schema import Profile
 
 CLASSES = ("cow", "dog", "frog", "pig")
 TOKENS, DIM = 2, 12
@@ -78,7 +77,17 @@ def setup_of(
     tested = torch.cat([clips_of(label, 5, seed=99) for label in range(len(CLASSES))])
     holders = [tuple(node for node, held in enumerate(holdings) if label in held) for label in range(len(CLASSES))]
     return Setup(
-        classes=CLASSES,
+        profile=Profile.model_validate(
+            {
+                "experiment": {"seed": seed},
+                "adapter": {"batch_size": batch_size, "schedule": "constant"},
+                "synthetic": {"use": use, "refresh": refresh},
+                "federation": {"rounds": 5, **federation},
+                "nodes": [
+                    {"id": node, "classes": [CLASSES[label] for label in held]} for node, held in enumerate(holdings)
+                ],
+            }
+        ),
         spaces=spaces,
         nodes=tuple(nodes),
         clips=Pool(torch.cat(embeddings), torch.tensor(labels), len(labels)),
@@ -90,20 +99,14 @@ def setup_of(
         ),
         standardisation=Standardisation(torch.zeros(DIM), torch.ones(DIM)),
         generators=tuple(maker_of(node, held) for node, held in enumerate(holdings)) if samples else (),
-        federation=FederationSection.model_validate({"rounds": 5, **federation}),
-        synthetic=SyntheticSection.model_validate({"use": use, "refresh": refresh}),
-        adapter=AdapterSection(batch_size=batch_size, schedule="constant"),
         budget=budget,
         device=torch.device("cpu"),
-        seed=seed,
     )
 
 
 def federation_of(setup: Setup, directory: Path) -> Federation:
     """A federation before its first round."""
-    widths = {space.name: len(space.start(0)) for space in setup.spaces}
-    store = NodeStore(directory, [node.id for node in setup.nodes], widths)
-    return Federation(setup, store, lambda models, width: None)  # noqa: ARG005
+    return Federation(setup, directory, lambda models, width: None)  # noqa: ARG005
 
 
 def after(setup: Setup, directory: Path, rounds: int) -> Federation:

@@ -1,49 +1,65 @@
-"""Server optimisers: the mean update of a round is a gradient (Reddi et al., Adaptive Federated Optimization, 2021)."""
+"""Server optimisers: the mean update of a round is a gradient (Reddi et al., Adaptive Federated Optimization, 2021).
+
+Algorithm 2 of the paper, with x_t the server's parameters, p_i the weight of node i, x_i^t what node i has trained:
+
+    Δ_t = Σ_i p_i (x_i^t − x_t)                         the mean update; −Δ_t is the gradient of an optimiser
+    m_t = β₁ m_{t−1} + (1 − β₁) Δ_t
+    v_t = v_{t−1} − (1 − β₂) Δ_t² sign(v_{t−1} − Δ_t²)  FedYogi
+    v_t = β₂ v_{t−1} + (1 − β₂) Δ_t²                    FedAdam
+    x_{t+1} = x_t + η m_t / (√v_t + τ)
+
+FedAdam here is PyTorch's Adam, which also corrects the bias of m_t and v_t (Kingma and Ba, 2015, algorithm 1).
+"""
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-#: Of the paper, section 4: how adaptive FedAdam and FedYogi are, and how long they remember.
+#: Of the paper, section 4: how adaptive FedAdam and FedYogi are (τ), and how long they remember (β₁, β₂).
 ADAPTIVITY = 1e-3
 BETAS = (0.9, 0.99)
 
+#: Makes the optimiser of some parameters.
+MakeOptimiser = Callable[[list[Tensor]], Optimizer]
 
-class ServerOptimiser:
-    """Moves the server's adapter with an optimiser of PyTorch.
+
+def move_server(
+    make: MakeOptimiser, state: Mapping[str, Any] | None, server: Tensor, average: Tensor
+) -> tuple[Tensor, dict[str, Any]]:
+    """The server's adapter after a step, [parameters], and what the optimiser remembers of it.
 
     Args:
-        make: makes the optimiser of one parameter.
-        row: the adapter, [row].
+        make: makes the optimiser.
+        state: what it remembers of the steps before; None before the first.
+        server: the adapter before, [parameters].
+        average: what the nodes' adapters have become together, Σ_i p_i x_i^t, [parameters].
     """
+    moved = server.clone()
+    optimiser = make([moved])
+    if state is not None:
+        optimiser.load_state_dict(copy.deepcopy(dict(state)))
+    moved.grad = server - average  # −Δ_t, for Σ_i p_i = 1
+    optimiser.step()
+    return moved, optimiser.state_dict()
 
-    def __init__(self, make: Callable[[list[Tensor]], Optimizer], row: Tensor) -> None:
-        self._row = row.clone()
-        self._optimiser = make([self._row])
 
-    def step(self, row: Tensor, aggregate: Tensor) -> Tensor:
-        """The server's adapter after a round, [row].
+def sgd(learning_rate: float, momentum: float) -> MakeOptimiser:
+    """Gradient descent with momentum: m_t = β m_{t−1} + Δ_t, x_{t+1} = x_t + η m_t."""
+    return lambda parameters: torch.optim.SGD(parameters, learning_rate, momentum)
 
-        Args:
-            row: before the round, [row].
-            aggregate: what the nodes' adapters have become together, [row].
-        """
-        self._row.copy_(row)
-        self._row.grad = row - aggregate
-        self._optimiser.step()
-        return self._row.clone()
 
-    def state(self) -> dict[str, Any]:
-        """All that it has to know to go on."""
-        return copy.deepcopy(self._optimiser.state_dict())
+def adam(learning_rate: float) -> MakeOptimiser:
+    """Adam, as adaptive as the paper has it."""
+    return lambda parameters: torch.optim.Adam(parameters, learning_rate, BETAS, ADAPTIVITY)
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go back to a `state`."""
-        self._optimiser.load_state_dict(state)
+
+def yogi(learning_rate: float) -> MakeOptimiser:
+    """Yogi, as adaptive as the paper has it."""
+    return lambda parameters: Yogi(parameters, learning_rate)
 
 
 class Yogi(Optimizer):
@@ -51,7 +67,7 @@ class Yogi(Optimizer):
 
     Args:
         parameters: what it moves.
-        learning_rate: of a step.
+        learning_rate: of a step, η.
     """
 
     def __init__(self, parameters: Iterable[Tensor], learning_rate: float) -> None:
@@ -66,8 +82,11 @@ class Yogi(Optimizer):
                 gradient, state = parameter.grad, self.state[parameter]
                 if not state:
                     state["mean"] = torch.zeros_like(parameter)
-                    state["square"] = torch.full_like(parameter, ADAPTIVITY**2)
+                    state["square"] = torch.full_like(parameter, ADAPTIVITY**2)  # v_{−1} = τ²
                 square = gradient.square()
+                # With −Δ_t for a gradient, "mean" is −m_t, and the step goes against it.
                 state["mean"].lerp_(gradient, 1 - first)
+                # v_t = v_{t−1} − (1 − β₂) Δ_t² sign(v_{t−1} − Δ_t²)
                 state["square"].sub_((1 - second) * square * (state["square"] - square).sign())
+                # x_{t+1} = x_t + η m_t / (√v_t + τ)
                 parameter.sub_(group["lr"] * state["mean"] / (state["square"].sqrt() + ADAPTIVITY))

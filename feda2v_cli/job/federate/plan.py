@@ -1,6 +1,5 @@
 """What RUN 2 is going to do: which nodes, which generators, which adapters, into which files, at what cost."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +12,14 @@ from feda2v_cli.embedding.encoder import Encoder, make_encoder
 from feda2v_cli.embedding.target import Targets, make_targets
 from feda2v_cli.engine.memory import memory_budget
 from feda2v_cli.engine.stack import BYTES_PER_WEIGHT
-from feda2v_cli.errors import UsageError
-from feda2v_cli.federation.participation import chosen
 from feda2v_cli.federation.space import Space
-from feda2v_cli.federation.strategy.strategy import Strategy, make_strategy
+from feda2v_cli.federation.strategy.registry import make_strategy
+from feda2v_cli.federation.strategy.strategy import Owner, Strategy
 from feda2v_cli.job.federate.find_generators import GeneratorSet, find_generators
 from feda2v_cli.job.machine import BASELINE_BYTES, CHECKPOINT_OVERHEAD_BYTES, choose_device
 from feda2v_cli.job.nodes import choose_nodes
 from feda2v_cli.profile.load import LoadedProfile
-from feda2v_cli.profile.schema import NodeSection, Profile
+from feda2v_cli.profile.schema import Profile
 from feda2v_cli.verifier.expectation import Expectation
 from feda2v_cli.verifier.finding import Finding
 
@@ -72,14 +70,11 @@ class FederationPlan:
         return wanted
 
     @property
-    def owners(self) -> list[int | None]:
+    def owners(self) -> list[Owner]:
         """Whose adapters the run saves; None is the server."""
-        nodes: list[int | None] = [node.node_id for node in self.nodes]
-        if self.strategy.is_central:
-            return [None]
-        return [*nodes, None] if self.strategy.exchanges else nodes
+        return self.strategy.saved([node.node_id for node in self.nodes])
 
-    def file_of(self, owner: int | None) -> Path:
+    def file_of(self, owner: Owner) -> Path:
         """Checkpoint of a node's adapters, or of the server's."""
         section = self.profile.checkpoint
         return section.adapter_dir / adapter_filename(section.adapter_base_name, owner)
@@ -138,7 +133,7 @@ def plan_federation(
     """
     whole = loaded.profile
     profile = choose_nodes(whole, node_ids)
-    _check(profile)
+    make_strategy(profile.federation).check(profile)
     device = choose_device(profile.experiment.device)
     targets = make_targets(profile.adapter, profile.classes)
     encoder = make_encoder(profile.embedding, device)
@@ -167,10 +162,8 @@ def plan_federation(
 
 def needs_samples(profile: Profile) -> bool:
     """Whether a run of this profile uses synthetic samples, and so needs generators."""
-    strategy = make_strategy(profile.federation)
-    if strategy.is_central or profile.synthetic.per_class == 0:
-        return False
-    return strategy.distils or bool({"local", "server"} & set(profile.synthetic.use))
+    uses = make_strategy(profile.federation).sample_uses(profile.synthetic)
+    return bool(uses) and profile.synthetic.per_class != 0
 
 
 def _named(command: Sequence[str], loaded: LoadedProfile) -> str:
@@ -179,33 +172,3 @@ def _named(command: Sequence[str], loaded: LoadedProfile) -> str:
         if option in command[:-1]:
             return command[list(command).index(option) + 1]
     return loaded.name
-
-
-def _check(profile: Profile) -> None:
-    federation, synthetic = profile.federation, profile.synthetic
-    asked = chosen(len(profile.nodes), federation.fraction)
-    if federation.quorum > asked and federation.strategy != "central":
-        raise UsageError(
-            f"federation.quorum = {federation.quorum} — {asked} of {len(profile.nodes)} nodes are asked in a round",
-            ["no round would count"],
-            hint=f"--set federation.quorum={asked}",
-        )
-    if federation.strategy == "kd" and synthetic.per_class == 0:
-        raise UsageError(
-            "strategy kd distils on synthetic samples, and synthetic.per_class is 0",
-            ["without samples no adapter would ever move"],
-            hint="--synthetic-per-class 10",
-        )
-    if synthetic.use == ("kd",) and federation.strategy != "kd":
-        raise UsageError(
-            f'synthetic.use = ["kd"] — strategy {federation.strategy} does not distil',
-            hint=f"--strategy kd, or --synthetic-use {json.dumps('local')}",
-        )
-
-
-def learning_rates(node: NodeSection, profile: Profile) -> dict[str, float]:
-    """Learning rates of a node's adapters, by space: its own, or the profile's."""
-    return {
-        "clip": node.clip_learning_rate or profile.adapter.clip_learning_rate,
-        "t5": node.t5_learning_rate or profile.adapter.t5_learning_rate,
-    }

@@ -9,15 +9,15 @@ import torch
 
 from feda2v_cli.atomic_write import atomic_write
 from feda2v_cli.errors import FailedError
-from feda2v_cli.federation.evaluation import Evaluation
-from feda2v_cli.federation.node_store import NodeStore
-from feda2v_cli.federation.rounds import Federation
+from feda2v_cli.federation.retrieval import RetrievalAccuracy
+from feda2v_cli.federation.round import Federation
 from feda2v_cli.federation.setup import Setup
+from feda2v_cli.profile.schema import FederationSection
 from feda2v_cli.run.event import Evaluated, FederationRoundEnded, Listener, RoundSkipped, StackNarrowed
 
 
 @dataclass
-class Progress:
+class History:
     """How far a federation has come.
 
     Attributes:
@@ -33,8 +33,8 @@ class Progress:
     skipped: list[int] = field(default_factory=list)
 
 
-class FederationRun:
-    """The rounds of one federation.
+class ResumableFederation:
+    """A federation that can be killed at any moment, and goes on.
 
     Args:
         name: of the federation among those of the run.
@@ -49,50 +49,51 @@ class FederationRun:
 
     def __init__(self, name: str, setup: Setup, resume: Path, emit: Listener, *, keep_nodes: bool) -> None:
         self._name = name
-        self._setup = setup
         self._path = resume / f"{name}.pt"
         self._emit = emit
         self._keep_nodes = keep_nodes
         directory = resume / name
         directory.mkdir(exist_ok=True)
-        widths = {space.name: len(space.start(0)) for space in setup.spaces}
-        self.store = NodeStore(directory, [node.id for node in setup.nodes], widths)
-        self.federation = Federation(setup, self.store, lambda models, width: emit(StackNarrowed(models, width)))
-        self.progress = Progress()
+        self.federation = Federation(setup, directory, lambda models, width: emit(StackNarrowed(models, width)))
+        self.history = History()
         if self._path.exists():
             self._restore()
 
     @property
+    def _section(self) -> FederationSection:
+        return self.federation.setup.profile.federation
+
+    @property
     def rounds(self) -> int:
         """Of the whole run."""
-        return self._setup.federation.rounds
+        return self._section.rounds
 
-    def run(self) -> Progress:
+    def run(self) -> History:
         """Run the rounds that are left.
 
         Raises:
             FailedError: a loss is not finite, memory does not suffice, or the state cannot be written.
         """
-        for number in range(self.progress.rounds_done + 1, self.rounds + 1):
+        for number in range(self.history.rounds_done + 1, self.rounds + 1):
             self._run_round(number)
-        return self.progress
+        return self.history
 
     def _run_round(self, number: int) -> None:
         started = time.monotonic()
         last = number == self.rounds
         done = self.federation.run_round(number, keep_nodes=self._keep_nodes and last)
         evaluation = None
-        if last or number % self._setup.federation.evaluate_every == 0:
+        if last or number % self._section.evaluate_every == 0:
             evaluation = self.federation.evaluate(number)
-            self.progress.evaluations.append({"round": number} | evaluation.to_dict())
-            self.progress.confusion = evaluation.confusion.tolist()
+            self.history.evaluations.append({"round": number} | evaluation.to_dict())
+            self.history.confusion = evaluation.confusion.tolist()
         if done.skipped:
-            self.progress.skipped.append(number)
-        self.progress.rounds_done = number
+            self.history.skipped.append(number)
+        self.history.rounds_done = number
         self._save(number)
         seconds = time.monotonic() - started
         if done.skipped:
-            self._emit(RoundSkipped(self._name, number, list(done.present), self._setup.federation.quorum))
+            self._emit(RoundSkipped(self._name, number, list(done.present), self._section.quorum))
         else:
             self._emit(
                 FederationRoundEnded(
@@ -103,17 +104,17 @@ class FederationRun:
         if evaluation is not None:
             self._emit_evaluation(number, evaluation)
 
-    def _emit_evaluation(self, number: int, evaluation: Evaluation) -> None:
+    def _emit_evaluation(self, number: int, evaluation: RetrievalAccuracy) -> None:
         values = evaluation.to_dict()
         self._emit(
             Evaluated(self._name, number, self.rounds, values["accuracy"], values["node_accuracy"], values["loss"])
         )
 
     def _save(self, number: int) -> None:
-        content = {"progress": vars(self.progress), "federation": self.federation.state()}
         try:
-            if not self._setup.strategy.exchanges or (self._keep_nodes and number == self.rounds):
-                self.store.sync(number)
+            if self._keep_nodes and number == self.rounds:
+                self.federation.store.sync(number)
+            content = {"progress": vars(self.history), "federation": self.federation.state(number)}
             with atomic_write(self._path) as file:
                 torch.save(content, file)
         except (OSError, RuntimeError) as error:
@@ -126,7 +127,7 @@ class FederationRun:
     def _restore(self) -> None:
         try:
             content = torch.load(self._path, weights_only=True)
-            self.progress = Progress(**content["progress"])
+            self.history = History(**content["progress"])
             self.federation.restore(content["federation"])
         except Exception as error:
             raise FailedError(

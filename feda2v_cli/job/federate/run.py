@@ -12,7 +12,7 @@ from feda2v_cli.atomic_write import remove_leftovers
 from feda2v_cli.checkpoint.lock import lock_nodes
 from feda2v_cli.federation.setup import Setup
 from feda2v_cli.job.federate.plan import FederationPlan, plan_federation
-from feda2v_cli.job.federate.rounds import FederationRun, Progress
+from feda2v_cli.job.federate.rounds import History, ResumableFederation
 from feda2v_cli.job.federate.save import save_adapters
 from feda2v_cli.job.federate.set_up import set_up_federation
 from feda2v_cli.job.files import make_directory, refuse_to_overwrite
@@ -148,11 +148,12 @@ def _run(
     plan: FederationPlan, run: RunDirectory, emit: Listener, started: float, *, resumed: bool, baselines: bool
 ) -> Federated:
     setup = set_up_federation(plan, emit)
-    chosen = FederationRun("chosen", setup, run.resume, emit, keep_nodes=not plan.strategy.is_central)
-    emit(RunResumed(str(run.path), chosen.progress.rounds_done) if resumed else RunStarted(str(run.path)))
-    progress = chosen.run()
+    keep_nodes = any(owner is not None for owner in plan.owners)
+    chosen = ResumableFederation("chosen", setup, run.resume, emit, keep_nodes=keep_nodes)
+    emit(RunResumed(str(run.path), chosen.history.rounds_done) if resumed else RunStarted(str(run.path)))
+    history = chosen.run()
     compared = _run_baselines(setup, run, emit) if baselines else {}
-    save_adapters(plan, setup, chosen, emit)
+    save_adapters(plan, chosen, emit)
     return Federated(
         run_dir=run.path,
         strategy=plan.strategy.name,
@@ -160,14 +161,14 @@ def _run(
         seconds=time.monotonic() - started,
         rounds=[
             {name: done[name] for name in ("round", "accuracy", "node_accuracy", "loss")}
-            for done in progress.evaluations
+            for done in history.evaluations
         ],
-        final=_final(progress),
+        final=_final(history),
         synthetic=_synthetic(plan, setup),
         baselines=compared,
-        confusion=progress.confusion,
+        confusion=history.confusion,
         classes=plan.classes,
-        skipped_rounds=progress.skipped,
+        skipped_rounds=history.skipped,
         adapters=tuple(plan.files),
     )
 
@@ -175,26 +176,26 @@ def _run(
 def _run_baselines(setup: Setup, run: RunDirectory, emit: Listener) -> dict[str, dict[str, Any]]:
     finals = {}
     for name in BASELINES:
-        baseline = FederationRun(f"baseline {name}", setup.baseline(name), run.resume, emit, keep_nodes=False)
+        baseline = ResumableFederation(f"baseline {name}", setup.baseline(name), run.resume, emit, keep_nodes=False)
         finals[name] = _final(baseline.run())
     return finals
 
 
-def _final(progress: Progress) -> dict[str, Any]:
-    return {name: value for name, value in progress.evaluations[-1].items() if name != "round"}
+def _final(history: History) -> dict[str, Any]:
+    return {name: value for name, value in history.evaluations[-1].items() if name != "round"}
 
 
 def _synthetic(plan: FederationPlan, setup: Setup) -> dict[str, Any]:
     if plan.generators is None:
         return {"per_class": 0, "generators": 0, "node_samples": {}, "use": []}
     return {
-        "per_class": setup.samples_per_class,
+        "per_class": setup.most_samples_per_class,
         "generators": len(plan.generators.loaded),
         "granularity": plan.generators.granularity,
         "directory": str(plan.generators.directory),
         "node_samples": {str(node.id): setup.samples_of(node) for node in setup.nodes},
-        "use": [use for use in ("local", "server", "kd") if setup.uses(use)],
-        "refresh": setup.synthetic.refresh,
+        "use": list(setup.sample_uses),
+        "refresh": setup.profile.synthetic.refresh,
     }
 
 
@@ -207,8 +208,8 @@ def _introduce(plan: FederationPlan, warnings: Sequence[Finding], emit: Listener
         emit(Warned(f"{finding.path} {finding.message} ({finding.code})"))
     if plan.generators is not None:
         emit(Noted(f"samples come from {plan.generators}"))
-    if plan.strategy.is_central:
-        emit(Noted("central: all clips lie in one place, as no federation allows; it is the upper bound"))
+    if plan.strategy.remark is not None:
+        emit(Noted(plan.strategy.remark))
 
 
 def _run_key(plan: FederationPlan, *, baselines: bool) -> str:

@@ -11,12 +11,12 @@ from feda2v_cli.checkpoint.metadata import AdapterMetadata
 from feda2v_cli.engine.stack import parameters_of
 from feda2v_cli.federation.setup import Setup
 from feda2v_cli.job.federate.plan import FederationPlan
-from feda2v_cli.job.federate.rounds import FederationRun
+from feda2v_cli.job.federate.rounds import ResumableFederation
 from feda2v_cli.profile.load import profile_hash
 from feda2v_cli.run.event import CheckpointSaved, Listener
 
 
-def save_adapters(plan: FederationPlan, setup: Setup, run: FederationRun, emit: Listener) -> None:
+def save_adapters(plan: FederationPlan, run: ResumableFederation, emit: Listener) -> None:
     """Write the checkpoints of a federation that has ended, one after the other.
 
     A node's are the adapters that it trained in the last round, before they became one; of a node that was not there
@@ -25,15 +25,11 @@ def save_adapters(plan: FederationPlan, setup: Setup, run: FederationRun, emit: 
     Raises:
         FailedError: a file cannot be written.
     """
-    profile = plan.profile
+    profile, setup = plan.profile, run.federation.setup
     sections = {node.id: node for node in profile.nodes}
     datasets = {node.node_id: node.dataset.name for node in plan.nodes}
     hashed = profile_hash(plan.whole)
     for owner in plan.owners:
-        if owner is None:
-            rows: Mapping[str, Tensor] = run.federation.rows
-        else:
-            rows = {space.name: run.store.read(run.rounds, space.name, [owner])[0] for space in setup.spaces}
         metadata = AdapterMetadata(
             base_name=profile.checkpoint.adapter_base_name,
             node_id=owner,
@@ -53,26 +49,27 @@ def save_adapters(plan: FederationPlan, setup: Setup, run: FederationRun, emit: 
             dataset_name=datasets[min(datasets) if owner is None else owner],
             train_folds=profile.data.train_folds,
             test_folds=profile.data.test_folds,
-            synthetic_per_class=setup.samples_per_class,
+            synthetic_per_class=setup.most_samples_per_class,
             generators={}
             if plan.generators is None
             else {"base_name": plan.generators.base_name, "granularity": plan.generators.granularity},
             seed=setup.seed,
-            accuracy=run.progress.evaluations[-1]["accuracy"],
+            accuracy=run.history.evaluations[-1]["accuracy"],
             package_version=__version__,
             torch_version=str(torch.__version__),
             profile_hash=hashed,
         )
         path = plan.file_of(owner)
-        emit(CheckpointSaved(str(path), write_checkpoint(path, metadata, _state(setup, rows))))
+        state = _state(setup, run.federation.adapters_of(owner, run.rounds))
+        emit(CheckpointSaved(str(path), write_checkpoint(path, metadata, state)))
 
 
-def _state(setup: Setup, rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _state(setup: Setup, adapters: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Tensors of a checkpoint: the adapters, and what their inputs and outputs are scaled with."""
     state = {"embedding.mean": setup.standardisation.mean, "embedding.scale": setup.standardisation.scale}
     for space in setup.spaces:
         state |= {
-            f"{space.name}.{name}": value for name, value in parameters_of(rows[space.name], space.shapes).items()
+            f"{space.name}.{name}": value for name, value in parameters_of(adapters[space.name], space.shapes).items()
         }
         state |= {f"{space.name}.target_centre": space.centre, f"{space.name}.target_scale": torch.tensor(space.scale)}
     return state

@@ -9,13 +9,13 @@ from torch import Tensor
 
 from feda2v_cli.data.clip import Clip
 from feda2v_cli.data.nodes import NodeClips
-from feda2v_cli.federation.evaluation import HeldOut
-from feda2v_cli.federation.pool import Node, Pool
-from feda2v_cli.federation.setup import Setup, central_node
+from feda2v_cli.federation.pool import Node, Pool, learning_rates
+from feda2v_cli.federation.retrieval import HeldOut
+from feda2v_cli.federation.setup import Setup
 from feda2v_cli.federation.standardise import Standardisation, Sums
 from feda2v_cli.federation.synthetic import NodeGenerator
 from feda2v_cli.generator.rebuild import rebuild
-from feda2v_cli.job.federate.plan import FederationPlan, learning_rates
+from feda2v_cli.job.federate.plan import FederationPlan
 from feda2v_cli.job.nodes import embed_nodes
 from feda2v_cli.run.event import Listener
 
@@ -46,19 +46,18 @@ def set_up_federation(plan: FederationPlan, emit: Listener) -> Setup:
             id=node.node_id,
             clips=torch.tensor([of_train[clip] for clip in node.train], dtype=torch.long),
             clips_of_class=dict(Counter(classes.index(clip.class_name) for clip in node.train)),
-            learning_rates=learning_rates(sections[node.node_id], plan.profile),
+            learning_rates=learning_rates(plan.profile.adapter, sections[node.node_id]),
             samples_per_class=plan.samples_per_class(node),
         )
         for node in sorted(nodes, key=lambda node: node.node_id)
     )
-    section = plan.profile.adapter
     held_out = _held_out(nodes)
     tested = places_of(list(held_out))
     device = plan.device
     return Setup(
-        classes=classes,
+        profile=plan.profile,
         spaces=tuple(replace(space, targets=space.targets.to(device)) for space in plan.spaces),
-        nodes=(central_node(members, section),) if plan.strategy.is_central else members,
+        nodes=members,
         clips=Pool(standardised[places_of(train)].to(device), labels[places_of(train)].to(device), len(train)),
         held_out=HeldOut(
             standardised[tested].to(device),
@@ -68,12 +67,8 @@ def set_up_federation(plan: FederationPlan, emit: Listener) -> Setup:
         ),
         standardisation=standardisation,
         generators=_makers(plan),
-        federation=plan.profile.federation,
-        synthetic=plan.profile.synthetic,
-        adapter=section,
         budget=plan.budget,
         device=device,
-        seed=plan.profile.experiment.seed,
     )
 
 

@@ -34,7 +34,7 @@ class HeldOut:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class RetrievalAccuracy:
     """Counts, so that evaluations can be added and every accuracy is a part of the same sum.
 
     Attributes:
@@ -59,8 +59,8 @@ class Evaluation:
         """Mean scaled squared error of a clip, by space: 1 is what the mean of the targets scores."""
         return {space: total / int(self.confusion.sum()) for space, total in self.squared_error.items()}
 
-    def __add__(self, other: "Evaluation") -> "Evaluation":
-        return Evaluation(
+    def __add__(self, other: "RetrievalAccuracy") -> "RetrievalAccuracy":
+        return RetrievalAccuracy(
             self.classes,
             self.confusion + other.confusion,
             {
@@ -85,16 +85,16 @@ class Evaluation:
         }
 
 
-def evaluate(
-    rows: Mapping[str, Tensor], spaces: Sequence[Space], held_out: HeldOut, classes: Sequence[str]
-) -> Evaluation:
+def measure_retrieval(
+    adapters: Mapping[str, Tensor], spaces: Sequence[Space], held_out: HeldOut, classes: Sequence[str]
+) -> RetrievalAccuracy:
     """Ask the adapters for the class of every clip that is held out.
 
     A clip's class is the one whose target lies nearest to the adapter's output by cosine, averaged over the spaces;
     both are centred at the mean target, for text embeddings have a large part in common that tells nothing apart.
 
     Args:
-        rows: an adapter's parameters by space, [row].
+        adapters: their flat parameters by space, [parameters].
         spaces: all of them.
         held_out: the clips.
         classes: of the federation, in the order of the targets.
@@ -103,14 +103,15 @@ def evaluate(
     similarity = torch.zeros(len(held_out.labels), len(classes))
     with torch.no_grad(), threads_per_operation(1):
         for space in spaces:
-            parameters = parameters_of(rows[space.name].to(held_out.embeddings.device), space.shapes)
+            parameters = parameters_of(adapters[space.name].to(held_out.embeddings.device), space.shapes)
             targets = space.targets.flatten(1)  # [classes, elements]
+            directions = normalize(targets, dim=1).T
             total = 0.0
             for start in range(0, len(held_out.labels), _CLIPS_AT_ONCE):
                 part = slice(start, start + _CLIPS_AT_ONCE)
                 output = functional_call(space.adapter, parameters, (held_out.embeddings[part],)).flatten(1)
                 total += float((output - targets[held_out.labels[part]]).square().mean(1).double().sum())
-                similarity[part] += (normalize(output, dim=1) @ normalize(targets, dim=1).T).cpu()
+                similarity[part] += (normalize(output, dim=1) @ directions).cpu()
             errors[space.name] = total
     labels = held_out.labels.cpu()
     retrieved = similarity.argmax(1)
@@ -123,4 +124,4 @@ def evaluate(
             hits[node] += is_right
             clips[node] += 1
     counts = {node: (hits[node], clips[node]) for node in held_out.nodes}
-    return Evaluation(tuple(classes), shown.view(len(classes), len(classes)), counts, errors)
+    return RetrievalAccuracy(tuple(classes), shown.view(len(classes), len(classes)), counts, errors)

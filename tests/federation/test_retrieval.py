@@ -2,7 +2,7 @@ import pytest
 import torch
 from federations import CLASSES, federation_of, setup_of
 
-from feda2v_cli.federation.evaluation import Evaluation
+from feda2v_cli.federation.retrieval import RetrievalAccuracy
 
 
 def test_an_untrained_adapter_is_near_chance_and_a_trained_one_is_not(tmp_path) -> None:
@@ -28,7 +28,7 @@ def test_every_accuracy_is_a_part_of_the_same_counts(tmp_path) -> None:
 
 
 def test_a_class_or_node_without_a_clip_held_out_has_no_accuracy() -> None:
-    evaluation = Evaluation(CLASSES[:2], torch.tensor([[3, 1], [0, 0]]), {0: (3, 4), 1: (0, 0)}, {"clip": 2.0})
+    evaluation = RetrievalAccuracy(CLASSES[:2], torch.tensor([[3, 1], [0, 0]]), {0: (3, 4), 1: (0, 0)}, {"clip": 2.0})
     values = evaluation.to_dict()
     assert values["per_class_accuracy"] == {"cow": 0.75, "dog": None}
     assert values["node_accuracy"] == {"0": 0.75, "1": None}

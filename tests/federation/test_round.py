@@ -7,31 +7,13 @@ from federations import after, federation_of, setup_of
 from feda2v_cli.engine.stack import BYTES_PER_WEIGHT
 from feda2v_cli.errors import FailedError
 
-ALL = ["fedavg", "fedprox", "fedavgm", "fedadam", "fedyogi", "median", "trimmed_mean", "per_class_average", "kd"]
-
-
-@pytest.mark.parametrize("strategy", [*ALL, "none"])
-def test_every_strategy_learns(tmp_path, strategy: str) -> None:
-    setup = setup_of(
-        [[0, 1, 2, 3]] * 2, clips=4, samples=3, strategy=strategy, local_epochs=6, server_epochs=6, server_momentum=0.5
-    )
-    assert after(setup, tmp_path, 4).evaluate(4).accuracy >= 0.8
-
-
-@pytest.mark.parametrize("strategy", [*ALL, "none"])
-def test_the_same_seed_gives_the_same_bits(tmp_path, strategy: str) -> None:
-    setup = setup_of([[0, 1], [2, 3]], samples=3, strategy=strategy, fraction=0.5, refresh="round")
-    (tmp_path / "again").mkdir()
-    first, again = after(setup, tmp_path, 3), after(setup, tmp_path / "again", 3)
-    assert all(torch.equal(first.rows[space], again.rows[space]) for space in first.rows)
-
 
 @pytest.mark.parametrize("strategy", ["fedavg", "fedadam", "median"])
 def test_a_round_does_not_depend_on_the_width_of_the_stacks(tmp_path, strategy: str) -> None:
     setup = setup_of([[0, 1], [1, 2], [2, 3], [0, 3]], strategy=strategy)
     (tmp_path / "narrow").mkdir()
     wide, narrow = after(setup, tmp_path, 2), after(replace(setup, budget=1), tmp_path / "narrow", 2)
-    assert all(torch.equal(wide.rows[space], narrow.rows[space]) for space in wide.rows)
+    assert all(torch.equal(wide.adapters[space], narrow.adapters[space]) for space in wide.adapters)
 
 
 def test_what_a_node_learns_does_not_depend_on_its_neighbours(tmp_path) -> None:
@@ -42,7 +24,7 @@ def test_what_a_node_learns_does_not_depend_on_its_neighbours(tmp_path) -> None:
     together.run_round(1)
     alone.run_round(1)
     for space in ("clip", "t5"):
-        mine, theirs = alone._store.read(1, space, [1]), together._store.read(1, space, [1])
+        mine, theirs = alone.store.read(1, space, [1]), together.store.read(1, space, [1])
         assert torch.equal(mine, theirs)
 
 
@@ -72,24 +54,24 @@ def test_a_baseline_sees_no_sample(tmp_path) -> None:
 
 def test_central_training_sees_every_clip_once(tmp_path) -> None:
     central = setup_of([[0], [1, 2], [3]], samples=5).baseline("central")
-    assert central.nodes[0].clips.tolist() == list(range(24))
+    assert [node.clips.tolist() for node in central.trainers] == [list(range(24))]
     assert after(central, tmp_path, 5).evaluate(5).accuracy > 0.5
 
 
 def test_a_round_below_the_quorum_changes_nothing(tmp_path) -> None:
     federation = federation_of(setup_of([[0], [1], [2]], dropout=1.0, quorum=1), tmp_path)
-    before = dict(federation.rows)
+    before = dict(federation.adapters)
     done = federation.run_round(1)
     assert done.skipped
     assert (done.present, done.failed) == ((), (0, 1, 2))
-    assert all(torch.equal(before[space], federation.rows[space]) for space in before)
+    assert all(torch.equal(before[space], federation.adapters[space]) for space in before)
 
 
 def test_without_exchange_nodes_that_are_not_asked_stay_as_they_are(tmp_path) -> None:
     federation = federation_of(setup_of([[0], [1], [2]], strategy="none", fraction=0.34), tmp_path)
     done = federation.run_round(1)
     moved = [
-        not torch.equal(federation._store.read(0, "clip", [node]), federation._store.read(1, "clip", [node]))
+        not torch.equal(federation.store.read(0, "clip", [node]), federation.store.read(1, "clip", [node]))
         for node in range(3)
     ]
     assert [node for node in range(3) if moved[node]] == list(done.present)
@@ -98,7 +80,7 @@ def test_without_exchange_nodes_that_are_not_asked_stay_as_they_are(tmp_path) ->
 def test_a_node_has_its_own_learning_rate(tmp_path) -> None:
     federation = federation_of(setup_of([[0], [0]], learning_rates=[1e-2, 1e-12], strategy="none"), tmp_path)
     federation.run_round(1)
-    start, quick, slow = (federation._store.read(number, "clip", [node]) for number, node in ((0, 0), (1, 0), (1, 1)))
+    start, quick, slow = (federation.store.read(number, "clip", [node]) for number, node in ((0, 0), (1, 0), (1, 1)))
     assert torch.allclose(start, slow, atol=1e-6)
     assert (quick - start).abs().max() > 1e-3
 
@@ -109,9 +91,9 @@ def test_a_proximal_term_keeps_nodes_near_the_server(tmp_path) -> None:
         directory = tmp_path / str(proximal)
         directory.mkdir()
         federation = federation_of(setup_of([[0, 1]], strategy="fedprox", proximal=proximal), directory)
-        start = federation.rows["clip"]
+        start = federation.adapters["clip"]
         federation.run_round(1)
-        distances.append(float((federation.rows["clip"] - start).norm()))
+        distances.append(float((federation.adapters["clip"] - start).norm()))
     assert distances[1] < 0.5 * distances[0]
 
 
@@ -126,18 +108,19 @@ def test_only_nodes_that_know_a_class_teach_it(tmp_path) -> None:
 
 def test_a_loss_that_is_not_a_number_names_node_round_and_cause(tmp_path) -> None:
     federation = federation_of(setup_of([[0], [1], [2]], learning_rates=[1e-3, 1e30, 1e-3]), tmp_path)
-    before = dict(federation.rows)
+    before = dict(federation.adapters)
     with pytest.raises(FailedError) as failure:
         federation.run_round(1)
     assert "node 1: the loss of the adapter to clip became NaN or infinite in round 1" in str(failure.value)
     assert "learning rate 1e+30 is likely too high" in str(failure.value)
     assert failure.value.hint == "--set adapter.clip_learning_rate=1e+29"
-    assert all(torch.equal(before[space], federation.rows[space]) for space in before)
+    assert all(torch.equal(before[space], federation.adapters[space]) for space in before)
 
 
 def test_the_learning_rate_falls_to_its_end_over_the_rounds() -> None:
     setup = setup_of([[0]], rounds=11)
-    falling = replace(setup, adapter=setup.adapter.model_copy(update={"schedule": "cosine"}))
+    adapter = setup.profile.adapter.model_copy(update={"schedule": "cosine"})
+    falling = replace(setup, profile=setup.profile.model_copy(update={"adapter": adapter}))
     shares = [falling.learning_rate_share(number) for number in range(1, 12)]
     assert shares[0] == 1.0
     assert shares[-1] == pytest.approx(0.05)
@@ -148,16 +131,38 @@ def test_a_stack_is_as_wide_as_the_budget_allows(tmp_path) -> None:
     setup = setup_of([[0]] * 8)
     federation = federation_of(setup, tmp_path)
     space = setup.spaces[0]
-    one = federation._local_training().cost(space, 2, 6).bytes
-    assert one > len(space.start(0)) * BYTES_PER_WEIGHT * 0.9
+    one = federation._local_training.cost(space, 2, 6).bytes
+    start = space.initial_parameters(0)
+    assert one > len(start) * BYTES_PER_WEIGHT * 0.9
     narrow = federation_of(replace(setup, budget=3 * one), tmp_path)
-    tasks = narrow._tasks(setup.nodes, space, 1)
-    trained = narrow._local_training().train(
+    trained = narrow._local_training.train(
         space,
         setup.clips,
-        tasks,
-        narrow._starts(space, 1),
+        narrow._tasks(narrow._exchange(space, setup.nodes, 1)),
+        lambda nodes: start,  # noqa: ARG005 - one for all
         1,
         lambda models, width: None,  # noqa: ARG005
     )
     assert max(len(stack.nodes) for stack in trained) <= 3
+
+
+def test_nodes_that_were_not_there_are_left_with_the_servers_adapter(tmp_path) -> None:
+    setup = setup_of([[0], [1], [2]], fraction=0.34)
+    federation = federation_of(setup, tmp_path)
+    done = federation.run_round(1, keep_nodes=True)
+    same = [
+        torch.equal(federation.adapters_of(node, 1)["clip"], federation.adapters["clip"])
+        for node in range(3)
+        if node not in done.present
+    ]
+    assert same == [True, True]
+
+
+def test_without_exchange_nodes_that_were_not_there_are_left_with_their_own_adapters(tmp_path) -> None:
+    federation = federation_of(setup_of([[0], [1], [2]], strategy="none", fraction=0.34), tmp_path)
+    for number in range(1, 6):
+        federation.run_round(number)
+    done = federation.run_round(6, keep_nodes=True)
+    for node in range(3):
+        before, after_it = (federation.adapters_of(node, number)["clip"] for number in (5, 6))
+        assert torch.equal(before, after_it) == (node not in done.present)
