@@ -195,16 +195,12 @@ def takes_options(command: Callable[..., None]) -> Callable[..., None]:
 
     parameters: list[inspect.Parameter] = []
     for name, parameter in signature.parameters.items():
-        parameters += _options_in(groups[name]) if name in groups else [parameter]
+        parameters += inspect.signature(groups[name]).parameters.values() if name in groups else [parameter]
     parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
     # Typer reads both.
     with_groups.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     with_groups.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return with_groups
-
-
-def _options_in(group: type) -> list[inspect.Parameter]:
-    return list(inspect.signature(group).parameters.values())
 
 
 def node_ids(text: str | None) -> tuple[int, ...] | None:
