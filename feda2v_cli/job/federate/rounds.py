@@ -5,15 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from feda2v_cli.atomic_write import atomic_write
-from feda2v_cli.errors import FailedError
 from feda2v_cli.federation.retrieval import RetrievalAccuracy
 from feda2v_cli.federation.round import Federation
 from feda2v_cli.federation.setup import Setup
+from feda2v_cli.job.files import save_resume_state, take_up_resume_state, writing_resume_state
 from feda2v_cli.profile.schema import FederationSection
 from feda2v_cli.run.event import Evaluated, FederationRoundEnded, Listener, RoundSkipped, StackNarrowed
+
+_WITHOUT_STATE = "the run cannot go on; it can be resumed from the round before"
 
 
 @dataclass
@@ -57,7 +56,7 @@ class ResumableFederation:
         self.federation = Federation(setup, directory, lambda models, width: emit(StackNarrowed(models, width)))
         self.history = History()
         if self._path.exists():
-            self._restore()
+            take_up_resume_state(self._path, self._take_up)
 
     @property
     def _section(self) -> FederationSection:
@@ -111,25 +110,12 @@ class ResumableFederation:
         )
 
     def _save(self, number: int) -> None:
-        try:
-            if self._keep_nodes and number == self.rounds:
+        if self._keep_nodes and number == self.rounds:
+            with writing_resume_state(self._path, _WITHOUT_STATE):
                 self.federation.store.sync(number)
-            content = {"progress": vars(self.history), "federation": self.federation.state(number)}
-            with atomic_write(self._path) as file:
-                torch.save(content, file)
-        except (OSError, RuntimeError) as error:
-            raise FailedError(
-                f"{self._path} cannot be written — {error}",
-                ["the run cannot go on; it can be resumed from the round before"],
-                hint=f"df -h {self._path.parent}",
-            ) from error
+        content = {"progress": vars(self.history), "federation": self.federation.state(number)}
+        save_resume_state(self._path, content, _WITHOUT_STATE)
 
-    def _restore(self) -> None:
-        try:
-            content = torch.load(self._path, weights_only=True)
-            self.history = History(**content["progress"])
-            self.federation.restore(content["federation"])
-        except Exception as error:
-            raise FailedError(
-                f"{self._path} is damaged — {error}", ["the run cannot be resumed"], hint="start it anew: --force"
-            ) from error
+    def _take_up(self, content: dict[str, Any]) -> None:
+        self.history = History(**content["progress"])
+        self.federation.restore(content["federation"])
