@@ -23,7 +23,7 @@ Tensors = Mapping[str, Tensor]
 WEIGHTS_WORTH_THREADS = 1_000_000
 
 #: (parameters of one model, its batch {name: [batch, …]} and constants {name: […]}, noise [batch, noise], progress [])
-#: -> losses, each [batch]. The loss named "loss" is what training makes small; the others are reported beside it.
+#: -> losses, each [batch], or [] for the whole batch. The batch's "mask" is 1 for items that count, [batch]. The loss named "loss" is what training makes small; the others are reported beside it.
 Loss = Callable[[Tensors, Tensors, Tensor, Tensor], dict[str, Tensor]]
 
 
@@ -107,7 +107,7 @@ class Trainer:
         self._rows = torch.arange(stack.models, device=stack.device).unsqueeze(1)
 
         def mean_loss(row: Tensor, batch: Tensors, mask: Tensor, noise: Tensor, progress: Tensor) -> dict[str, Tensor]:
-            losses = loss(parameters_of(row, stack.shapes), batch, noise, progress)
+            losses = loss(parameters_of(row, stack.shapes), {**batch, "mask": mask}, noise, progress)
             # The mean over the items that count: Σ mask · loss / Σ mask.
             return {name: (value * mask).sum() / mask.sum() for name, value in losses.items()}
 

@@ -102,7 +102,8 @@ class Federation:
         setup, section = self.setup, self.setup.profile.federation
         # Step 1: some nodes are asked, and some of them answer. With too few, nothing changes.
         ids = [node.id for node in setup.trainers]
-        present, failed = participants(ids, section.fraction, section.dropout, setup.seed, number)
+        dropout = section.dropout if self._strategy.can_fail else 0.0
+        present, failed = participants(ids, section.fraction, dropout, setup.seed, number)
         skipped = len(present) < min(section.quorum, len(ids))
         training = set() if skipped else set(present)
         nodes = tuple(node for node in setup.trainers if node.id in training)

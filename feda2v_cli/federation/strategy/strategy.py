@@ -89,10 +89,12 @@ class Strategy(ABC):
     Attributes:
         name: as the profile has it.
         proximal: weight of the proximal term in the nodes' loss.
+        can_fail: whether nodes that train can fail to answer, so that dropout is simulated on them.
         remark: what the user should know of it before the run; None for nothing.
     """
 
     proximal: float = 0.0
+    can_fail: bool = True
     remark: str | None = None
 
     def __init__(self, section: FederationSection) -> None:

@@ -13,10 +13,10 @@ from feda2v_cli.checkpoint.name import GeneratorName
 from feda2v_cli.data.clip import Clip
 from feda2v_cli.data.nodes import NodeClips, clips_of_nodes
 from feda2v_cli.embedding.encoder import Encoder, make_encoder
-from feda2v_cli.engine.memory import memory_budget, stacks
+from feda2v_cli.engine.memory import Cost, memory_budget, stacks
 from feda2v_cli.errors import FailedError, UsageError
 from feda2v_cli.generator.granularity import GeneratorSpec, generator_specs
-from feda2v_cli.generator.registry import cost, largest_shapes, rounds_and_epochs, same_steps
+from feda2v_cli.generator.registry import cost, largest_shapes, rounds_and_epochs, same_steps, set_up_bytes
 from feda2v_cli.job.machine import BASELINE_BYTES, CHECKPOINT_OVERHEAD_BYTES, choose_device
 from feda2v_cli.job.nodes import choose_nodes
 from feda2v_cli.profile.load import LoadedProfile
@@ -35,7 +35,8 @@ class PlannedGenerator:
         learning_rate: of its training.
         parameters: numbers that its checkpoint will hold, at most.
         bytes: of its checkpoint, at most.
-        memory: bytes while it trains.
+        cost: of its training.
+        set_up_bytes: of the host's memory, while its training set is made.
     """
 
     spec: GeneratorSpec
@@ -45,7 +46,8 @@ class PlannedGenerator:
     learning_rate: float
     parameters: int
     bytes: int
-    memory: int
+    cost: Cost
+    set_up_bytes: int
 
     def without(self, clips: Collection[Clip]) -> Self:
         """The same generator without some clips."""
@@ -98,7 +100,12 @@ class GeneratorPlan:
         def alike(planned: PlannedGenerator) -> tuple[int, float]:
             return same_steps(len(planned.clips), section, planned.learning_rate)
 
-        return stacks(self.generators, alike, lambda planned: planned.memory, self.budget)
+        if self.device.type != "cuda":
+            return stacks(self.generators, alike, lambda planned: planned.cost.bytes, self.budget)
+        # What stays beside the training stays in the host's memory, and is no matter of the GPU's.
+        held = max(planned.cost.held for planned in self.generators)
+        widest = max(1, memory_budget("auto", torch.device("cpu")) // max(1, held))
+        return stacks(self.generators, alike, lambda planned: planned.cost.trained, self.budget, widest)
 
     @property
     def files(self) -> list[Path]:
@@ -121,12 +128,12 @@ class GeneratorPlan:
 
     @property
     def memory_bytes(self) -> int:
-        """Most bytes that the process holds at once."""
-        features = self.encoder.shape[0] * self.encoder.shape[1]
-        embeddings = max(len(planned.clips) for planned in self.generators) * features * 4
-        stack = max(sum(planned.memory for planned in stack) for stack in self.stacks)
-        # A projection is fitted on the embeddings and on a centred copy of them.
-        return BASELINE_BYTES + stack + 2 * embeddings
+        """Most bytes of the host's memory that the process holds at once, about."""
+        on_host = self.device.type != "cuda"
+        stack = max(
+            sum(planned.cost.held + on_host * planned.cost.trained for planned in stack) for stack in self.stacks
+        )
+        return BASELINE_BYTES + stack + max(planned.set_up_bytes for planned in self.generators)
 
 
 def plan_generators(loaded: LoadedProfile, node_ids: Sequence[int] | None = None) -> GeneratorPlan:
@@ -195,7 +202,8 @@ def _planned(
         learning_rate=node.learning_rate or section.learning_rate,
         parameters=parameters,
         bytes=4 * parameters + CHECKPOINT_OVERHEAD_BYTES,
-        memory=cost(counts, features, section).bytes,
+        cost=cost(counts, features, section),
+        set_up_bytes=set_up_bytes(len(clips), features, section),
     )
 
 
