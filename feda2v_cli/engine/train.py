@@ -146,8 +146,7 @@ class Trainer:
         drawn = draw_epoch(
             streams, [model.size for model in self._data], [model.noise for model in self._data], self._steps
         )
-        device = self.stack.device
-        index, mask, noise = (part.to(device, non_blocking=True) for part in (drawn.index, drawn.mask, drawn.noise))
+        index, mask, noise = (_moved(part, self.stack.device) for part in (drawn.index, drawn.mask, drawn.noise))
         total: dict[str, Tensor] = {}
         for step in range(self._steps):
             losses = self._step(index[step], mask[step], noise[step], progress)
@@ -187,6 +186,11 @@ class Trainer:
             eps=1e-8,
             maximize=False,
         )
+
+
+def _moved(part: Tensor, device: torch.device) -> Tensor:
+    """A tensor on the device; to a GPU it goes while the CPU goes on, which only pinned memory allows."""
+    return part.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else part.to(device)
 
 
 def _padded(parts: Sequence[Tensor], device: torch.device) -> Tensor:

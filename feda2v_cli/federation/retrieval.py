@@ -110,7 +110,8 @@ def measure_retrieval(
             for start in range(0, len(held_out.labels), _CLIPS_AT_ONCE):
                 part = slice(start, start + _CLIPS_AT_ONCE)
                 output = functional_call(space.adapter, parameters, (held_out.embeddings[part],)).flatten(1)
-                total += float((output - targets[held_out.labels[part]]).square().mean(1).double().sum())
+                # On the CPU: a Mac's GPU knows no double precision.
+                total += float((output - targets[held_out.labels[part]]).square().mean(1).cpu().double().sum())
                 similarity[part] += (normalize(output, dim=1) @ directions).cpu()
             errors[space.name] = total
     labels = held_out.labels.cpu()

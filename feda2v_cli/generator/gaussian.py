@@ -95,7 +95,7 @@ class Gaussian:
 
     def training_cost(self, clips: int, classes: int, rank: int, section: GeneratorSection) -> Cost:  # noqa: ARG002
         """The clips' coordinates, and nothing that is trained."""
-        return Cost(weights=0, activations=0, data=clips * rank, batch=clips)
+        return Cost(weights=0, activations=0, data=0, batch=clips, held=4 * clips * rank)
 
     def fitting(
         self,

@@ -76,7 +76,7 @@ def cost(samples_per_class: Mapping[str, int], features: int, section: Generator
     rank = largest_rank(clips, features, section)
     training = GENERATORS[section.type].training_cost(clips, classes, rank, section)
     finished = sum(math.prod(shape) for shape in largest_shapes(samples_per_class, features, section).values())
-    return replace(training, held=4 * (finished - training.weights))
+    return replace(training, held=training.held + 4 * (finished - training.weights))
 
 
 def set_up_bytes(clips: int, features: int, section: GeneratorSection) -> int:

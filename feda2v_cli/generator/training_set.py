@@ -8,7 +8,7 @@ from torch import Tensor
 
 from feda2v_cli.generator.granularity import GeneratorSpec
 from feda2v_cli.generator.principal_components import PrincipalComponents, class_moments
-from feda2v_cli.generator.projection import Projection
+from feda2v_cli.generator.projection import ROUNDING_SHARE, Projection
 from feda2v_cli.profile.schema import GeneratorSection
 from feda2v_cli.threads import threads_per_operation
 
@@ -66,6 +66,16 @@ def training_set(
     places = {name: place for place, name in enumerate(spec.classes)}
     labels = torch.tensor([places[name] for name in class_names])
     return TrainingSet(spec, projection, coordinates, labels, (tokens, dim))
+
+
+def differ(embeddings: Tensor) -> bool:
+    """Whether clips differ by more than rounding, so that something can be learnt from them.
+
+    Args:
+        embeddings: [clips, tokens, dim].
+    """
+    size = embeddings.square().mean(0).sum()
+    return bool((embeddings - embeddings.mean(0)).square().mean(0).sum() > ROUNDING_SHARE * size)
 
 
 def largest_rank(clips: int, features: int, section: GeneratorSection) -> int:

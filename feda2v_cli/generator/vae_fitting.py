@@ -149,8 +149,10 @@ class Vae:
             weights=sum(value.numel() for value in module.parameters()),
             # Hidden layers before and after their activation, scores, latents, and the terms of the loss.
             activations=8 * section.hidden + 20 * section.latent,
-            data=clips * (rank + section.latent + classes),
+            # Scores, likelihood of the remainder and classes; and what an epoch draws: noise, order and mask.
+            data=clips * (section.latent + 1 + classes + 2 * section.latent + 3),
             batch=min(section.batch_size, clips),
+            held=4 * clips * rank,
         )
 
     def fitting(

@@ -10,8 +10,10 @@ from feda2v_cli.checkpoint.name import adapter_filename
 from feda2v_cli.data.nodes import NodeClips, check_held_out, clips_of_nodes
 from feda2v_cli.embedding.encoder import Encoder, make_encoder
 from feda2v_cli.embedding.target import Targets, make_targets
+from feda2v_cli.engine.free_memory import available_bytes
 from feda2v_cli.engine.memory import memory_budget
 from feda2v_cli.engine.stack import BYTES_PER_WEIGHT
+from feda2v_cli.errors import FailedError
 from feda2v_cli.federation.space import Space
 from feda2v_cli.federation.strategy.registry import make_strategy
 from feda2v_cli.federation.strategy.strategy import Owner, Strategy
@@ -129,7 +131,7 @@ def plan_federation(
         UsageError: the profile says nothing that can be run, a node is not in it, or several generators would do.
         MissingError: data, weights, targets, generators or a device are not there.
         FindingsError: the generators are not what the profile asks for.
-        FailedError: the dictionary file cannot be used.
+        FailedError: the dictionary file cannot be used, or an adapter is too large for this machine.
     """
     whole = loaded.profile
     profile = choose_nodes(whole, node_ids)
@@ -147,6 +149,7 @@ def plan_federation(
     spaces = tuple(
         Space.of(name, values, encoder.shape[1], profile.adapter.hidden) for name, values in targets.spaces.items()
     )
+    _check_memory(spaces, device)
     return FederationPlan(
         profile=profile,
         whole=whole,
@@ -158,6 +161,19 @@ def plan_federation(
         nodes=nodes,
         generators=generators,
     )
+
+
+def _check_memory(spaces: Sequence[Space], device: torch.device) -> None:
+    free = available_bytes()
+    for space in spaces:
+        weights = sum(torch.Size(shape).numel() for shape in space.shapes.values())
+        needed = 4 * weights if device.type == "cuda" else weights * BYTES_PER_WEIGHT
+        if needed > free:
+            raise FailedError(
+                f"an adapter to {space.name} alone needs about {needed / 1e9:.1f} GB of memory, and "
+                f"{free / 1e9:.1f} GB are free",
+                hint="make it smaller: --set adapter.hidden=64",
+            )
 
 
 def needs_samples(profile: Profile) -> bool:

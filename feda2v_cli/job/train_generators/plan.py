@@ -13,6 +13,7 @@ from feda2v_cli.checkpoint.name import GeneratorName
 from feda2v_cli.data.clip import Clip
 from feda2v_cli.data.nodes import NodeClips, clips_of_nodes
 from feda2v_cli.embedding.encoder import Encoder, make_encoder
+from feda2v_cli.engine.free_memory import available_bytes
 from feda2v_cli.engine.memory import Cost, memory_budget, stacks
 from feda2v_cli.errors import FailedError, UsageError
 from feda2v_cli.generator.granularity import GeneratorSpec, generator_specs
@@ -21,6 +22,9 @@ from feda2v_cli.job.machine import BASELINE_BYTES, CHECKPOINT_OVERHEAD_BYTES, ch
 from feda2v_cli.job.nodes import choose_nodes
 from feda2v_cli.profile.load import LoadedProfile
 from feda2v_cli.profile.schema import NodeSection, Profile
+
+#: What to do about a class of which there is too little.
+MORE_CLIPS = "give it more clips, or leave its class out with train_classes of its node"
 
 
 @dataclass(frozen=True)
@@ -146,7 +150,7 @@ def plan_generators(loaded: LoadedProfile, node_ids: Sequence[int] | None = None
     Raises:
         UsageError: the profile says nothing that can be trained, or a node is not in it.
         MissingError: data, weights or a device are not there.
-        FailedError: a generator has too few clips.
+        FailedError: a generator has too few clips, or is too large for this machine.
     """
     whole = loaded.profile
     if whole.generator.granularity == "auto":
@@ -167,6 +171,7 @@ def plan_generators(loaded: LoadedProfile, node_ids: Sequence[int] | None = None
         _planned(spec, sections[spec.node], held[spec.node], encoder, profile) for spec in generator_specs(profile)
     )
     _check_clips(generators, profile)
+    _check_memory(generators, device)
     rounds, epochs = rounds_and_epochs(profile.generator)
     every = profile.checkpoint.every
     return GeneratorPlan(
@@ -213,5 +218,21 @@ def _check_clips(generators: Sequence[PlannedGenerator], profile: Profile) -> No
         raise FailedError(
             "a generator needs at least 2 clips",
             [f"{planned.spec} has {len(planned.clips)} in folds {profile.data.train_folds}" for planned in few],
-            hint="give it more clips, or leave its class out with train_classes of its node",
+            hint=MORE_CLIPS,
         )
+
+
+def _check_memory(generators: Sequence[PlannedGenerator], device: torch.device) -> None:
+    free = available_bytes()
+    for planned in generators:
+        needed = planned.cost.held + planned.set_up_bytes + (planned.cost.trained if device.type != "cuda" else 0)
+        if needed > free:
+            raise FailedError(
+                f"{planned.spec} alone needs about {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free",
+                hint="make it smaller: --set generator.rank=32, --set generator.hidden=64",
+            )
+
+
+def counted(clips: int) -> str:
+    """So many clips, in words."""
+    return "1 clip" if clips == 1 else f"{clips} clips"

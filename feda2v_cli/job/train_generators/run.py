@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,14 @@ from typing import Any
 from feda2v_cli.atomic_write import remove_leftovers
 from feda2v_cli.checkpoint.lock import lock_nodes
 from feda2v_cli.data.clip import Clip
-from feda2v_cli.embedding.embed import embed
+from feda2v_cli.embedding.embed import Embeddings, embed
 from feda2v_cli.errors import FailedError
 from feda2v_cli.generator.rebuild import count_parameters
+from feda2v_cli.generator.training_set import differ
 from feda2v_cli.job.files import make_directory, refuse_to_overwrite
 from feda2v_cli.job.machine import peak_memory_bytes
 from feda2v_cli.job.nodes import warn_of_clips
-from feda2v_cli.job.train_generators.plan import GeneratorPlan, PlannedGenerator, plan_generators
+from feda2v_cli.job.train_generators.plan import MORE_CLIPS, GeneratorPlan, PlannedGenerator, counted, plan_generators
 from feda2v_cli.job.train_generators.resume import unfinished_stacks
 from feda2v_cli.job.train_generators.stack import StackTraining
 from feda2v_cli.profile.load import LoadedProfile, load_profile, profile_hash, resolved_toml
@@ -29,6 +30,7 @@ from feda2v_cli.run.event import (
     Noted,
     RunResumed,
     RunStarted,
+    Warned,
     ignore_event,
 )
 from feda2v_cli.verifier.single import read_metadata
@@ -169,6 +171,8 @@ def _embed_all(plan: GeneratorPlan, emit: Listener) -> GeneratorPlan:
     done = 0
     unreadable: list[tuple[Clip, str]] = []
     damaged: list[Path] = []
+    equal: list[str] = []
+    poor: list[str] = []
     for planned in plan.generators:
         embeddings = embed(
             planned.clips,
@@ -180,13 +184,36 @@ def _embed_all(plan: GeneratorPlan, emit: Listener) -> GeneratorPlan:
         done += len(planned.clips)
         unreadable += embeddings.skipped
         damaged += embeddings.damaged
+        if not differ(embeddings.values):
+            equal.append(f"{planned.spec} has {counted(len(embeddings.clips))}, none different from another")
+        else:
+            poor += _poor_classes(planned, embeddings)
     warn_of_clips(unreadable, damaged, emit)
+    if equal:
+        raise FailedError("a generator needs at least 2 clips that differ", equal, hint=MORE_CLIPS)
+    for problem in poor:
+        emit(Warned(f"{problem}; {MORE_CLIPS}"))
     if not unreadable:
         return plan
     gone = {clip for clip, _ in unreadable}
     for node in plan.nodes:
         node.without(gone)  # fails when a class has no clip left
     return replace(plan, generators=tuple(planned.without(gone) for planned in plan.generators))
+
+
+def _poor_classes(planned: PlannedGenerator, embeddings: Embeddings) -> Iterator[str]:
+    """What samples of classes with hardly a clip will be like."""
+    places: dict[str, list[int]] = {}
+    for place, clip in enumerate(embeddings.clips):
+        places.setdefault(clip.class_name, []).append(place)
+    for name, own in places.items():
+        holder = f"node {planned.spec.node}: class {name} has {counted(len(own))}"
+        if len(own) == 1:
+            yield f"{holder}: its samples will spread around it as those of the other classes do"
+        elif not differ(embeddings.values[own]):
+            yield f"{holder} that do not differ: its samples will all be that clip"
+        elif len(own) == 2:
+            yield f"{holder}: its samples will lie on the line through them"
 
 
 def _check_disk(plan: GeneratorPlan) -> None:
