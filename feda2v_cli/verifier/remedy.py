@@ -39,6 +39,7 @@ class Remedies:
             granularity = granularity or self.expectation.granularity or "unified"
             if granularity != "per_group" or self.expectation.has_groups:
                 words += ["--profile", self.expectation.profile]
+        words += self._settings
         if granularity is not None:
             words += ["--granularity", granularity]
         if directory is not None and (granularity is None or directory != GENERATOR_DIRS[granularity]):
@@ -60,7 +61,17 @@ class Remedies:
         profile = self.expectation.profile
         if profile is None:
             return shlex.join(["feda2v", "checkpoints", "verify", str(directory), option, value])
-        return shlex.join(["feda2v", "federate", "--profile", profile, "--generators", str(directory), option, value])
+        words = ["feda2v", "federate", "--profile", profile, *self._settings, "--generators", str(directory)]
+        return shlex.join([*words, option, value])
+
+    def federate(self) -> str:
+        """Train adapters again."""
+        profile = [] if self.expectation.profile is None else ["--profile", self.expectation.profile]
+        return shlex.join(["feda2v", "federate", *profile, *self._settings, "--force"])
+
+    @property
+    def _settings(self) -> list[str]:
+        return [word for setting in self.expectation.settings for word in ("--set", setting)]
 
     def for_defect(self, inspection: Inspection, defect: Defect, all_files: Mapping[Path, Inspection]) -> str:
         """Mend what is wrong with one file."""
