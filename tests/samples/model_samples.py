@@ -30,9 +30,10 @@ def write_clap(directory: Path, *, fused: bool = False) -> Path:
 
     torch.manual_seed(0)
     tower = {
-        "spec_size": 64, "num_mel_bins": 16, "patch_size": 4, "patch_stride": [4, 4], "window_size": 4, "depths": [1, 1],
+        "spec_size": 256, "num_mel_bins": 64, "patch_size": 4, "patch_stride": [4, 4], "window_size": 8,
+        "depths": [1, 1],
         "num_attention_heads": [2, 2], "patch_embeds_hidden_size": 16, "hidden_size": 32, "num_hidden_layers": 2,
-        "enable_fusion": fused, "fusion_type": "channel_map" if fused else None,
+        "enable_fusion": fused, "fusion_type": None,
     }  # fmt: skip
     text = {
         "vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32
@@ -40,7 +41,7 @@ def write_clap(directory: Path, *, fused: bool = False) -> Path:
     config = transformers.ClapConfig(text_config=text, audio_config=tower, projection_dim=16)
     transformers.ClapModel(config).save_pretrained(directory)
     truncation = "fusion" if fused else "rand_trunc"
-    transformers.ClapFeatureExtractor(feature_size=16, truncation=truncation).save_pretrained(directory)
+    transformers.ClapFeatureExtractor(feature_size=64, truncation=truncation).save_pretrained(directory)
     return directory
 
 
