@@ -191,7 +191,6 @@ def load_huggingface(name_or_path: str, tokens: int, seconds: float, device: tor
     directory = find_model(name_or_path)
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()  # what matters of its reports is checked below
-    transformers.utils.logging.set_verbosity_error()  # what matters of what it says is checked below
     try:
         extractor = transformers.AutoFeatureExtractor.from_pretrained(
             directory, local_files_only=True, trust_remote_code=False
