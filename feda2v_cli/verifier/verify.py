@@ -155,11 +155,11 @@ def _is_in(path: Path, root: Path) -> bool:
 
 def _deepened(inspection: Inspection) -> Inspection:
     """The same inspection after its tensors were looked at, unless its bytes are not sound."""
-    if not inspection.weights:
+    if not inspection.is_whole:
         return inspection
     from feda2v_cli.verifier.tensors import check_file
 
-    return replace(inspection, defects=(*inspection.defects, *check_file(inspection.path, inspection.metadata)))
+    return replace(inspection, defects=(*inspection.defects, *check_file(inspection.path)))
 
 
 def _leftovers(roots: Iterable[Path], remedies: Remedies) -> Iterator[Finding]:
