@@ -181,6 +181,7 @@ class GeneratorMetadata(Metadata):
         Raises:
             MetadataError: two of them do.
         """
+        key, classes = self.generator_key, self.generator_classes
         of_class, of_group = self.generator_granularity == "per_class", self.generator_granularity == "per_group"
         said = "is not what generator_key and generator_granularity say"
         _require("class_name", self.class_name == (key if of_class else None), said)

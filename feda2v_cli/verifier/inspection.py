@@ -15,7 +15,7 @@ from feda2v_cli.checkpoint.name import GeneratorName, parse_name
 from feda2v_cli.legacy.checkpoint import LegacyCheckpoint, check_records, read_legacy
 
 #: Share of the data's spread below which samples have lost its variety. Measured were 0.3 of collapsed
-#: models, which recall nothing, and 0.6 to 0.9 of sound ones.
+#: models, which recall nothing, and 0.9 or more of sound ones.
 SMALLEST_SPREAD = 0.5
 _LONGEST_START = 200
 _GIT_LFS = b"version https://git-lfs.github.com/spec/"
