@@ -62,7 +62,7 @@ def generator_sets(root: Path) -> list[Path]:
 
 
 def is_of_the_system(name: str) -> bool:
-    """Whether a file or directory is hidden, or one that a system has made; the temporary file of a checkpoint is not."""
+    """Whether a file or directory is hidden or made by a system, and is not the temporary file of a checkpoint."""
     return name in _OF_THE_SYSTEM or (name.startswith(".") and not is_leftover(name))
 
 

@@ -159,11 +159,9 @@ def _chosen(
 
     def is_beside(inspection: Inspection) -> bool:
         name = inspection.name
-        if inspection.path in in_sets:
-            return False
-        return not meant or (
-            name is not None and name.base_name in names and _is_needed((name.node, None), expectation)
-        )
+        if inspection.path in in_sets or not meant:
+            return inspection.path not in in_sets
+        return name is not None and name.base_name in names and _is_needed((name.node, name.key), expectation)
 
     return [inspection for inspection in inspections if inspection.path in taken or is_beside(inspection)]
 

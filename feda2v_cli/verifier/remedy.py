@@ -1,8 +1,8 @@
 """The command that mends a finding: it works when it is pasted, and changes no file but those that it names.
 
-Generators are trained again as they were trained before: their checkpoints say which run wrote them, and the directory of
-the run holds its whole profile. Where nobody can know that, the command says PROFILE in its place, and does nothing until
-somebody puts it there.
+Generators are trained again as they were trained before: their checkpoints say which run wrote them, and the directory
+of the run holds its whole profile. Where nobody can know that, the command says PROFILE in its place, and does nothing
+until somebody puts it there.
 """
 
 import json
@@ -174,7 +174,7 @@ class Remedies:
         other = all_files.get(target)
         if other is None and not os.path.lexists(target):
             return _move((path, target))
-        demanded = other and (other.metadata or other.adapter)
+        demanded = (other.metadata or other.adapter) if other else None
         if demanded is not None and demanded.filename == path.name:
             # The same command for both files, so that nobody swaps them twice.
             first, second = sorted((path, target))
@@ -215,7 +215,7 @@ class Remedies:
         granularity = known[0].run_granularity if known else name.kind
         origin = _origin_of(known) or self._expected(granularity, known)
         expected = {key for one in known if one.node_id == name.node for key in one.expected_keys}
-        keys = {name.key} - {None} if expected != {name.key} else None
+        keys = None if name.key is None or expected == {name.key} else [name.key]
         return _train(
             origin,
             path.parent,
@@ -249,10 +249,8 @@ class Remedies:
 
 def _origin_of(known: Sequence[GeneratorMetadata]) -> _Origin | None:
     """The run that trained files, if its directory is still there and they agree on what it was to do."""
-    alike = {
-        (metadata.generator_type, metadata.dataset_name, str(metadata.encoder), metadata.seed) for metadata in known
-    }
-    clips = {(metadata.node_id, metadata.node_fingerprint) for metadata in known}
+    alike = {(one.generator_type, one.dataset_name, str(one.encoder), one.seed) for one in known}
+    clips = {(one.node_id, one.node_fingerprint) for one in known}
     if len(alike) != 1 or len(clips) != len({node for node, _ in clips}):
         return None
     # The first: later ones may have trained a few of them again.

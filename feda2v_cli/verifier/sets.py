@@ -60,8 +60,8 @@ class CheckpointSet:
     def chosen(self) -> dict[Place, Path]:
         """The file that a run loads of each generator: the final checkpoint, or else that of the last round.
 
-        A file whose metadata cannot be read is taken for what its name says. When it is the one, the run stops; an older
-        one never takes its place.
+        A file whose metadata cannot be read is taken for what its name says. When it is the one, the run stops: an
+        older one never takes its place.
         """
         ranked = [(member.place, _rank(member), member.path) for member in self.members]
         for name, path in self.unread.items():

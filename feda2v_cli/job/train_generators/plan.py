@@ -185,6 +185,8 @@ def _choose(specs: Sequence[GeneratorSpec], keys: Sequence[str] | None) -> Seque
     """The generators with some keys; None keeps all."""
     if keys is None:
         return specs
+    if not keys:
+        raise UsageError("--keys names no class or group", hint="leave --keys out")
     known = list(dict.fromkeys(spec.key for spec in specs if spec.key is not None))
     for key in keys:
         if key not in known:
