@@ -52,6 +52,7 @@ class Expectation:
         train_folds: folds that trained.
         test_folds: folds that were held out.
         has_groups: whether the profile defines groups, so that it can train per_group generators.
+        data_root: directory of the data set, when an option or the environment names it and not the profile's file.
     """
 
     profile: str | None = None
@@ -65,6 +66,7 @@ class Expectation:
     train_folds: tuple[int, ...] | None = None
     test_folds: tuple[int, ...] | None = None
     has_groups: bool = False
+    data_root: Path | None = None
 
     def asks_for(self, what: object) -> str:
         """Who asks for something, for messages."""
@@ -98,7 +100,14 @@ class Expectation:
             train_folds=profile.data.train_folds,
             test_folds=profile.data.test_folds,
             has_groups=bool(profile.generator.groups),
+            data_root=profile.data.root if _is_given_beside(loaded, named, "data.root") else None,
         )
+
+
+def _is_given_beside(loaded: "LoadedProfile", named: str, key: str) -> bool:
+    """Whether a value of a profile comes from somewhere else than its file."""
+    origin = loaded.origin(key)
+    return origin != "default" and not origin.startswith(f"{named}:")
 
 
 def _expected(node: "NodeSection", profile: "Profile") -> ExpectedNode:

@@ -87,6 +87,7 @@ def train_generators(
     profile: LoadedProfile | str,
     *,
     node_ids: Sequence[int] | None = None,
+    keys: Sequence[str] | None = None,
     resume: bool = False,
     force: bool = False,
     command: Sequence[str] = ("train-generators",),
@@ -101,6 +102,7 @@ def train_generators(
     Args:
         profile: a loaded profile, or the name or path of one.
         node_ids: nodes that are trained; None for all.
+        keys: classes or groups whose generators are trained; None for all.
         resume: go on with the newest run of this profile and these nodes that has not ended; without one, start anew.
         force: overwrite checkpoints that are there.
         command: words of the command line, for the run directory and for hints.
@@ -115,9 +117,9 @@ def train_generators(
     """
     started = time.monotonic()
     loaded = load_profile(profile) if isinstance(profile, str) else profile
-    plan = plan_generators(loaded, node_ids)
+    plan = plan_generators(loaded, node_ids, keys)
     runs = plan.profile.experiment.runs
-    key = _run_key(plan)
+    key = _run_key(plan, keys)
 
     interrupted = RunDirectory.latest(runs, key) if resume else None
     if interrupted is not None and interrupted.status == "done" and all(path.is_file() for path in plan.files):
@@ -226,10 +228,13 @@ def _check_disk(plan: GeneratorPlan) -> None:
         )
 
 
-def _run_key(plan: GeneratorPlan) -> str:
+def _run_key(plan: GeneratorPlan, keys: Sequence[str] | None) -> str:
     """What a run must share with this one to go on with it: all that its result depends on, and where it goes."""
     nodes = [node.node_id for node in plan.nodes]
-    text = json.dumps(["train-generators", profile_hash(plan.whole), nodes, str(plan.directory), plan.base_name])
+    chosen = [] if keys is None else [sorted(keys)]
+    text = json.dumps(
+        ["train-generators", profile_hash(plan.whole), nodes, str(plan.directory), plan.base_name, *chosen]
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -214,6 +214,8 @@ class StackTraining:
             package_version=__version__,
             torch_version=str(torch.__version__),
             profile_hash=self._profile_hash,
+            node_fingerprint=fingerprint(node.train),
+            run_directory=str(self._resume.parent.absolute()),
         )
 
 
