@@ -12,6 +12,9 @@ from torchaudio.transforms import Resample
 
 from feda2v_cli.data.clip import SHORTEST_SECONDS, Waveform
 
+#: Raised when the same sound gives another waveform than it did.
+VERSION = 1
+
 #: Quieter than this share of the loudest sample (-60 dB) is silence.
 _SILENCE = 1e-3
 

@@ -142,9 +142,13 @@ class GeneratorSection(Section):
     rank: Width = Field(256, description="most principal axes that are kept")
     explained_share: PositiveShare = Field(1.0, description="share of the variance that the kept axes explain")
     hidden: Width = Field(128, description="vae: width of the hidden layers")
-    latent: Annotated[StrictInt, Field(ge=1, le=4096)] = Field(16, description="vae: latent units, and most directions whose shape is learned")
+    latent: Annotated[StrictInt, Field(ge=1, le=4096)] = Field(
+        16, description="vae: latent units, and most directions whose shape is learned"
+    )
     kl_warmup_share: Share = Field(0.0, description="vae: share of training over which the KL term warms up")
-    free_bits: NonNegativeFloat = Field(0.0, description="vae: nats a latent unit may use at no cost, in the mean over a batch")
+    free_bits: NonNegativeFloat = Field(
+        0.0, description="vae: nats a latent unit may use at no cost, in the mean over a batch"
+    )
     noise: NonNegativeFloat = Field(0.0, description="vae: noise added to the input, in standard deviations")
     shrinkage: Share = Field(0.0, description="share of the pooled covariance in each class's")
     groups: dict[ClassName, ClassNames] = Field(default_factory=dict, description="per_group: classes of each group")

@@ -37,7 +37,17 @@ class RunDirectory:
         self.path = path
 
     @classmethod
-    def create(cls, runs: Path, name: str, *, command: Sequence[str], key: str, profile: str, resolved: str) -> Self:
+    def create(
+        cls,
+        runs: Path,
+        name: str,
+        *,
+        command: Sequence[str],
+        key: str,
+        profile: str,
+        resolved: str,
+        inputs: Mapping[str, Any] | None = None,
+    ) -> Self:
         """A new directory `<UTC time>-<name>`.
 
         Args:
@@ -47,6 +57,7 @@ class RunDirectory:
             key: what a run must share with this one to go on with it.
             profile: text of the profile.
             resolved: the same with every value.
+            inputs: what it works on beside the profile, in plain values.
 
         Raises:
             FailedError: it cannot be written.
@@ -72,6 +83,7 @@ class RunDirectory:
                     "command": list(command),
                     "directory": str(Path.cwd()),
                     "key": key,
+                    "inputs": dict(inputs or {}),
                 }
                 | _provenance(),
             )
@@ -92,6 +104,11 @@ class RunDirectory:
     def status(self) -> str:
         """running, done, interrupted or failed. A run that was killed still says running."""
         return str(self._read_json("run.json")["status"])
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """What it works on beside the profile, as far as it says."""
+        return dict(self._read_json("run.json").get("inputs", {}))
 
     @property
     def resume(self) -> Path:

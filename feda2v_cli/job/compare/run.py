@@ -10,7 +10,6 @@ from typing import Any, get_args
 
 from feda2v_cli.checkpoint.name import Granularity
 from feda2v_cli.data.nodes import clips_of_nodes
-from feda2v_cli.embedding.embed import embed
 from feda2v_cli.embedding.encoder import make_encoder
 from feda2v_cli.errors import FailedError, OverwriteError, RunInterrupted
 from feda2v_cli.job.compare.picture import draw_comparison, require_matplotlib
@@ -18,12 +17,13 @@ from feda2v_cli.job.compare.report import Row, markdown
 from feda2v_cli.job.evaluate.run import Evaluation, evaluate
 from feda2v_cli.job.federate.run import federate
 from feda2v_cli.job.machine import choose_device
+from feda2v_cli.job.nodes import embed_nodes
 from feda2v_cli.job.train_generators.plan import plan_generators
 from feda2v_cli.job.train_generators.run import TrainedGenerators, train_generators
 from feda2v_cli.profile.generator_names import BASE_NAMES
 from feda2v_cli.profile.load import LoadedProfile, load_profile
 from feda2v_cli.quality.verdict import Figure
-from feda2v_cli.run.event import ClipsEmbedded, Listener, Noted, ignore_event
+from feda2v_cli.run.event import Listener, Noted, ignore_event
 
 #: In the order of the table: the coarsest first.
 GRANULARITIES: tuple[Granularity, ...] = get_args(Granularity)
@@ -159,13 +159,7 @@ def _embed_once(loaded: LoadedProfile, listener: Listener) -> None:
     nodes = clips_of_nodes(profile)
     if nodes[0].dataset.root is None:
         listener(Noted("no data.root is set: comparing on the built-in sounds (--data-root DIR takes recordings)"))
-    embed(
-        list(dict.fromkeys(clip for node in nodes for clip in (*node.train, *node.test))),
-        encoder,
-        profile.embedding.cache.expanduser(),
-        skip_unreadable=profile.data.skip_unreadable,
-        progress=lambda done, total: listener(ClipsEmbedded(done, total)),
-    )
+    embed_nodes(nodes, encoder, profile, listener)
 
 
 def _measured(name: Granularity, loaded: LoadedProfile, listener: Listener) -> tuple[Row, Evaluation]:

@@ -144,7 +144,7 @@ def plan_federation(
     generators = None
     if needs_samples(profile):
         ids = None if node_ids is None else tuple(node_ids)
-        expectation = Expectation.from_profile(loaded, _named(command, loaded), ids)
+        expectation = Expectation.from_profile(loaded, _named(command, loaded), ids, encoder.identity)
         generators = find_generators(expectation, command, on_warning)
     spaces = tuple(
         Space.of(name, values, encoder.shape[1], profile.adapter.hidden) for name, values in targets.spaces.items()

@@ -16,6 +16,8 @@ from feda2v_cli.job.federate.rounds import History, ResumableFederation
 from feda2v_cli.job.federate.save import save_adapters
 from feda2v_cli.job.federate.set_up import set_up_federation
 from feda2v_cli.job.files import make_directory, refuse_to_overwrite
+from feda2v_cli.job.inputs import listed_inputs, refuse_other_contents, refuse_other_inputs
+from feda2v_cli.job.nodes import embed_nodes
 from feda2v_cli.profile.load import LoadedProfile, load_profile, profile_hash, resolved_toml
 from feda2v_cli.run.directory import RunDirectory
 from feda2v_cli.run.event import Listener, Noted, RunResumed, RunStarted, Warned, ignore_event
@@ -95,7 +97,8 @@ def federate(
     Args:
         profile: a loaded profile, or the name or path of one.
         node_ids: nodes that take part; None for all.
-        resume: go on with the newest run of this profile, these nodes and generators that has not ended.
+        resume: go on with the newest run of this profile, these nodes and generators that has not ended. One that was
+            begun with other clips, or another encoder, is refused.
         force: overwrite adapters that are there.
         baselines: also run what the strategy has to be compared with.
         command: words of the command line, for the run directory and for hints.
@@ -107,7 +110,8 @@ def federate(
         MissingError: data, weights, targets, generators or a device are not there.
         FindingsError: the generators are not what the profile asks for; nothing was loaded.
         OverwriteError: adapters are there, or another run is writing them.
-        FailedError: a clip is unreadable, memory or the disk is full, a loss is not finite.
+        FailedError: a clip is unreadable, memory or the disk is full, a loss is not finite, or the clips or the encoder
+            of the run to resume have changed.
         RunInterrupted: Ctrl-C or SIGTERM; the run can be resumed.
     """
     started = time.monotonic()
@@ -116,8 +120,11 @@ def federate(
     plan = plan_federation(loaded, node_ids, command=command, on_warning=warnings.append)
     experiment, checkpoint = plan.profile.experiment, plan.profile.checkpoint
     key = _run_key(plan, baselines=baselines)
+    inputs = listed_inputs(((*node.train, *node.test) for node in plan.nodes), plan.encoder)
 
     interrupted = RunDirectory.latest(experiment.runs, key) if resume else None
+    if interrupted is not None:
+        refuse_other_inputs(interrupted, inputs)
     if interrupted is not None and interrupted.status == "done":
         if all(path.is_file() for path in plan.files):
             listener(Noted(f"{interrupted.path} is done already: there is nothing to resume"))
@@ -136,6 +143,7 @@ def federate(
             key=key,
             profile=loaded.text,
             resolved=resolved_toml(loaded),
+            inputs=inputs,
         )
         with run.recording(command, listener) as emit:
             _introduce(plan, warnings, emit)
@@ -147,7 +155,9 @@ def federate(
 def _run(
     plan: FederationPlan, run: RunDirectory, emit: Listener, started: float, *, resumed: bool, baselines: bool
 ) -> Federated:
-    setup = set_up_federation(plan, emit)
+    embeddings = embed_nodes(plan.nodes, plan.encoder, plan.profile, emit)
+    refuse_other_contents(run.resume, embeddings.contents)
+    setup = set_up_federation(plan, embeddings)
     keep_nodes = any(owner is not None for owner in plan.owners)
     chosen = ResumableFederation("chosen", setup, run.resume, emit, keep_nodes=keep_nodes)
     emit(RunResumed(str(run.path), chosen.history.rounds_done) if resumed else RunStarted(str(run.path)))

@@ -17,6 +17,7 @@ from feda2v_cli.checkpoint.file import write_checkpoint
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.data.clip import fingerprint
 from feda2v_cli.embedding.embed import embed
+from feda2v_cli.embedding.identity import recorded
 from feda2v_cli.engine.memory import is_out_of_memory
 from feda2v_cli.errors import FailedError
 from feda2v_cli.generator.generator_type import Fitting
@@ -199,7 +200,7 @@ class StackTraining:
             node_classes=planned.node.generated_classes,
             expected_keys=tuple(sibling.key for sibling in siblings if sibling.key is not None),
             architecture=dict(architecture),
-            encoder=dict(plan.encoder.identity),
+            encoder=recorded(plan.encoder.identity, plan.encoder.source),
             embedding_shape=plan.encoder.shape,
             dataset_name=node.dataset.name,
             train_folds=profile.data.train_folds,
