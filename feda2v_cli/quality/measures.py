@@ -11,6 +11,7 @@ from torch import Tensor
 
 from feda2v_cli.quality.distances import frechet_audio_distance, kernel_audio_distance
 from feda2v_cli.quality.neighbours import (
+    Distances,
     distances_to_the_rest,
     nearer_share,
     nearest_distances,
@@ -157,9 +158,10 @@ def _held_against(held_out: Tensor, samples: Tensor) -> Figures:
     """Figures that need no labels. Distances between distributions need two of each at least."""
     if min(len(held_out), len(samples)) < 2:
         return dict.fromkeys(METRICS)
+    points = Distances.of(held_out, samples)
     return {
-        **vars(neighbourhood(held_out, samples)),
-        "kad": kernel_audio_distance(held_out, samples),
+        **vars(neighbourhood(points)),
+        "kad": kernel_audio_distance(points),
         "fad": frechet_audio_distance(held_out, samples),
     }
 
