@@ -91,6 +91,15 @@ class Reference:
             scale,
         )
 
+    def measuring_bytes(self, samples: int) -> int:
+        """About what measuring so many samples takes in memory.
+
+        That is, of a number of samples or clips n: values [n, features] in single and double precision, as they were
+        drawn, standardised and centred, and distances and products [n, n] in double precision.
+        """
+        most = max(samples, len(self.trained.labels), len(self.held_out.labels))
+        return most * (40 * len(self.mean) + 48 * most)
+
     def measure(self, samples: Labelled) -> Measured:
         """Figures of samples in the embedding's own units."""
         return self._measured(Labelled((samples.values - self.mean) / self.scale, samples.labels))
