@@ -25,6 +25,31 @@ def threads_per_operation(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+#: Threads of large operations, within `small_operations`.
+_of_large_operations: int | None = None
+
+
+@contextmanager
+def small_operations() -> Iterator[None]:
+    """Spread no operation over threads, but those that ask for `threads_of_large_operations`.
+
+    What a command does is small operations but for few, and one that is forgotten costs more than it could gain.
+    """
+    global _of_large_operations
+    outer = _of_large_operations
+    _of_large_operations = threads_of_large_operations()
+    try:
+        with threads_per_operation(1):
+            yield
+    finally:
+        _of_large_operations = outer
+
+
+def threads_of_large_operations() -> int:
+    """How many threads there are for operations, or side by side for what consists of small ones."""
+    return torch.get_num_threads() if _of_large_operations is None else _of_large_operations
+
+
 def side_by_side(things: Iterable[Callable[[], T]], at_once: int) -> Generator[T, None, None]:
     """Do things that do not depend on each other in threads, each with one thread an operation.
 

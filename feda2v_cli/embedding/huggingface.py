@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from feda2v_cli.errors import FailedError, MissingError, UsageError, closest
-from feda2v_cli.threads import threads_per_operation
+from feda2v_cli.threads import threads_of_large_operations, threads_per_operation
 
 #: Raised when the same model gives other embeddings than it did.
 VERSION = 1
@@ -84,7 +84,7 @@ class HuggingFaceEncoder:
             "seconds": seconds,
             "tokens": tokens,
         }
-        self._threads = torch.get_num_threads()
+        self._threads = threads_of_large_operations()
         silence = torch.zeros(1, round(seconds * self.sample_rate))
         times, dim = self._hidden_states(silence).shape[1:]
         if times < tokens:

@@ -31,7 +31,7 @@ from feda2v_cli.profile.schema import GeneratorSection
 from feda2v_cli.quality.measures import Labelled, Measured, Reference, summarise
 from feda2v_cli.quality.verdict import Figure, Verdict, verdict
 from feda2v_cli.run.event import Listener, Noted, Warned, ignore_event
-from feda2v_cli.threads import side_by_side, threads_per_operation
+from feda2v_cli.threads import side_by_side, small_operations, threads_of_large_operations
 from feda2v_cli.verifier.finding import Finding, FindingsError
 
 #: What samples are drawn from: the generators, or the Gaussians fitted to the same clips.
@@ -116,6 +116,7 @@ class _Source:
     baseline: Generator
 
 
+@small_operations()
 def evaluate(
     directory: Path | str | None = None,
     profile: LoadedProfile | str | None = None,
@@ -177,20 +178,18 @@ def evaluate(
         plan = replace(plan, nodes=_testing_with(held_out, plan.nodes))
     listener(Noted(f"evaluating {len(plan.loaded)} generators of {plan.directory}; {plan.encoder.description}"))
     embedded = _embed_all(plan, listener)
-    at_once = torch.get_num_threads()  # draws are spread over them, and not the operations of a draw
-    with threads_per_operation(1):
-        sources = _sources(plan, embedded, permissive=permissive, warn=warn)
-        classes = tuple(sorted({name for source in sources for name in source.generator.classes}))
-        reference = _reference(plan, embedded, classes)
-        counts = Counter(reference.trained.labels.repeat(samples_per_clip).tolist())
-        first = _draw(sources, classes, counts, 0, "generator")
-        floor = reference.floor
+    sources = _sources(plan, embedded, permissive=permissive, warn=warn)
+    classes = tuple(sorted({name for source in sources for name in source.generator.classes}))
+    reference = _reference(plan, embedded, classes)
+    counts = Counter(reference.trained.labels.repeat(samples_per_clip).tolist())
+    first = _draw(sources, classes, counts, 0, "generator")
+    floor = reference.floor
 
     def measured(draw: int, which: Which) -> Measured:
         return reference.measure(_draw(sources, classes, counts, draw, which))
 
     budget = memory_budget(plan.profile.experiment.memory, torch.device("cpu"))
-    at_once = max(1, min(at_once, budget // reference.measuring_bytes(counts.total())))
+    at_once = max(1, min(threads_of_large_operations(), budget // reference.measuring_bytes(counts.total())))
     measuring = [partial(measured, draw, which) for draw in range(draws) for which in get_args(Which)]
     drawn, drawn_baseline = [], []
     with closing(side_by_side(measuring, at_once)) as measurements:

@@ -31,6 +31,7 @@ from feda2v_cli.run.event import (
     RunStarted,
     ignore_event,
 )
+from feda2v_cli.threads import small_operations
 from feda2v_cli.verifier.single import read_metadata
 
 
@@ -81,6 +82,7 @@ class TrainedGenerators:
         return plain
 
 
+@small_operations()
 def train_generators(
     profile: LoadedProfile | str,
     *,
