@@ -14,7 +14,7 @@ from feda2v_cli.engine.batch import draw_epoch, steps_per_epoch
 from feda2v_cli.engine.memory import keep_freed_memory
 from feda2v_cli.engine.random_stream import Identity, random_stream
 from feda2v_cli.engine.stack import Stack, parameters_of
-from feda2v_cli.threads import threads_per_operation
+from feda2v_cli.threads import threads_of_large_operations, threads_per_operation
 
 Tensors = Mapping[str, Tensor]
 
@@ -23,7 +23,8 @@ Tensors = Mapping[str, Tensor]
 WEIGHTS_WORTH_THREADS = 1_000_000
 
 #: (parameters of one model, its batch {name: [batch, …]} and constants {name: […]}, noise [batch, noise], progress [])
-#: -> losses, each [batch], or [] for the whole batch. The batch's "mask" is 1 for items that count, [batch]. The loss named "loss" is what training makes small; the others are reported beside it.
+#: -> losses, each [batch], or [] for the whole batch. The batch's "mask" is 1 for items that count,
+#: [batch]. The loss named "loss" is what training makes small; the others are reported beside it.
 Loss = Callable[[Tensors, Tensors, Tensor, Tensor], dict[str, Tensor]]
 
 
@@ -103,7 +104,7 @@ class Trainer:
             name: torch.stack([model.constants[name] for model in data]).to(stack.device) for name in data[0].constants
         }
         largest = max(math.prod(shape) for shape in stack.shapes.values())
-        self._threads = 1 if largest < WEIGHTS_WORTH_THREADS else torch.get_num_threads()
+        self._threads = 1 if largest < WEIGHTS_WORTH_THREADS else threads_of_large_operations()
         self._rows = torch.arange(stack.models, device=stack.device).unsqueeze(1)
 
         def mean_loss(row: Tensor, batch: Tensors, mask: Tensor, noise: Tensor, progress: Tensor) -> dict[str, Tensor]:

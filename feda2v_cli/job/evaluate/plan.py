@@ -119,7 +119,7 @@ def _check_encoder(encoder: Encoder, metadata: GeneratorMetadata, directory: Pat
     if expectation.profile is None and "weights" in differing:
         hint = _name_the_encoder(directory)
     else:
-        hint = Remedies(expectation).train(metadata.run_granularity, directory, metadata.base_name)
+        hint = Remedies(expectation).train_new(metadata.run_granularity, directory, metadata.base_name)
     message = f"was trained on embeddings of encoder {there}; embedding.encoder = {encoder.source} is {here}"
     raise FindingsError([Finding("FA007", str(directory), message, hint=hint)])
 

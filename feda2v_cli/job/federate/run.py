@@ -21,6 +21,7 @@ from feda2v_cli.job.nodes import embed_nodes
 from feda2v_cli.profile.load import LoadedProfile, load_profile, profile_hash, resolved_toml
 from feda2v_cli.run.directory import RunDirectory
 from feda2v_cli.run.event import Listener, Noted, RunResumed, RunStarted, Warned, ignore_event
+from feda2v_cli.threads import small_operations
 from feda2v_cli.verifier.finding import Finding
 
 #: What the chosen strategy is compared with: nothing exchanged, nothing but parameters exchanged, all clips exchanged.
@@ -79,6 +80,7 @@ class Federated:
         return plain
 
 
+@small_operations()
 def federate(
     profile: LoadedProfile | str = "use_pretrained",
     *,

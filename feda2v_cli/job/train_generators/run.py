@@ -34,6 +34,7 @@ from feda2v_cli.run.event import (
     Warned,
     ignore_event,
 )
+from feda2v_cli.threads import small_operations
 from feda2v_cli.verifier.single import read_metadata
 
 
@@ -84,6 +85,7 @@ class TrainedGenerators:
         return plain
 
 
+@small_operations()
 def train_generators(
     profile: LoadedProfile | str,
     *,
