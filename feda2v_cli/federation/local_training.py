@@ -138,8 +138,11 @@ class LocalTraining:
             batch=min(self.section.batch_size, items),
         )
 
-    def _like(self, task: Task) -> tuple[int, float]:
-        return steps_per_epoch(len(task.items), self.section.batch_size), task.learning_rate
+    def _like(self, task: Task) -> tuple[int, int, float]:
+        """What nodes of a stack have in common. Batches of one width: what fills up others' is added in other places
+        of their sums, and the last bits would depend on who a node's neighbours are."""
+        steps = steps_per_epoch(len(task.items), self.section.batch_size)
+        return steps, -(-len(task.items) // steps), task.learning_rate
 
     def _train(
         self,

@@ -79,6 +79,11 @@ class Federation:
         self._samples: Samples | None = None
         self._server_samples = torch.zeros(0, dtype=torch.long)
 
+    @property
+    def exchanges_every_round(self) -> bool:
+        """Whether nodes and server exchange something in every round."""
+        return self._strategy.exchanges_every_round
+
     def state(self, number: int) -> dict[str, Any]:
         """All that the next round has to know after a round, beside the store."""
         # "rows" is what the states of runs that were interrupted before call the adapters.

@@ -91,12 +91,26 @@ class Setup:
         Args:
             strategy: as a profile has it.
         """
-        federation = self.profile.federation.model_copy(update={"strategy": strategy})
         matched = tuple(
             replace(node, repeat_to=len(node.clips) + self.samples_of(node), samples_per_class=0) for node in self.nodes
         )
-        profile = self.profile.model_copy(update={"federation": federation})
-        return replace(self, profile=profile, generators=(), nodes=matched)
+        return replace(self.with_strategy(strategy), generators=(), nodes=matched)
+
+    def with_strategy(self, strategy: str) -> Self:
+        """The same federation with another strategy, and with the samples that it has.
+
+        Args:
+            strategy: as a profile has it.
+        """
+        federation = self.profile.federation.model_copy(update={"strategy": strategy})
+        return replace(self, profile=self.profile.model_copy(update={"federation": federation}))
+
+    @property
+    def server_samples(self) -> int:
+        """How many samples the server trains or distils on."""
+        if not {"server", "kd"} & set(self.sample_uses):
+            return 0
+        return self.most_samples_per_class * len({name for made in self.generators for name in made.generator.classes})
 
     def samples_of(self, node: Node) -> int:
         """How many samples of others a node trains on."""

@@ -90,10 +90,13 @@ class Strategy(ABC):
         name: as the profile has it.
         proximal: weight of the proximal term in the nodes' loss.
         remark: what the user should know of it before the run; None for nothing.
+        exchanges_every_round: whether nodes and server exchange something in every round. If not, nodes give their
+            generators before the first, and have the adapters after the last: nothing is evaluated in between.
     """
 
     proximal: float = 0.0
     remark: str | None = None
+    exchanges_every_round: bool = True
 
     def __init__(self, section: FederationSection) -> None:
         self.name: str = section.strategy
