@@ -139,8 +139,8 @@ class LocalTraining:
         )
 
     def _like(self, task: Task) -> tuple[int, int, float]:
-        """What nodes of a stack have in common. Batches of one width: what fills up others' is added in other places
-        of their sums, and the last bits would depend on who a node's neighbours are."""
+        # Nodes of a stack have batches of one width: what fills up a batch changes the order in which its sums are
+        # added, and the last bits would depend on who a node's neighbours are.
         steps = steps_per_epoch(len(task.items), self.section.batch_size)
         return steps, -(-len(task.items) // steps), task.learning_rate
 

@@ -9,6 +9,7 @@ import torch
 
 from feda2v_cli.federation.pool import Node, Pool, learning_rates
 from feda2v_cli.federation.retrieval import HeldOut
+from feda2v_cli.federation.sampled_pool import Sampling
 from feda2v_cli.federation.space import Space
 from feda2v_cli.federation.standardise import Standardisation
 from feda2v_cli.federation.strategy.registry import make_strategy
@@ -69,6 +70,19 @@ class Setup:
     def most_samples_per_class(self) -> int:
         """Most samples of a class that a node gets, and as many as the server gets."""
         return max(node.samples_per_class for node in self.nodes) if self.generators else 0
+
+    @property
+    def sampling(self) -> Sampling:
+        """How samples are drawn."""
+        return Sampling(
+            generators=self.generators,
+            classes=self.classes,
+            per_class=self.most_samples_per_class,
+            uses=self.sample_uses,
+            every_round=self.profile.synthetic.refresh == "round",
+            seed=self.seed,
+            standardisation=self.standardisation,
+        )
 
     def learning_rate_share(self, round_number: int) -> float:
         """Share of the learning rate in a round: from 1 to the last share, η, along half a cosine.
