@@ -106,11 +106,12 @@ DATA: Mapping[str, Mapping[str, str]] = {
         "synthetic.per_class": "samples of a class",
         "synthetic.generators": "how many made them",
         "synthetic.node_samples": "samples of every node, by its id",
+        "synthetic.server_samples": "samples that the server trains on",
         "synthetic.use": "local, server, kd",
         "synthetic.granularity": "of the generators; only with generators",
         "synthetic.directory": "where they lie; only with generators",
         "synthetic.refresh": "once or round; only with generators",
-        "baselines": "with `--baselines`: `none`, `fedavg` and `central`, each of the form of `final`",
+        "baselines": "with `--baselines`: `none`, `fedavg`, `central` and `one_shot`, each of the form of `final`",
     },
     "federate --dry-run": {
         "nodes[].node": "id of the node",

@@ -1,7 +1,9 @@
 """How good adapters are: retrieval of a clip's class among all classes of the federation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
 from typing import Any
 
 import torch
@@ -69,6 +71,11 @@ class RetrievalAccuracy:
             },
             {space: total + other.squared_error[space] for space, total in self.squared_error.items()},
         )
+
+    @staticmethod
+    def total(parts: "Iterable[RetrievalAccuracy]") -> "RetrievalAccuracy":
+        """The sum of at least one."""
+        return reduce(add, parts)
 
     def to_dict(self) -> dict[str, Any]:
         """Accuracies and losses as JSON has them; a node or class without a clip held out has null."""

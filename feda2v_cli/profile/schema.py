@@ -171,7 +171,8 @@ class SyntheticSection(Section):
         10, description="samples a class; auto: as many as a node has clips a class; 0: none"
     )
     use: Annotated[tuple[Literal["local", "server", "kd"], ...], AfterValidator(_unique)] = Field(
-        ("local",), description="local: in the nodes' training; server: after aggregation; kd: in distillation"
+        ("local",),
+        description="local: in the nodes' training; server: after aggregation; kd: in distillation; one_shot needs none",
     )
     refresh: Literal["once", "round"] = Field("round", description="samples are drawn once a run, or every round")
 
@@ -208,6 +209,7 @@ class FederationSection(Section):
         "trimmed_mean",
         "per_class_average",
         "kd",
+        "one_shot",
         "none",
         "central",
     ] = Field("fedavg", description="how updates become the global adapters")
@@ -223,7 +225,9 @@ class FederationSection(Section):
     )
     server_momentum: Annotated[StrictFloat, Field(ge=0, lt=1)] = Field(0.9, description="fedavgm")
     trim: Annotated[StrictFloat, Field(ge=0, lt=0.5)] = Field(0.2, description="trimmed_mean: share cut at each end")
-    server_epochs: PositiveInt = Field(3, description="kd, and synthetic.use server: epochs on the server a round")
+    server_epochs: PositiveInt = Field(
+        3, description="kd, one_shot, and synthetic.use server: epochs on the server a round"
+    )
 
 
 class NodeSection(Section):

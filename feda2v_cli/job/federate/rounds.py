@@ -82,7 +82,7 @@ class ResumableFederation:
         last = number == self.rounds
         done = self.federation.run_round(number, keep_nodes=self._keep_nodes and last)
         evaluation = None
-        if last or number % self._section.evaluate_every == 0:
+        if last or (number % self._section.evaluate_every == 0 and self.federation.exchanges_every_round):
             evaluation = self.federation.evaluate(number)
             self.history.evaluations.append({"round": number} | evaluation.to_dict())
             self.history.confusion = evaluation.confusion.tolist()

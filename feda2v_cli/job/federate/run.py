@@ -26,6 +26,8 @@ from feda2v_cli.verifier.finding import Finding
 
 #: What the chosen strategy is compared with: nothing exchanged, nothing but parameters exchanged, all clips exchanged.
 BASELINES = ("none", "fedavg", "central")
+#: Compared with where there are samples, unless it is the chosen strategy itself: nothing but generators exchanged.
+ONE_SHOT = "one_shot"
 
 
 @dataclass(frozen=True)
@@ -186,10 +188,13 @@ def _run(
 
 
 def _run_baselines(setup: Setup, run: RunDirectory, emit: Listener) -> dict[str, dict[str, Any]]:
+    setups = {name: setup.baseline(name) for name in BASELINES}
+    if setup.generators and setup.profile.federation.strategy != ONE_SHOT:
+        setups[ONE_SHOT] = setup.with_strategy(ONE_SHOT)
     finals = {}
-    for name in BASELINES:
-        baseline = ResumableFederation(f"baseline {name}", setup.baseline(name), run.resume, emit, keep_nodes=False)
-        finals[name] = _final(baseline.run())
+    for name, baseline in setups.items():
+        federation = ResumableFederation(f"baseline {name}", baseline, run.resume, emit, keep_nodes=False)
+        finals[name] = _final(federation.run())
     return finals
 
 
@@ -199,13 +204,14 @@ def _final(history: History) -> dict[str, Any]:
 
 def _synthetic(plan: FederationPlan, setup: Setup) -> dict[str, Any]:
     if plan.generators is None:
-        return {"per_class": 0, "generators": 0, "node_samples": {}, "use": []}
+        return {"per_class": 0, "generators": 0, "node_samples": {}, "server_samples": 0, "use": []}
     return {
         "per_class": setup.most_samples_per_class,
         "generators": len(plan.generators.loaded),
         "granularity": plan.generators.granularity,
         "directory": str(plan.generators.directory),
         "node_samples": {str(node.id): setup.samples_of(node) for node in setup.nodes},
+        "server_samples": setup.server_samples,
         "use": list(setup.sample_uses),
         "refresh": setup.profile.synthetic.refresh,
     }
