@@ -9,7 +9,7 @@ import torch
 from feda2v_cli.checkpoint.name import adapter_filename
 from feda2v_cli.data.nodes import NodeClips, check_held_out, clips_of_nodes
 from feda2v_cli.embedding.encoder import Encoder, make_encoder
-from feda2v_cli.embedding.target import Targets, make_targets
+from feda2v_cli.embedding.target import CODES, PIPELINE, Targets, TextSources, make_targets
 from feda2v_cli.engine.memory import memory_budget
 from feda2v_cli.engine.stack import BYTES_PER_WEIGHT
 from feda2v_cli.federation.space import Space
@@ -54,6 +54,15 @@ class FederationPlan:
     def classes(self) -> tuple[str, ...]:
         """Of the federation, sorted."""
         return self.profile.classes
+
+    @property
+    def targets_source(self) -> dict[str, str]:
+        """What the profile calls the text encoder, so that pictures find it again; nothing for codes."""
+        called = self.profile.adapter.targets
+        if called == CODES:
+            return {}
+        pipeline = self.profile.images.pipeline
+        return {"source": called} | ({"pipeline": pipeline} if called == PIPELINE and pipeline else {})
 
     @property
     def strategy(self) -> Strategy:
@@ -135,7 +144,8 @@ def plan_federation(
     profile = choose_nodes(whole, node_ids)
     make_strategy(profile.federation).check(profile)
     device = choose_device(profile.experiment.device)
-    targets = make_targets(profile.adapter, profile.classes)
+    sources = TextSources(profile.images.pipeline, profile.embedding.cache.expanduser(), device)
+    targets = make_targets(profile.adapter, profile.classes, sources)
     encoder = make_encoder(profile.embedding, device)
     nodes = clips_of_nodes(profile)
     check_held_out(profile, nodes, "accuracy is measured on them")
