@@ -208,7 +208,7 @@ def _load(directory: PipelineDirectory, dtype: torch.dtype) -> Any:
     kind = diffusers.FluxPipeline if directory.kind == "flux" else diffusers.StableDiffusionPipeline
     absent = {part: None for part in _TEXT_PARTS if part in directory.index}
     try:
-        return kind.from_pretrained(directory.path, local_files_only=True, torch_dtype=dtype, **absent)
+        return kind.from_pretrained(directory.path, local_files_only=True, dtype=dtype, **absent)
     except Exception as error:  # diffusers raises whatever its parts raise on a broken file
         if isinstance(error, RuntimeError | MemoryError) and is_out_of_memory(error):
             raise FailedError(f"memory does not suffice to load {directory.name}", hint=_SMALLER) from error

@@ -16,6 +16,7 @@ from feda2v_cli.federation.space import Space
 from feda2v_cli.federation.strategy.registry import make_strategy
 from feda2v_cli.federation.strategy.strategy import Owner, Strategy
 from feda2v_cli.job.federate.find_generators import GeneratorSet, find_generators
+from feda2v_cli.job.images.maker import MakerPlan, plan_maker
 from feda2v_cli.job.machine import BASELINE_BYTES, CHECKPOINT_OVERHEAD_BYTES, choose_device
 from feda2v_cli.job.nodes import choose_nodes
 from feda2v_cli.profile.load import LoadedProfile
@@ -38,6 +39,7 @@ class FederationPlan:
         budget: bytes that training may take.
         nodes: and their clips.
         generators: of the samples; None when none are used.
+        maker: of the pictures during the rounds; None for none.
     """
 
     profile: Profile
@@ -49,6 +51,7 @@ class FederationPlan:
     budget: int
     nodes: tuple[NodeClips, ...]
     generators: GeneratorSet | None
+    maker: MakerPlan | None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -135,8 +138,9 @@ def plan_federation(
         on_warning: is told what the verifier warns of.
 
     Raises:
-        UsageError: the profile says nothing that can be run, a node is not in it, or several generators would do.
-        MissingError: data, weights, targets, generators or a device are not there.
+        UsageError: the profile says nothing that can be run, a node is not in it, several generators would do, or the
+            pipeline of its pictures takes no such targets.
+        MissingError: data, weights, targets, generators, a pipeline or a device are not there.
         FindingsError: the generators are not what the profile asks for.
         FailedError: the dictionary file cannot be used.
     """
@@ -147,6 +151,10 @@ def plan_federation(
     sources = TextSources(profile.images.pipeline, profile.embedding.cache.expanduser(), device)
     targets = make_targets(profile.adapter, profile.classes, sources)
     encoder = make_encoder(profile.embedding, device)
+    maker = None
+    if profile.images.every:
+        maker = plan_maker(profile.images, profile.adapter, sources, device)
+        maker.check({space: tuple(values.shape[1:]) for space, values in targets.spaces.items()}, "the targets")
     nodes = clips_of_nodes(profile)
     check_held_out(profile, nodes, "accuracy is measured on them")
     generators = None
@@ -167,6 +175,7 @@ def plan_federation(
         budget=memory_budget(profile.experiment.memory, device),
         nodes=nodes,
         generators=generators,
+        maker=maker,
     )
 
 
