@@ -103,6 +103,7 @@ DATA: Mapping[str, Mapping[str, str]] = {
         "final.node_accuracy.<node>": "for the clips of a node",
         "final.per_class_accuracy": "by class",
         "final.loss": "by target space",
+        "final.cosine": "by target space: of clips to the `own` class's target and to the nearest `other`, centred",
         "synthetic.per_class": "samples of a class",
         "synthetic.generators": "how many made them",
         "synthetic.node_samples": "samples of every node, by its id",

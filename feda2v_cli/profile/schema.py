@@ -58,6 +58,15 @@ def _ascii(text: str) -> str:
 
 T = TypeVar("T")
 
+#: Where the class stands in `adapter.prompt`.
+CLASS_FIELD = "{class}"
+
+
+def _with_class(prompt: str) -> str:
+    if CLASS_FIELD not in prompt:
+        raise ValueError(f"expected {CLASS_FIELD} where the name of the class stands")
+    return prompt
+
 
 def _unique(values: tuple[T, ...]) -> tuple[T, ...]:
     repeated = sorted({str(value) for value in values if values.count(value) > 1})
@@ -172,7 +181,7 @@ class SyntheticSection(Section):
     )
     use: Annotated[tuple[Literal["local", "server", "kd"], ...], AfterValidator(_unique)] = Field(
         ("local",),
-        description="local: in the nodes' training; server: after aggregation; kd: in distillation; one_shot needs none",
+        description="local: in the nodes' training; server: after aggregation; kd: in distillation; one_shot: none",
     )
     refresh: Literal["once", "round"] = Field("round", description="samples are drawn once a run, or every round")
 
@@ -180,19 +189,64 @@ class SyntheticSection(Section):
 class AdapterSection(Section):
     """Adapters from audio embeddings to target spaces (RUN 2)."""
 
-    spaces: Annotated[tuple[Literal["clip", "t5"], ...], Field(min_length=1), AfterValidator(_unique)] = Field(
-        ("clip", "t5"), description="target spaces"
+    spaces: (
+        Annotated[tuple[Literal["clip", "t5", "text"], ...], Field(min_length=1), AfterValidator(_unique)] | None
+    ) = Field(None, description="target spaces; unset: all that the targets have")
+    targets: StrictStr = Field(
+        "codes",
+        description="codes (built in), pipeline (the text encoders of images.pipeline), the path of a dictionary file, "
+        "or the directory or name of a text encoder",
     )
-    targets: StrictStr = Field("codes", description="codes (built in), or the path of a dictionary file")
-    shapes: Literal["small", "flux", "sd"] = Field("small", description="shapes of the target spaces")
+    shapes: Literal["small", "flux", "sd"] = Field(
+        "small", description="codes: shapes of the target spaces; dictionary file: which of its entries"
+    )
+    prompt: Annotated[StrictStr, AfterValidator(_with_class)] = Field(
+        "a photo of a {class}", description="what text encoders read; underscores of a class become blanks"
+    )
+    prompts: dict[ClassName, StrictStr] = Field(default_factory=dict, description="prompts of single classes")
+    t5_tokens: Annotated[StrictInt, Field(ge=2, le=512)] = Field(
+        17, description="tokens of a FLUX pipeline's target in the space t5"
+    )
     hidden: Width = Field(64, description="width of the hidden layers")
     batch_size: PositiveInt = Field(16, description="clips and samples a step")
     clip_learning_rate: PositiveFloat = Field(1e-3, description="AdamW, target space clip")
     t5_learning_rate: PositiveFloat = Field(1e-3, description="AdamW, target space t5")
+    text_learning_rate: PositiveFloat = Field(1e-3, description="AdamW, target space text")
     schedule: Literal["cosine", "constant"] = Field("cosine", description="of the learning rates, over the rounds")
     weight_decay: NonNegativeFloat = Field(1e-4, description="AdamW")
     noise: NonNegativeFloat = Field(1.0, description="noise added to the input, in standardised units")
     clip_norm: PositiveFloat = Field(1.0, description="largest norm of an adapter's gradient")
+
+    def prompt_of(self, name: str) -> str:
+        """What text encoders read for a class.
+
+        >>> AdapterSection().prompt_of("sea_waves")
+        'a photo of a sea waves'
+        """
+        return self.prompts.get(name) or self.prompt.replace(CLASS_FIELD, name.replace("_", " "))
+
+
+class ImagesSection(Section):
+    """Pictures of what clips sound like: painted by a diffusion pipeline, or found in a gallery."""
+
+    pipeline: StrictStr | None = Field(
+        None, description="directory or hub name of a FLUX.1 or Stable Diffusion 1.x pipeline of diffusers"
+    )
+    gallery: Path | None = Field(None, description="directory of pictures that are found, in place of painting any")
+    every: NonNegativeInt = Field(0, description="rounds between pictures during RUN 2; 0: none")
+    nodes: StrictBool = Field(False, description="pictures by the nodes' own adapters, of their own clips")
+    server: StrictBool = Field(True, description="pictures by the server's adapters, of all nodes' clips")
+    per_class: PositiveInt = Field(1, description="clips of a class that pictures are made of")
+    splits: Annotated[tuple[Literal["train", "test"], ...], Field(min_length=1), AfterValidator(_unique)] = Field(
+        ("test",), description="clips of which folds: train, test (held out)"
+    )
+    steps: PositiveInt | None = Field(None, description="denoising steps; unset: the pipeline's own")
+    guidance: NonNegativeFloat | None = Field(None, description="guidance scale; unset: the pipeline's own")
+    size: PositiveInt | None = Field(None, description="pixels of a side; unset: the pipeline's own")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="numbers of the pipeline; auto: bfloat16 on a GPU, float32 elsewhere"
+    )
+    offload: StrictBool = Field(False, description="keep only the part of the pipeline on the GPU that computes")
 
 
 class FederationSection(Section):
@@ -241,6 +295,7 @@ class NodeSection(Section):
     learning_rate: PositiveFloat | None = Field(None, description="of its generators")
     clip_learning_rate: PositiveFloat | None = Field(None, description="of its adapter to clip")
     t5_learning_rate: PositiveFloat | None = Field(None, description="of its adapter to t5")
+    text_learning_rate: PositiveFloat | None = Field(None, description="of its adapter to text")
     dataset: Literal["builtin", "esc50"] | None = None
     root: Path | None = None
 
@@ -265,6 +320,7 @@ class Profile(Section):
     synthetic: SyntheticSection = SyntheticSection()
     adapter: AdapterSection = AdapterSection()
     federation: FederationSection = FederationSection()
+    images: ImagesSection = ImagesSection()
     nodes: Annotated[tuple[NodeSection, ...], Field(min_length=1)]
 
     @property
