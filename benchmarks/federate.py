@@ -23,9 +23,9 @@ import torch
 from setting import settings_of_seed, sounds_of_no_fold
 from torch.nn.utils import clip_grad_norm_
 
+from feda2v_cli.adapter import Adapter
 from feda2v_cli.embedding.embed import embed
 from feda2v_cli.engine.stack import parameters_of, row_of
-from feda2v_cli.federation.adapter import Adapter
 from feda2v_cli.federation.local_training import LocalTraining
 from feda2v_cli.federation.pool import Node, Pool
 from feda2v_cli.federation.retrieval import HeldOut

@@ -15,7 +15,7 @@ from torch import Tensor
 from feda2v_cli.data.clip import Clip, UnreadableClipError, hash_of
 from feda2v_cli.embedding.cache import DamagedEntryError, Embedding, EmbeddingCache
 from feda2v_cli.embedding.encoder import Encoder
-from feda2v_cli.embedding.waveform import prepare
+from feda2v_cli.embedding.waveform import InaudibleError, prepare
 from feda2v_cli.threads import threads_per_operation
 
 #: Clips that are encoded at once, and decoded ahead of that: what bounds the memory.
@@ -174,4 +174,6 @@ def _load(clip: Clip, cache: EmbeddingCache, encoder: Encoder) -> _Loaded:
         waveform = prepare(clip.decode(content), encoder.sample_rate, encoder.seconds)
     except UnreadableClipError as error:
         return _Loaded(error=error)
+    except InaudibleError as error:
+        return _Loaded(error=UnreadableClipError(clip.place, str(error)))
     return _Loaded(content_hash, waveform=waveform, damaged=damaged)

@@ -10,7 +10,7 @@ from feda2v_cli.data.clip import SHORTEST_SECONDS
 from feda2v_cli.embedding.identity import HUGGING_FACE_VERSION, Identity
 from feda2v_cli.embedding.model_directory import digest_of_model, find_model, short_name
 from feda2v_cli.errors import FailedError, Feda2vError, MissingError, UsageError, first_line
-from feda2v_cli.threads import threads_per_operation
+from feda2v_cli.threads import threads_of_large_operations, threads_per_operation
 
 #: What a message names when a model is of no use here.
 _KNOWN_MODELS = (
@@ -88,7 +88,7 @@ class HuggingFaceEncoder:
             "seconds": seconds,
             "tokens": tokens,
         }
-        self._threads = torch.get_num_threads()
+        self._threads = threads_of_large_operations()
         times, dim = self._try_out().shape[1:]
         if times < tokens:
             raise UsageError(

@@ -21,7 +21,7 @@ from feda2v_cli.run.event import ClipsEmbedded, EpochEnded, Event, Listener, Not
 class RunDirectory:
     """A run's directory, readable with `jq`.
 
-    run.json       status, command line, versions, commit
+    run.json       status, command line and where it was typed, versions, commit
     profile.toml   the profile as it was given
     resolved.toml  every value, with its origin
     metrics.jsonl  one event a line
@@ -77,8 +77,14 @@ class RunDirectory:
             (run.path / "resolved.toml").write_text(resolved, encoding="utf-8")
             run._write_json(
                 "run.json",
-                {"status": "running", "started": started.isoformat(), "command": list(command), "key": key}
-                | {"inputs": dict(inputs or {})}
+                {
+                    "status": "running",
+                    "started": started.isoformat(),
+                    "command": list(command),
+                    "directory": str(Path.cwd()),
+                    "key": key,
+                    "inputs": dict(inputs or {}),
+                }
                 | _provenance(),
             )
         return run

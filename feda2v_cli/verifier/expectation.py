@@ -55,6 +55,7 @@ class Expectation:
         train_folds: folds that trained.
         test_folds: folds that were held out.
         has_groups: whether the profile defines groups, so that it can train per_group generators.
+        data_root: directory of the data set, when an option or the environment names it and not the profile's file.
     """
 
     profile: str | None = None
@@ -70,6 +71,7 @@ class Expectation:
     train_folds: tuple[int, ...] | None = None
     test_folds: tuple[int, ...] | None = None
     has_groups: bool = False
+    data_root: Path | None = None
 
     def asks_for(self, what: object) -> str:
         """Who asks for something, for messages."""
@@ -117,6 +119,7 @@ class Expectation:
             train_folds=profile.data.train_folds,
             test_folds=profile.data.test_folds,
             has_groups=bool(profile.generator.groups),
+            data_root=profile.data.root if loaded.is_set_outside("data.root") else None,
         )
 
 

@@ -49,7 +49,8 @@ def mismatches(checkpoints: CheckpointSet, expectation: Expectation, remedies: R
     members = [member for member in checkpoints.members if not nodes or member.metadata.node_id in nodes]
     for code, check in CHECKS:
         for words, differing in _by_mismatch(check, members, expectation, nodes).items():
-            yield _finding(code, words, differing, checkpoints, remedies.train_again(checkpoints, differing))
+            hint = remedies.train_again(checkpoints, differing, as_expected=True)
+            yield _finding(code, words, differing, checkpoints, hint)
 
 
 def adapter_mismatches(
@@ -80,13 +81,7 @@ def gaps(checkpoints: CheckpointSet, expectation: Expectation, remedies: Remedie
                 f"has generators of {'node' if len(checkpoints.nodes) == 1 else 'nodes'} "
                 f"{', '.join(map(str, checkpoints.nodes))}; "
                 f"{expectation.asks_for(f'node {node}')}",
-                hint=remedies.train(
-                    expected[node].granularity or checkpoints.granularity,
-                    checkpoints.directory,
-                    checkpoints.base_name,
-                    [node],
-                    force=False,
-                ),
+                hint=remedies.train_missing(checkpoints, node, None, as_expected=expectation.profile is not None),
             )
     made = {name for member in checkpoints.current.values() for name in member.metadata.generator_classes}
     for name in expectation.classes:
@@ -95,7 +90,7 @@ def gaps(checkpoints: CheckpointSet, expectation: Expectation, remedies: Remedie
                 "FA005",
                 str(checkpoints.directory),
                 f"has no generator that can make class {name}; its generators make {', '.join(sorted(made))}",
-                hint=remedies.train(checkpoints.granularity, checkpoints.directory, checkpoints.base_name),
+                hint=remedies.explain("FA005"),
             )
 
 
@@ -231,7 +226,7 @@ def _class_gaps(
             str(checkpoints.directory),
             f"node {node} holds {word} {', '.join(classes)}, and no generator can make "
             f"{'it' if len(classes) == 1 else 'them'}: {file.filename} would",
-            hint=remedies.train(checkpoints.granularity, checkpoints.directory, checkpoints.base_name, [node]),
+            hint=remedies.train_missing(checkpoints, node, file.key, as_expected=expected.classes is not None),
         )
 
 

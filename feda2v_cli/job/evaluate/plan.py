@@ -116,10 +116,12 @@ def _check_encoder(encoder: Encoder, metadata: GeneratorMetadata, directory: Pat
     if not differing:
         return
     there, here = in_words(metadata.encoder, differing), in_words(encoder.identity, differing)
-    if expectation.profile is None and "weights" in differing:
-        hint = _name_the_encoder(directory)
+    remedies = Remedies(expectation)
+    if expectation.profile is not None:
+        # No generator of the set is of use with this encoder: all are trained again.
+        hint = f"{remedies.train_new(metadata.run_granularity, directory, metadata.base_name)} --force"
     else:
-        hint = Remedies(expectation).train(metadata.run_granularity, directory, metadata.base_name)
+        hint = _name_the_encoder(directory) if "weights" in differing else remedies.explain("FA007")
     message = f"was trained on embeddings of encoder {there}; embedding.encoder = {encoder.source} is {here}"
     raise FindingsError([Finding("FA007", str(directory), message, hint=hint)])
 

@@ -45,7 +45,7 @@ def save_adapters(plan: FederationPlan, run: ResumableFederation, emit: Listener
             },
             encoder=recorded(plan.encoder.identity, plan.encoder.source),
             embedding_shape=plan.encoder.shape,
-            targets=dict(plan.targets.identity),
+            targets=dict(plan.targets.identity) | plan.targets_source,
             targets_fingerprint=plan.targets.fingerprint,
             dataset_name=datasets[min(datasets) if owner is None else owner],
             train_folds=profile.data.train_folds,

@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,15 @@ from typing import Any
 from feda2v_cli.atomic_write import remove_leftovers
 from feda2v_cli.checkpoint.lock import lock_nodes
 from feda2v_cli.data.clip import Clip
-from feda2v_cli.embedding.embed import embed
+from feda2v_cli.embedding.embed import Embeddings, embed
 from feda2v_cli.errors import FailedError
 from feda2v_cli.generator.rebuild import count_parameters
+from feda2v_cli.generator.training_set import differ
 from feda2v_cli.job.files import make_directory, refuse_to_overwrite
 from feda2v_cli.job.inputs import listed_inputs, refuse_other_contents, refuse_other_inputs
 from feda2v_cli.job.machine import peak_memory_bytes
 from feda2v_cli.job.nodes import warn_of_clips
-from feda2v_cli.job.train_generators.plan import GeneratorPlan, PlannedGenerator, plan_generators
+from feda2v_cli.job.train_generators.plan import MORE_CLIPS, GeneratorPlan, PlannedGenerator, counted, plan_generators
 from feda2v_cli.job.train_generators.resume import unfinished_stacks
 from feda2v_cli.job.train_generators.stack import StackTraining
 from feda2v_cli.profile.load import LoadedProfile, load_profile, profile_hash, resolved_toml
@@ -30,8 +31,10 @@ from feda2v_cli.run.event import (
     Noted,
     RunResumed,
     RunStarted,
+    Warned,
     ignore_event,
 )
+from feda2v_cli.threads import small_operations
 from feda2v_cli.verifier.single import read_metadata
 
 
@@ -82,10 +85,12 @@ class TrainedGenerators:
         return plain
 
 
+@small_operations()
 def train_generators(
     profile: LoadedProfile | str,
     *,
     node_ids: Sequence[int] | None = None,
+    keys: Sequence[str] | None = None,
     resume: bool = False,
     force: bool = False,
     command: Sequence[str] = ("train-generators",),
@@ -100,6 +105,7 @@ def train_generators(
     Args:
         profile: a loaded profile, or the name or path of one.
         node_ids: nodes that are trained; None for all.
+        keys: classes or groups whose generators are trained; None for all.
         resume: go on with the newest run of this profile and these nodes that has not ended; without one, start anew.
             One that was begun with other clips, or another encoder, is refused.
         force: overwrite checkpoints that are there.
@@ -116,9 +122,9 @@ def train_generators(
     """
     started = time.monotonic()
     loaded = load_profile(profile) if isinstance(profile, str) else profile
-    plan = plan_generators(loaded, node_ids)
+    plan = plan_generators(loaded, node_ids, keys)
     runs = plan.profile.experiment.runs
-    key = _run_key(plan)
+    key = _run_key(plan, keys)
     inputs = listed_inputs((planned.clips for planned in plan.generators), plan.encoder)
 
     interrupted = RunDirectory.latest(runs, key) if resume else None
@@ -176,6 +182,8 @@ def _embed_all(plan: GeneratorPlan, run: RunDirectory, emit: Listener) -> Genera
     done = 0
     unreadable: list[tuple[Clip, str]] = []
     damaged: list[Path] = []
+    equal: list[str] = []
+    poor: list[str] = []
     contents: dict[str, str] = {}
     for planned in plan.generators:
         embeddings = embed(
@@ -188,15 +196,38 @@ def _embed_all(plan: GeneratorPlan, run: RunDirectory, emit: Listener) -> Genera
         done += len(planned.clips)
         unreadable += embeddings.skipped
         damaged += embeddings.damaged
+        if not differ(embeddings.values):
+            equal.append(f"{planned.spec} has {counted(len(embeddings.clips))}, none different from another")
+        else:
+            poor += _poor_classes(planned, embeddings)
         contents |= embeddings.contents
     refuse_other_contents(run.resume, contents)
     warn_of_clips(unreadable, damaged, emit)
+    if equal:
+        raise FailedError("a generator needs at least 2 clips that differ", equal, hint=MORE_CLIPS)
+    for problem in poor:
+        emit(Warned(f"{problem}; {MORE_CLIPS}"))
     if not unreadable:
         return plan
     gone = {clip for clip, _ in unreadable}
     for node in plan.nodes:
         node.without(gone)  # fails when a class has no clip left
     return replace(plan, generators=tuple(planned.without(gone) for planned in plan.generators))
+
+
+def _poor_classes(planned: PlannedGenerator, embeddings: Embeddings) -> Iterator[str]:
+    """What samples of classes with hardly a clip will be like."""
+    places: dict[str, list[int]] = {}
+    for place, clip in enumerate(embeddings.clips):
+        places.setdefault(clip.class_name, []).append(place)
+    for name, own in places.items():
+        holder = f"node {planned.spec.node}: class {name} has {counted(len(own))}"
+        if len(own) == 1:
+            yield f"{holder}: its samples will spread around it as those of the other classes do"
+        elif not differ(embeddings.values[own]):
+            yield f"{holder} that do not differ: its samples will all be that clip"
+        elif len(own) == 2:
+            yield f"{holder}: its samples will lie on the line through them"
 
 
 def _check_disk(plan: GeneratorPlan) -> None:
@@ -209,10 +240,13 @@ def _check_disk(plan: GeneratorPlan) -> None:
         )
 
 
-def _run_key(plan: GeneratorPlan) -> str:
+def _run_key(plan: GeneratorPlan, keys: Sequence[str] | None) -> str:
     """What a run must share with this one to go on with it: all that its result depends on, and where it goes."""
     nodes = [node.node_id for node in plan.nodes]
-    text = json.dumps(["train-generators", profile_hash(plan.whole), nodes, str(plan.directory), plan.base_name])
+    chosen = [] if keys is None else [sorted(keys)]
+    text = json.dumps(
+        ["train-generators", profile_hash(plan.whole), nodes, str(plan.directory), plan.base_name, *chosen]
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 

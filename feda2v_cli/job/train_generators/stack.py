@@ -82,7 +82,7 @@ class StackTraining:
             if len(stack.generators) == 1:
                 raise FailedError(
                     f"memory ran out while {stack.generators[0].spec} was trained, alone",
-                    [f"it needs about {stack.generators[0].memory} bytes"],
+                    [f"it needs about {stack.generators[0].cost.bytes} bytes"],
                     hint="make it smaller: --set generator.rank=32, --set generator.hidden=64",
                 ) from error
             half = -(-len(stack.generators) // 2)
@@ -215,6 +215,8 @@ class StackTraining:
             package_version=__version__,
             torch_version=str(torch.__version__),
             profile_hash=self._profile_hash,
+            node_fingerprint=fingerprint(node.train),
+            run_directory=str(self._resume.parent.absolute()),
         )
 
 
