@@ -153,7 +153,7 @@ DATA: Mapping[str, Mapping[str, str]] = {
         "table[].parameters_per_node": "mean",
         "table[].memory_bytes_per_node": "planned, PyTorch included",
         "table[].disk_bytes_per_node": "of final checkpoints",
-        "table[].training_seconds": "of all nodes, without making embeddings",
+        "table[].training_seconds": "of all nodes, beside other parts of the comparison, without making embeddings",
         "table[].tstr": "as of `evaluate`, as are the next three",
         "table[].trtr": "a probe trained on clips",
         "table[].recall": "of the clips",
