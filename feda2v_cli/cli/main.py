@@ -9,6 +9,7 @@ import typer
 from feda2v_cli import __version__
 from feda2v_cli.cli import checkpoints, compare, convert_config, evaluate, federate, profiles, train_generators
 from feda2v_cli.cli.output import exit_on_misuse
+from feda2v_cli.cli.streams import prepare_streams
 
 app = typer.Typer(
     name="feda2v",
@@ -45,6 +46,7 @@ def _root(
 
 def run() -> None:
     """Run the command line of this process and exit with the code that docs/command-line.md promises."""
+    prepare_streams()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: a run ends cleanly
     with exit_on_misuse(sys.argv[1:]):
         sys.exit(app(standalone_mode=False))

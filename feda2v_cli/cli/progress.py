@@ -97,7 +97,8 @@ class Progress:
                 self._output.warn(f"memory ran out for {models} models at once: going on with {width}")
             case ClipsEmbedded(done, total):
                 self._move(event, "embedding", done, total, "clips/s")
-                self._say_sometimes(f"embedding {done} of {total} clips")
+                if self._plain:
+                    self._say_sometimes(f"embedding {done} of {total} clips", last=done == total)
             case EpochEnded(round_number, epoch, seen, total):
                 self._move(event, f"round {round_number} epoch {epoch}", seen, total, "clips/s")
             case RoundEnded(round_number, rounds, stack, stacks, seconds, losses):
@@ -151,8 +152,8 @@ class Progress:
     def _say(self, text: str) -> None:
         self._output.note(text)
 
-    def _say_sometimes(self, text: str) -> None:
-        if self._plain and time.monotonic() - self._said > SECONDS_BETWEEN_LINES:
+    def _say_sometimes(self, text: str, *, last: bool) -> None:
+        if last or time.monotonic() - self._said > SECONDS_BETWEEN_LINES:
             self._said = time.monotonic()
             self._say(text)
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from feda2v_cli.errors import UsageError, closest
+from feda2v_cli.paths import expanded, is_directory
 from feda2v_cli.profile.schema import EmbeddingSection
 
 MELSTATS = "melstats"
@@ -68,8 +69,8 @@ def make_encoder(section: EmbeddingSection, device: torch.device) -> Encoder:
         from feda2v_cli.embedding.melstats import MelStats
 
         return MelStats(section.tokens, section.sample_rate, section.seconds, device)
-    path = Path(section.encoder).expanduser()
-    if path.is_dir() or path.is_absolute() or _HUB_NAME.fullmatch(section.encoder):
+    path = expanded(Path(section.encoder), "embedding.encoder")
+    if is_directory(path) or path.is_absolute() or _HUB_NAME.fullmatch(section.encoder):
         from feda2v_cli.embedding.huggingface import load_huggingface
 
         return load_huggingface(section.encoder, section.tokens, section.seconds, device)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.errors import FailedError, MissingError, UsageError, closest, first_line
+from feda2v_cli.paths import expanded, is_file
 from feda2v_cli.profile.schema import AdapterSection, as_class_name
 
 CODES = "codes"
@@ -116,7 +117,7 @@ def _targets_from_file(
         MissingError: the file, or classes in it, are not there.
         FailedError: the file cannot be read, or a target is not finite or of another shape.
     """
-    path = Path(section.targets).expanduser()
+    path = expanded(Path(section.targets), "adapter.targets")
     if section.shapes == "small":
         raise UsageError(
             f'adapter.targets = {section.targets} goes with shapes "flux" or "sd", adapter.shapes is "small"',
@@ -145,7 +146,7 @@ def _targets_from_file(
 
 
 def _read_dictionary(path: Path) -> Mapping[Any, Any]:
-    if not path.is_file():
+    if not is_file(path):
         raise MissingError(
             f"adapter.targets = {path} — no such file",
             [f"expected {CODES}, or a file with a dictionary of text embeddings"],

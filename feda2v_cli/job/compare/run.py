@@ -1,6 +1,5 @@
 """The three granularities side by side: trained on the same clips, evaluated, and federated."""
 
-import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -18,12 +17,15 @@ from feda2v_cli.job.compare.report import Row, markdown
 from feda2v_cli.job.evaluate.run import Evaluation, evaluate
 from feda2v_cli.job.federate.run import federate
 from feda2v_cli.job.machine import choose_device
+from feda2v_cli.job.nodes import cache_directory
 from feda2v_cli.job.train_generators.plan import plan_generators
 from feda2v_cli.job.train_generators.run import TrainedGenerators, train_generators
+from feda2v_cli.paths import is_named
 from feda2v_cli.profile.generator_names import BASE_NAMES
 from feda2v_cli.profile.load import LoadedProfile, load_profile
 from feda2v_cli.quality.verdict import Figure
 from feda2v_cli.run.event import ClipsEmbedded, Listener, Noted, ignore_event
+from feda2v_cli.run.json_text import json_text
 
 #: In the order of the table: the coarsest first.
 GRANULARITIES: tuple[Granularity, ...] = get_args(Granularity)
@@ -96,7 +98,7 @@ def compare(
     if picture:
         require_matplotlib()
     files = [output / name for name in (REPORT, DATA, *([PICTURE] if picture else []))]
-    there = [str(path) for path in files if path.exists()]
+    there = [str(path) for path in files if is_named(path)]
     if there and not force:
         raise OverwriteError(
             "a comparison is there already", there, hint="--force overwrites, --output DIR writes elsewhere"
@@ -127,7 +129,7 @@ def compare(
     )
     if picture:
         draw_comparison(finished.rows, [evaluated.points for evaluated in evaluations], output / PICTURE)
-    _write(output / DATA, json.dumps(finished.to_dict(), indent=2, ensure_ascii=False) + "\n")
+    _write(output / DATA, json_text(finished.to_dict(), indent=2) + "\n")
     return finished
 
 
@@ -162,7 +164,7 @@ def _embed_once(loaded: LoadedProfile, listener: Listener) -> None:
     embed(
         list(dict.fromkeys(clip for node in nodes for clip in (*node.train, *node.test))),
         encoder,
-        profile.embedding.cache.expanduser(),
+        cache_directory(profile),
         skip_unreadable=profile.data.skip_unreadable,
         progress=lambda done, total: listener(ClipsEmbedded(done, total)),
     )

@@ -17,7 +17,7 @@ from feda2v_cli.errors import FailedError
 from feda2v_cli.generator.rebuild import count_parameters
 from feda2v_cli.job.files import make_directory, refuse_to_overwrite
 from feda2v_cli.job.machine import peak_memory_bytes
-from feda2v_cli.job.nodes import warn_of_clips
+from feda2v_cli.job.nodes import cache_directory, warn_of_clips
 from feda2v_cli.job.train_generators.plan import GeneratorPlan, PlannedGenerator, plan_generators
 from feda2v_cli.job.train_generators.resume import unfinished_stacks
 from feda2v_cli.job.train_generators.stack import StackTraining
@@ -173,7 +173,7 @@ def _embed_all(plan: GeneratorPlan, emit: Listener) -> GeneratorPlan:
         embeddings = embed(
             planned.clips,
             plan.encoder,
-            plan.profile.embedding.cache.expanduser(),
+            cache_directory(plan.profile),
             skip_unreadable=plan.profile.data.skip_unreadable,
             progress=lambda clips, _: emit(ClipsEmbedded(done + clips, total)),  # noqa: B023 - called within the turn
         )
