@@ -12,6 +12,9 @@ from torch import Tensor
 
 from feda2v_cli.data.clip import SHORTEST_SECONDS, Waveform
 
+#: Raised when the same sound gives another waveform than it did.
+VERSION = 1
+
 #: Quieter than this share of the loudest sample (-60 dB) is silence.
 _SILENCE = 1e-3
 #: What a sound is longer than what is used of it while it is resampled, so that the cut is not heard.
