@@ -19,6 +19,7 @@ from feda2v_cli.cli import (
     train_generators,
 )
 from feda2v_cli.cli.output import exit_on_misuse
+from feda2v_cli.cli.streams import prepare_streams
 
 app = typer.Typer(
     name="feda2v",
@@ -57,6 +58,7 @@ def _root(
 
 def run() -> None:
     """Run the command line of this process and exit with the code that docs/command-line.md promises."""
+    prepare_streams()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: a run ends cleanly
     with exit_on_misuse(sys.argv[1:]):
         sys.exit(app(standalone_mode=False))

@@ -27,6 +27,8 @@ of findings are promises: tests pin them.
 
 Results go to stdout; progress, notes, warnings and errors go to stderr. With `NO_COLOR`, `TERM=dumb` or without a
 terminal there is no colour, no animation and no control character, and progress is one plain line a round at most.
+What stderr does not take is lost, and no run stops for it; a result that stdout does not take is exit code 1. A letter
+that the encoding of a stream lacks is escaped, and so is a byte of a path that is no UTF-8.
 
 With `--json`, stdout is exactly one object, with the command's `data` as described below:
 

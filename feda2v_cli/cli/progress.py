@@ -98,7 +98,7 @@ class Progress:
                 self._output.warn(f"memory ran out for {models} models at once: going on with {width}")
             case ClipsEmbedded(done, total):
                 self._move(event, "embedding", done, total, "clips/s")
-                self._say_sometimes(f"embedding {done} of {total} clips")
+                self._say_sometimes(f"embedding {done} of {total} clips", last=done == total)
             case EpochEnded(round_number, epoch, seen, total):
                 self._move(event, f"round {round_number} epoch {epoch}", seen, total, "clips/s")
             case RoundEnded(round_number, rounds, stack, stacks, seconds, losses):
@@ -120,7 +120,7 @@ class Progress:
             case PictureMade(path, made, done, total, seconds):
                 self._move(event, "pictures", done, total, "pictures/min", 60)
                 rate = f", {60 / seconds:.1f} a minute" if made and seconds > 0 else ""
-                self._say_sometimes(f"picture {done} of {total}{rate}")
+                self._say_sometimes(f"picture {done} of {total}{rate}", last=done == total)
                 self._output.detail(f"{'made' if made else 'kept'} {path}")
             case CheckpointSaved(path, _):
                 self._output.detail(f"saved {path}")
@@ -157,8 +157,8 @@ class Progress:
     def _say(self, text: str) -> None:
         self._output.note(text)
 
-    def _say_sometimes(self, text: str) -> None:
-        if self._plain and time.monotonic() - self._said > SECONDS_BETWEEN_LINES:
+    def _say_sometimes(self, text: str, *, last: bool) -> None:
+        if self._plain and (last or time.monotonic() - self._said > SECONDS_BETWEEN_LINES):
             self._said = time.monotonic()
             self._say(text)
 

@@ -20,7 +20,8 @@ from feda2v_cli.federation.strategy.strategy import Owner, Strategy
 from feda2v_cli.job.federate.find_generators import GeneratorSet, find_generators
 from feda2v_cli.job.images.maker import MakerPlan, plan_maker
 from feda2v_cli.job.machine import BASELINE_BYTES, CHECKPOINT_OVERHEAD_BYTES, choose_device
-from feda2v_cli.job.nodes import choose_nodes
+from feda2v_cli.job.nodes import cache_directory, choose_nodes
+from feda2v_cli.paths import is_named
 from feda2v_cli.profile.load import LoadedProfile
 from feda2v_cli.profile.schema import Profile
 from feda2v_cli.verifier.expectation import Expectation
@@ -101,7 +102,7 @@ class FederationPlan:
     @property
     def would_overwrite(self) -> list[Path]:
         """Those of `files` that are there already."""
-        return [path for path in self.files if path.exists() or path.is_symlink()]
+        return [path for path in self.files if is_named(path)]
 
     @property
     def parameters(self) -> int:
@@ -150,7 +151,7 @@ def plan_federation(
     profile = choose_nodes(whole, node_ids)
     make_strategy(profile.federation).check(profile)
     device = choose_device(profile.experiment.device)
-    sources = TextSources(profile.images.pipeline, profile.embedding.cache.expanduser(), device)
+    sources = TextSources(profile.images.pipeline, cache_directory(profile), device)
     targets = make_targets(profile.adapter, profile.classes, sources)
     encoder = make_encoder(profile.embedding, device)
     maker = None
