@@ -56,7 +56,7 @@ def test_a_generator_that_was_saved_again_is_damaged_and_no_file_of_the_earlier_
     torch.save(content, path, _use_new_zipfile_serialization=zip_form)
     report = verify([tmp_path])
     assert [finding.code for finding in report.findings] == ["FA009"]
-    assert "was written by feda2v and saved again by something else" in report.findings[0].message
+    assert "was written by feda2v and saved again" in report.findings[0].message
     with pytest.raises(FindingsError) as caught:
         load_generators(tmp_path)
     assert caught.value.code == "FA009"
@@ -142,7 +142,7 @@ FORGED: dict[str, Callable[[], Content]] = {
     "a state for many names": many_names_of_one_state,
     "numbers of stride 0": lambda: {"generator_state_dict": {"weight": torch.zeros(1).expand(1 << 30)}},
     "numbers that overlap": lambda: {
-        "generator_state_dict": {"weight": torch.zeros(1 << 16).as_strided((1 << 16, 1 << 15), (1, 1))}
+        "generator_state_dict": {"weight": torch.zeros(1 << 17).as_strided((1 << 16, 1 << 16), (1, 1))}
     },
     "many views of one record": lambda: {
         "generator_state_dict": dict.fromkeys(map(str, range(20_000)), torch.zeros(1 << 20))
