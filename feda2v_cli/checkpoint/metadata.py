@@ -112,7 +112,9 @@ class GeneratorMetadata(Metadata):
         node_classes: all classes that this node's generators make together.
         expected_keys: keys of all of this node's generators; empty for unified.
         architecture: everything that rebuilds the model, in plain values.
-        encoder: identity of the audio encoder: name, sample_rate (Hz), seconds, tokens, version and what else it has.
+        encoder: identity of the audio encoder: name, sample_rate (Hz), seconds, tokens, version and what else it has;
+            of a model of Hugging Face `model`, `weights`, a hash of its files, which tell it from others whatever its
+            name, and `source`, how the profile named it, unless that is its name.
         embedding_shape: [tokens, dim] of a sample.
         dataset_name: data set of the clips.
         train_folds: folds that trained.

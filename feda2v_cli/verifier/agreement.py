@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
+from feda2v_cli.embedding.identity import without_names
 from feda2v_cli.verifier.finding import Finding
 from feda2v_cli.verifier.inspection import Inspection
 from feda2v_cli.verifier.remedy import Remedies
@@ -83,7 +84,8 @@ def _dataset(metadata: GeneratorMetadata) -> str:
 
 
 def _embedding(metadata: GeneratorMetadata) -> Hashable:
-    return tuple(sorted((field, str(value)) for field, value in metadata.encoder.items())), metadata.embedding_shape
+    identity = without_names(metadata.encoder)
+    return tuple(sorted((field, str(value)) for field, value in identity.items())), metadata.embedding_shape
 
 
 def _embedding_words(embedding: tuple[Any, ...]) -> str:

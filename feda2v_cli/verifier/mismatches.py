@@ -1,12 +1,15 @@
 """Where a set is not what a profile or the options ask for: another set, other files, or files that are missing."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.checkpoint.name import GeneratorName, Granularity
+from feda2v_cli.embedding.identity import differences, in_words
 from feda2v_cli.verifier.expectation import Expectation, ExpectedNode
 from feda2v_cli.verifier.finding import Finding
+from feda2v_cli.verifier.inspection import Inspection
 from feda2v_cli.verifier.remedy import Remedies
 from feda2v_cli.verifier.sets import CheckpointSet, Member, grouped, listed, most_common
 
@@ -48,6 +51,18 @@ def mismatches(checkpoints: CheckpointSet, expectation: Expectation, remedies: R
         for words, differing in _by_mismatch(check, members, expectation, nodes).items():
             hint = remedies.train_again(checkpoints, differing, as_expected=True)
             yield _finding(code, words, differing, checkpoints, hint)
+
+
+def adapter_mismatches(
+    inspections: Iterable[Inspection], expectation: Expectation, remedies: Remedies
+) -> Iterator[Finding]:
+    """FA007: adapters of the expected name that take embeddings of another encoder."""
+    for inspection in inspections:
+        adapter = inspection.adapter
+        if adapter is not None and adapter.base_name == expectation.adapter_base_name:
+            words = _other_encoder(adapter.encoder, expectation)
+            if words:
+                yield Finding("FA007", str(inspection.path), words, hint=remedies.federate())
 
 
 def gaps(checkpoints: CheckpointSet, expectation: Expectation, remedies: Remedies) -> Iterator[Finding]:
@@ -108,13 +123,15 @@ def _generator_type(metadata: GeneratorMetadata, expectation: Expectation, _: Ex
 
 
 def _encoder(metadata: GeneratorMetadata, expectation: Expectation, _: ExpectedNode) -> str:
-    there = metadata.encoder
-    differing = [field for field, value in expectation.encoder.items() if field in there and there[field] != value]
+    return _other_encoder(metadata.encoder, expectation)
+
+
+def _other_encoder(there: Mapping[str, Any], expectation: Expectation) -> str:
+    differing = differences(there, expectation.encoder) if expectation.encoder else []
     if not differing:
         return ""
-    mine = ", ".join(f"{field} {there[field]}" for field in differing)
-    theirs = ", ".join(f"{field} {expectation.encoder[field]}" for field in differing)
-    return f"was trained on embeddings of encoder {mine}; {expectation.asks_for(theirs)}"
+    wanted = in_words(expectation.encoder, differing)
+    return f"was trained on embeddings of encoder {in_words(there, differing)}; {expectation.asks_for(wanted)}"
 
 
 def _dataset(metadata: GeneratorMetadata, expectation: Expectation, node: ExpectedNode) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from feda2v_cli.checkpoint.defect import Defect, NotFetched
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.checkpoint.name import GeneratorName, Granularity
+from feda2v_cli.embedding.identity import without_names
 from feda2v_cli.verifier.expectation import Expectation
 from feda2v_cli.verifier.inspection import Inspection
 from feda2v_cli.verifier.sets import CheckpointSet, Member, Place
@@ -57,7 +58,7 @@ class Remedies:
         """Train generators that are not there. The command overwrites nothing."""
         from feda2v_cli.profile.generator_names import BASE_NAMES, GENERATOR_DIRS
 
-        words = ["feda2v", "train-generators", *self._expected_words(granularity)]
+        words = ["feda2v", "train-generators", *(self._expected_words(granularity) or self._settings)]
         granularity = granularity or self.expectation.granularity
         if granularity is None and self.expectation.profile is not None:
             granularity = "unified"
@@ -133,7 +134,17 @@ class Remedies:
         profile = self.expectation.profile
         if profile is None:
             return shlex.join(["feda2v", "checkpoints", "verify", str(directory), option, value])
-        return shlex.join(["feda2v", "federate", "--profile", profile, "--generators", str(directory), option, value])
+        words = ["feda2v", "federate", "--profile", profile, *self._settings, "--generators", str(directory)]
+        return shlex.join([*words, option, value])
+
+    def federate(self) -> str:
+        """Train adapters again."""
+        profile = [] if self.expectation.profile is None else ["--profile", self.expectation.profile]
+        return shlex.join(["feda2v", "federate", *profile, *self._settings, "--force"])
+
+    @property
+    def _settings(self) -> list[str]:
+        return [word for setting in self.expectation.settings for word in ("--set", setting)]
 
     def explain(self, code: str) -> str:
         """Say what can be done where no command can."""
@@ -244,12 +255,13 @@ class Remedies:
         ):
             return []
         root = expectation.data_root
-        return ["--profile", expectation.profile, *(() if root is None else ("--data-root", str(root)))]
+        data = [] if root is None else ["--data-root", str(root)]
+        return ["--profile", expectation.profile, *data, *self._settings]
 
 
 def _origin_of(known: Sequence[GeneratorMetadata]) -> _Origin | None:
     """The run that trained files, if its directory is still there and they agree on what it was to do."""
-    alike = {(one.generator_type, one.dataset_name, str(one.encoder), one.seed) for one in known}
+    alike = {(one.generator_type, one.dataset_name, str(without_names(one.encoder)), one.seed) for one in known}
     clips = {(one.node_id, one.node_fingerprint) for one in known}
     if len(alike) != 1 or len(clips) != len({node for node, _ in clips}):
         return None

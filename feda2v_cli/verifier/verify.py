@@ -14,7 +14,7 @@ from feda2v_cli.verifier.catalogue import checkpoint_files, files_under, is_of_t
 from feda2v_cli.verifier.expectation import Expectation
 from feda2v_cli.verifier.finding import Finding, FindingsError, most_serious_first
 from feda2v_cli.verifier.inspection import Inspection, inspect, inspect_header
-from feda2v_cli.verifier.mismatches import gaps, is_meant, mismatches, why_not_meant
+from feda2v_cli.verifier.mismatches import adapter_mismatches, gaps, is_meant, mismatches, why_not_meant
 from feda2v_cli.verifier.remedy import Remedies
 from feda2v_cli.verifier.sets import sets_of
 
@@ -139,6 +139,7 @@ def findings_of_sets(
             yield from gaps(checkpoints, expectation, remedies)
         elif is_there:
             yield from gaps(checkpoints, Expectation(), remedies)
+    yield from adapter_mismatches(inspections, expectation, remedies)
     yield from same_weights_of_legacy(inspections, remedies)
     for root in roots:
         within = [inspection for inspection in inspections if _is_in(inspection.path, root)]
