@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from feda2v_cli.federation.engine import Engine
 from feda2v_cli.federation.retrieval import RetrievalAccuracy
 from feda2v_cli.federation.round import Federation
 from feda2v_cli.federation.setup import Setup
@@ -41,19 +42,29 @@ class ResumableFederation:
         resume: directory of the state.
         emit: is told what happens.
         keep_nodes: whether every node's own adapters are wanted at the end.
+        engine: reaches the nodes; None when they are in this process.
 
     Raises:
         FailedError: a state is there and damaged.
     """
 
-    def __init__(self, name: str, setup: Setup, resume: Path, emit: Listener, *, keep_nodes: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        setup: Setup,
+        resume: Path,
+        emit: Listener,
+        *,
+        keep_nodes: bool,
+        engine: Engine | None = None,
+    ) -> None:
         self._name = name
         self._path = resume / f"{name}.pt"
         self._emit = emit
         self._keep_nodes = keep_nodes
         directory = resume / name
         directory.mkdir(exist_ok=True)
-        self.federation = Federation(setup, directory, lambda models, width: emit(StackNarrowed(models, width)))
+        self.federation = Federation(setup, directory, lambda models, width: emit(StackNarrowed(models, width)), engine)
         self.history = History()
         if self._path.exists():
             take_up_resume_state(self._path, self._take_up)
@@ -119,3 +130,13 @@ class ResumableFederation:
     def _take_up(self, content: dict[str, Any]) -> None:
         self.history = History(**content["progress"])
         self.federation.restore(content["federation"])
+
+
+def rounds_done(resume: Path) -> int:
+    """How many rounds of the run's own federation have ended, by its state.
+
+    Raises:
+        FailedError: the state is damaged.
+    """
+    path = resume / "chosen.pt"
+    return take_up_resume_state(path, lambda content: int(content["progress"]["rounds_done"])) if path.exists() else 0
