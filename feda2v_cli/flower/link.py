@@ -58,6 +58,8 @@ class Link:
         self._grid: Any = None
         self._heartbeat: Any = None
         self._run_id = 0
+        self._clients: list[Any] = []
+        self._control_client: Any = None
         logging.getLogger("flwr").handlers.clear()
         logging.getLogger("flwr").addHandler(logging.NullHandler())
 
@@ -97,6 +99,9 @@ class Link:
                 self._grid._runtime_client.PushTaskOutput(PushTaskOutputRequest(sub_status=status, details=""))
             self._grid.close()
             self._grid = None
+        for client in self._clients:
+            client.close()
+        self._clients, self._control_client = [], None
 
     def register(self) -> None:
         """Tell the SuperLink which nodes there are, by their public keys; those that it knows stay as they are."""
@@ -204,9 +209,11 @@ class Link:
 
         def client(*interceptors: Any) -> Any:
             version = RuntimeVersionHttpInterceptor(component_name="flwr-serverapp")
-            return RuntimeHttpClient.from_server_address(
+            made = RuntimeHttpClient.from_server_address(
                 self.address, False, self._authority, interceptors=[version, *interceptors]
             )
+            self._clients.append(made)
+            return made
 
         signing = client(SuperExecAuthHttpInterceptor(master_secret=self._secret, protected_methods={_ACQUIRE}))
         while True:
@@ -216,7 +223,6 @@ class Link:
             if acquired.task.run_id == self._run_id:
                 break
             # Of a command that was killed before it took its task: Flower ends that, for nobody keeps it alive.
-        signing.close()
         own = client(RuntimeTokenHttpInterceptor(acquired.token))
         self._heartbeat = HeartbeatSender(make_task_heartbeat_fn_http(own))
         self._heartbeat.start()
@@ -236,10 +242,11 @@ class Link:
         from flwr.supercore.control.control_http_client import ControlHttpClient
         from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
 
-        if not hasattr(self, "_control_client"):
+        if self._control_client is None:
             self._control_client = ControlHttpClient.from_server_address(
                 self.address, False, self._authority, [RuntimeVersionHttpInterceptor(component_name="flwr-cli")]
             )
+            self._clients.append(self._control_client)
         return self._control_client
 
     @contextmanager

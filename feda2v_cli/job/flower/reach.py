@@ -106,8 +106,8 @@ def _joined(
             processes[0].check()
 
     completed = False
-    link.open()
     try:
+        link.open()
         wait_for_nodes(link, ids, seconds, emit, check)
         plan, setup, checkpoints = join(plan, loaded, link, directory / "generators", emit, check)
         needed = checkpoints if setup.trainers else []

@@ -35,8 +35,8 @@ def serve(keys: Path, bind: str, port: int, state: Path, say: Say) -> None:
     require_flower()
     held = Keys(keys)
     process = start_superlink(held, bind, port, state, lasting=True)
+    link = Link(f"127.0.0.1:{port}", held, state / "home")
     try:
-        link = Link(f"127.0.0.1:{port}", held, state / "home")
         link.register()
         nodes = held.nodes()
         say(f"serving {len(nodes)} nodes on {bind}:{port}; Ctrl-C ends it; log {process.log}")
@@ -53,6 +53,7 @@ def serve(keys: Path, bind: str, port: int, state: Path, say: Say) -> None:
     except KeyboardInterrupt:
         return
     finally:
+        link.close(completed=True)
         process.end()
 
 
