@@ -17,10 +17,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from feda2v_cli.errors import MissingError, OverwriteError, UsageError
 
 AUTHORITY, CERTIFICATE, SERVER_KEY, COMMAND_KEY = "ca.crt", "server.crt", "server.key", "command.key"
+if TYPE_CHECKING:
+    from cryptography.x509 import GeneralName
+
 #: A federation is set up for a project; then keys are made anew.
 VALID_DAYS = 730
 _SECRET_BYTES = 32
@@ -187,7 +191,7 @@ def _certificates(hosts: Sequence[str]) -> tuple[bytes, bytes, bytes]:
     return own.public_bytes(pem), given.public_bytes(pem), private
 
 
-def _alternative(host: str) -> "x509.GeneralName":  # noqa: F821 - cryptography is imported where it is used
+def _alternative(host: str) -> "GeneralName":
     from cryptography import x509
 
     try:

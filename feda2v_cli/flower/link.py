@@ -288,7 +288,7 @@ def reachable(address: str, keys: Keys) -> bool:
 
     context = ssl.create_default_context(cafile=str(keys.file(AUTHORITY)))
     try:
-        return httpx.get(f"https://{address}/health", verify=context, timeout=2.0).status_code == httpx.codes.OK
+        return bool(httpx.get(f"https://{address}/health", verify=context, timeout=2.0).is_success)
     except httpx.HTTPError:
         return False
 

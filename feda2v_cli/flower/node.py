@@ -162,7 +162,7 @@ class NodeWork:
         if "setup" in letter.values:
             self._prepare(letter)
             self._run = run
-        return self._run == run
+        return bool(self._run == run)
 
     def _prepare(self, letter: Letter) -> None:
         """Become a part of a federation: put together what its rounds have to know."""
