@@ -27,6 +27,8 @@ of findings are promises: tests pin them.
 
 Results go to stdout; progress, notes, warnings and errors go to stderr. With `NO_COLOR`, `TERM=dumb` or without a
 terminal there is no colour, no animation and no control character, and progress is one plain line a round at most.
+What stderr does not take is lost, and no run stops for it; a result that stdout does not take is exit code 1. A letter
+that the encoding of a stream lacks is escaped, and so is a byte of a path that is no UTF-8.
 
 With `--json`, stdout is exactly one object, with the command's `data` as described below:
 
@@ -103,6 +105,7 @@ DATA: Mapping[str, Mapping[str, str]] = {
         "final.node_accuracy.<node>": "for the clips of a node",
         "final.per_class_accuracy": "by class",
         "final.loss": "by target space",
+        "final.cosine": "by target space: of clips to the `own` class's target and to the nearest `other`, centred",
         "synthetic.per_class": "samples of a class",
         "synthetic.generators": "how many made them",
         "synthetic.node_samples": "samples of every node, by its id",
@@ -158,7 +161,7 @@ DATA: Mapping[str, Mapping[str, str]] = {
         "table[].parameters_per_node": "mean",
         "table[].memory_bytes_per_node": "planned, PyTorch included",
         "table[].disk_bytes_per_node": "of final checkpoints",
-        "table[].training_seconds": "of all nodes, without making embeddings",
+        "table[].training_seconds": "of all nodes, beside other parts of the comparison, without making embeddings",
         "table[].tstr": "as of `evaluate`, as are the next three",
         "table[].trtr": "a probe trained on clips",
         "table[].recall": "of the clips",

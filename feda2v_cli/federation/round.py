@@ -104,7 +104,8 @@ class Federation:
         # Step 1: some nodes are asked, with what the strategy lets them start from, and some of them answer.
         ids = [node.id for node in setup.trainers]
         quorum = min(section.quorum, len(ids))
-        chosen, dropped = participants(ids, section.fraction, section.dropout, setup.seed, number)
+        dropout = section.dropout if self._strategy.can_fail else 0.0
+        chosen, dropped = participants(ids, section.fraction, dropout, setup.seed, number)
         enough = len(chosen) >= quorum
         if enough and setup.server_samples:
             self._sampled.draw(number)

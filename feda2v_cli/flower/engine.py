@@ -194,7 +194,8 @@ class FlowerEngine(Engine):
             raise LetterError(f"counts that do not fit each other: {right} of {clips}")
         hits = {member.id: (right, clips) if member.id == node.id else (0, 0) for member in self._setup.nodes}
         errors = {name: float(letter.value("errors")[name]) for name in self._widths}
-        return RetrievalAccuracy(classes, confusion, hits, errors)
+        cosines = {name: (float(own), float(other)) for name, (own, other) in letter.value("cosines").items()}
+        return RetrievalAccuracy(classes, confusion, hits, errors, {name: cosines[name] for name in self._widths})
 
 
 class _FlowerAnswers(Answers):

@@ -60,7 +60,7 @@ CONTENT: Mapping[str, Content] = {
         {rf"adapter\.[0-9]+\.{_SPACE}": "float32", "standardise.(mean|scale)": "float32"},
         checkpoints=True,
     ),
-    "evaluated": Content(frozenset({"right", "clips", "errors"}), {"confusion": "int64"}),
+    "evaluated": Content(frozenset({"right", "clips", "errors", "cosines"}), {"confusion": "int64"}),
     # A node cannot or may not do what it is asked, or lacks the setup.
     "refused": Content(frozenset({"reason"})),
     "unprepared": Content(frozenset()),

@@ -16,7 +16,7 @@ from feda2v_cli import __version__
 from feda2v_cli.checkpoint.defect import Defect
 from feda2v_cli.checkpoint.file import load_content
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
-from feda2v_cli.embedding.target import make_targets
+from feda2v_cli.embedding.target import TextSources, make_targets
 from feda2v_cli.engine.memory import memory_budget
 from feda2v_cli.federation.engine import LocalEngine
 from feda2v_cli.federation.pool import Node, Pool
@@ -42,6 +42,7 @@ class NodeData:
         node: its id.
         profile: its own: device, memory, targets, and what it shares.
         device: where training happens.
+        sources: where text encoders come from.
         encoder: identity of what made the embeddings.
         train: embeddings of clips that train, [clips, tokens, dim].
         train_classes: class of each.
@@ -53,6 +54,7 @@ class NodeData:
     node: int
     profile: Profile
     device: torch.device
+    sources: TextSources
     encoder: dict[str, Any]
     train: Tensor
     train_classes: tuple[str, ...]
@@ -108,7 +110,7 @@ class NodeWork:
                 "versions": versions(),
                 "encoder": data.encoder,
                 "shape": list(data.train.shape[1:]),
-                "targets": make_targets(data.profile.adapter, letter.value("classes")).fingerprint,
+                "targets": make_targets(data.profile.adapter, letter.value("classes"), data.sources).fingerprint,
                 "classes": sorted(set(data.train_classes)),
                 "clips": {name: data.train_classes.count(name) for name in sorted(set(data.train_classes))},
                 "held_out": len(data.test_classes),
@@ -149,7 +151,12 @@ class NodeWork:
         right, clips = measured.node_hits[self._data.node]
         return Letter(
             "evaluated",
-            {"right": right, "clips": clips, "errors": dict(measured.squared_error)},
+            {
+                "right": right,
+                "clips": clips,
+                "errors": dict(measured.squared_error),
+                "cosines": {name: list(sums) for name, sums in measured.cosines.items()},
+            },
             {"confusion": measured.confusion},
         )
 
@@ -181,7 +188,7 @@ class NodeWork:
         )
         classes = profile.classes
         dim = data.train.shape[-1]
-        targets = make_targets(profile.adapter, classes)
+        targets = make_targets(profile.adapter, classes, data.sources)
         standardisation = Standardisation(
             letter.array("standardise.mean", (dim,)), letter.array("standardise.scale", (dim,))
         )

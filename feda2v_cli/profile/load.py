@@ -15,9 +15,10 @@ from pydantic import ValidationError
 from tomlkit.items import Table
 
 from feda2v_cli.errors import ProfileError, UsageError, closest
+from feda2v_cli.paths import is_directory, is_there
 from feda2v_cli.profile.contradictions import contradictions
 from feda2v_cli.profile.key_path import KeyPath, Position, dotted, position, positions
-from feda2v_cli.profile.override import from_environment, from_flags, from_settings, put
+from feda2v_cli.profile.override import ENVIRONMENT_PREFIX, from_environment, from_flags, from_settings, put
 from feda2v_cli.profile.problem import Problem, from_pydantic
 from feda2v_cli.profile.schema import Profile
 
@@ -30,6 +31,7 @@ _NO_PART_OF_THE_RESULT: Any = {
     "embedding": {"cache"},
     "federation": {"deadline"},
     "flower": True,
+    "images": True,  # pictures show what a run has learned, and change nothing of it
 }
 
 
@@ -58,6 +60,10 @@ class LoadedProfile:
                 return self.origins[key]
             key = key.rpartition(".")[0]
         return "default"
+
+    def is_set_outside(self, key: str) -> bool:
+        """Whether a dotted key got its value from an option or the environment, and not from the file."""
+        return self.origin(key).startswith(("--", ENVIRONMENT_PREFIX))
 
 
 @dataclass(frozen=True)
@@ -125,9 +131,10 @@ def find_profile(name_or_path: str) -> Path:
 
     Raises:
         UsageError: there is no such profile.
+        FailedError: the system does not say whether there is such a file.
     """
     path = Path(name_or_path)
-    if path.exists() and not path.is_dir():
+    if is_there(path) and not is_directory(path):
         return path
     shipped = shipped_profiles()
     if name_or_path in shipped:

@@ -168,6 +168,36 @@ class RoundSkipped(Event):
 
 
 @dataclass(frozen=True)
+class PictureMade(Event):
+    """A picture is in its album.
+
+    Attributes:
+        path: the file.
+        made: whether it was made now; False when it was there already.
+        done: how many of all.
+    """
+
+    path: str
+    made: bool
+    done: int
+    total: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class PicturesScored(Event):
+    """What is known of pictures as a whole.
+
+    Attributes:
+        round: of the federation; None when they were made after one.
+        figures: by what they were made of, then by name.
+    """
+
+    round: int | None
+    figures: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Evaluated(Event):
     """The adapters were asked for the classes of the clips that are held out.
 

@@ -78,6 +78,14 @@ def test_central_training_sees_every_clip_once(tmp_path) -> None:
     assert after(central, tmp_path, 5).evaluate(5).accuracy > 0.5
 
 
+def test_no_dropout_keeps_central_training_from_a_round(tmp_path) -> None:
+    central = federation_of(setup_of([[0], [1], [2]], strategy="central", dropout=1.0, fraction=0.1), tmp_path)
+    done = central.run_round(1)
+    assert not done.skipped
+    assert done.failed == ()
+    assert done.steps > 0
+
+
 def test_a_round_below_the_quorum_changes_nothing(tmp_path) -> None:
     federation = federation_of(setup_of([[0], [1], [2]], dropout=1.0, quorum=1), tmp_path)
     before = dict(federation.adapters)

@@ -98,6 +98,7 @@ class Strategy(ABC):
     Attributes:
         name: as the profile has it.
         proximal: weight of the proximal term in the nodes' loss.
+        can_fail: whether nodes that train can fail to answer, so that dropout is simulated on them.
         remark: what the user should know of it before the run; None for nothing.
         exchanges_every_round: whether nodes and server exchange something in every round. If not, nodes give their
             generators before the first, and have the adapters after the last: nothing is evaluated in between.
@@ -105,6 +106,7 @@ class Strategy(ABC):
     """
 
     proximal: float = 0.0
+    can_fail: bool = True
     remark: str | None = None
     exchanges_every_round: bool = True
     needs_clips_in_one_place: bool = False

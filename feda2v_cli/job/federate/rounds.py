@@ -10,6 +10,7 @@ from feda2v_cli.federation.retrieval import RetrievalAccuracy
 from feda2v_cli.federation.round import Federation
 from feda2v_cli.federation.setup import Setup
 from feda2v_cli.job.files import save_resume_state, take_up_resume_state, writing_resume_state
+from feda2v_cli.job.images.rounds import RoundPictures
 from feda2v_cli.profile.schema import FederationSection
 from feda2v_cli.run.event import Evaluated, FederationRoundEnded, Listener, RoundSkipped, StackNarrowed
 
@@ -43,6 +44,7 @@ class ResumableFederation:
         emit: is told what happens.
         keep_nodes: whether every node's own adapters are wanted at the end.
         engine: reaches the nodes; None when they are in this process.
+        pictures: that are made of the rounds; None for none.
 
     Raises:
         FailedError: a state is there and damaged.
@@ -57,11 +59,13 @@ class ResumableFederation:
         *,
         keep_nodes: bool,
         engine: Engine | None = None,
+        pictures: RoundPictures | None = None,
     ) -> None:
         self._name = name
         self._path = resume / f"{name}.pt"
         self._emit = emit
         self._keep_nodes = keep_nodes
+        self._pictures = pictures
         directory = resume / name
         directory.mkdir(exist_ok=True)
         self.federation = Federation(setup, directory, lambda models, width: emit(StackNarrowed(models, width)), engine)
@@ -91,7 +95,9 @@ class ResumableFederation:
     def _run_round(self, number: int) -> None:
         started = time.monotonic()
         last = number == self.rounds
-        done = self.federation.run_round(number, keep_nodes=self._keep_nodes and last)
+        pictures = self._pictures if self._pictures is not None and self._pictures.due(number) else None
+        for_pictures = pictures is not None and pictures.needs_nodes(number)
+        done = self.federation.run_round(number, keep_nodes=(self._keep_nodes and last) or for_pictures)
         evaluation = None
         if last or (number % self._section.evaluate_every == 0 and self.federation.exchanges_every_round):
             evaluation = self.federation.evaluate(number)
@@ -99,6 +105,8 @@ class ResumableFederation:
             self.history.confusion = evaluation.confusion.tolist()
         if done.skipped:
             self.history.skipped.append(number)
+        if pictures is not None:  # before the state is kept: a run that is killed here makes those that are missing
+            pictures.draw(self.federation, number)
         self.history.rounds_done = number
         self._save(number)
         seconds = time.monotonic() - started
@@ -130,13 +138,3 @@ class ResumableFederation:
     def _take_up(self, content: dict[str, Any]) -> None:
         self.history = History(**content["progress"])
         self.federation.restore(content["federation"])
-
-
-def rounds_done(resume: Path) -> int:
-    """How many rounds of the run's own federation have ended, by its state.
-
-    Raises:
-        FailedError: the state is damaged.
-    """
-    path = resume / "chosen.pt"
-    return take_up_resume_state(path, lambda content: int(content["progress"]["rounds_done"])) if path.exists() else 0

@@ -9,6 +9,7 @@ from feda2v_cli import __version__
 from feda2v_cli.checkpoint.file import write_checkpoint
 from feda2v_cli.checkpoint.metadata import AdapterMetadata
 from feda2v_cli.data.nodes import dataset_name
+from feda2v_cli.embedding.identity import recorded
 from feda2v_cli.engine.stack import parameters_of
 from feda2v_cli.federation.setup import Setup
 from feda2v_cli.job.federate.plan import FederationPlan
@@ -43,9 +44,9 @@ def save_adapters(plan: FederationPlan, run: ResumableFederation, emit: Listener
                 "hidden": profile.adapter.hidden,
                 "spaces": {space.name: list(space.adapter.target) for space in setup.spaces},
             },
-            encoder=dict(plan.encoder.identity),
+            encoder=recorded(plan.encoder.identity, plan.encoder.source),
             embedding_shape=plan.encoder.shape,
-            targets=dict(plan.targets.identity),
+            targets=dict(plan.targets.identity) | plan.targets_source,
             targets_fingerprint=plan.targets.fingerprint,
             dataset_name=datasets[min(datasets) if owner is None else owner],
             train_folds=profile.data.train_folds,

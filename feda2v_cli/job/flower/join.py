@@ -110,7 +110,7 @@ def join(
     checkpoints: list[bytes] = []
     if samples:
         checkpoints = [content for letter in joined.values() for content in letter.checkpoints]
-        plan = replace(plan, generators=_keep(loaded, joined, directory, emit))
+        plan = replace(plan, generators=_keep(plan, loaded, joined, directory, emit))
     return plan, _setup(plan, joined), checkpoints
 
 
@@ -167,7 +167,7 @@ def _keep(loaded: LoadedProfile, joined: Mapping[int, Letter], directory: Path, 
                 ["no generator has been used"],
                 hint=f"feda2v checkpoints verify, on node {node}",
             ) from error
-    expectation = Expectation.from_profile(loaded, loaded.name, tuple(sorted(joined)))
+    expectation = Expectation.from_profile(loaded, loaded.name, tuple(sorted(joined)), plan.encoder.identity)
     expectation = replace(expectation, directory=directory)
     return find_generators(expectation, ["federate"], lambda finding: emit(Warned(str(finding.message))))
 

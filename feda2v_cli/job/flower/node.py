@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import torch
 
 from feda2v_cli.data.nodes import clips_of_nodes
-from feda2v_cli.embedding.encoder import make_encoder
+from feda2v_cli.embedding.encoder import Encoder, make_encoder
+from feda2v_cli.embedding.target import TextSources
 from feda2v_cli.errors import Feda2vError
 from feda2v_cli.flower.node import NodeData
 from feda2v_cli.job.federate.find_generators import find_generators
 from feda2v_cli.job.machine import choose_device
-from feda2v_cli.job.nodes import choose_nodes, embed_nodes
+from feda2v_cli.job.nodes import cache_directory, choose_nodes, embed_nodes
 from feda2v_cli.profile.load import LoadedProfile
 from feda2v_cli.run.event import Listener, Noted, Warned
 from feda2v_cli.verifier.expectation import Expectation
@@ -42,20 +43,21 @@ def prepare_node(loaded: LoadedProfile, node: int, emit: Listener) -> NodeData:
         node=node,
         profile=profile,
         device=device,
+        sources=TextSources(profile.images.pipeline, cache_directory(profile), device),
         encoder=dict(encoder.identity),
         train=torch.stack([values[clip] for clip in held.train]),
         train_classes=tuple(clip.class_name for clip in held.train),
         test=torch.stack([values[clip] for clip in held.test]) if held.test else empty,
         test_classes=tuple(clip.class_name for clip in held.test),
-        generators=_generators(loaded, node, emit),
+        generators=_generators(loaded, node, encoder, emit),
     )
 
 
-def _generators(loaded: LoadedProfile, node: int, emit: Listener) -> tuple[bytes, ...]:
+def _generators(loaded: LoadedProfile, node: int, encoder: Encoder, emit: Listener) -> tuple[bytes, ...]:
     """The node's checkpoints, whole files, after every byte has been checked; none when there are none."""
     if "generators" not in loaded.profile.flower.share:
         return ()
-    expectation = Expectation.from_profile(loaded, loaded.name, (node,))
+    expectation = Expectation.from_profile(loaded, loaded.name, (node,), encoder.identity)
     try:
         found = find_generators(expectation, _words(loaded), lambda finding: emit(Warned(str(finding.message))))
     except Feda2vError as error:
