@@ -37,6 +37,7 @@ def test_an_array_that_cannot_be_used_is_named(values: torch.Tensor, problem: st
         letter.array("trained.clip", (4,))
 
 
+@pytest.mark.flower
 def test_a_letter_arrives_as_it_was_sent() -> None:
     pytest.importorskip("flwr")
     from feda2v_cli.flower.letter import from_record, to_record

@@ -153,7 +153,9 @@ def _short(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _keep(loaded: LoadedProfile, joined: Mapping[int, Letter], directory: Path, emit: Listener) -> GeneratorSet:
+def _keep(
+    plan: FederationPlan, loaded: LoadedProfile, joined: Mapping[int, Letter], directory: Path, emit: Listener
+) -> GeneratorSet:
     """The generators that have arrived, after all of the verifier's checks; all of them or none."""
     directory.mkdir(parents=True, exist_ok=True)
     for path in directory.iterdir():
