@@ -116,6 +116,12 @@ DATA: Mapping[str, Mapping[str, str]] = {
         "synthetic.refresh": "once or round; only with generators",
         "baselines": "with `--baselines`: `none`, `fedavg`, `central` and `one_shot`, each of the form of `final`",
     },
+    "flower keys": {
+        "files": "that were made",
+        "machines.<machine>": "names of the files that a machine needs",
+    },
+    "flower server": {"state": "directory of its state and its log"},
+    "flower node": {"run_dir": "directory of the run"},
     "federate --dry-run": {
         "nodes[].node": "id of the node",
         "nodes[].classes": "of its clips",
