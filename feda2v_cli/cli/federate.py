@@ -66,7 +66,7 @@ class FederationOptions:
         Sets("federation.strategy"),
     ] = None
     baselines: Annotated[
-        bool, typer.Option("--baselines", help="Compare with none, fedavg and central.", show_default=False)
+        bool, typer.Option("--baselines", help="Compare with none, fedavg, central, one_shot.", show_default=False)
     ] = False
     checkpoint_dir: Annotated[
         Path | None,
@@ -174,7 +174,7 @@ def _result_tables(done: "Federated", output: Output) -> list["Table | str"]:
         tables += ["", _comparison(done)]
     if output.verbose:
         tables += ["", _classes_table(done)]
-    samples = sum(done.synthetic["node_samples"].values())
+    samples = sum(done.synthetic["node_samples"].values()) or done.synthetic["server_samples"]
     source = f"{samples} samples of {done.synthetic['generators']} generators" if samples else "no samples"
     directory = done.adapters[0].parent if done.adapters else ""
     return [
@@ -187,7 +187,12 @@ def _result_tables(done: "Federated", output: Output) -> list["Table | str"]:
 def _comparison(done: "Federated") -> "Table":
     spaces = list(done.final["loss"])
     runs = table("side by side", right=("accuracy", "worst node", *(f"loss {space}" for space in spaces)))
-    names = {"none": "none: every node alone", "fedavg": "fedavg, no samples, as many steps", "central": "central"}
+    names = {
+        "none": "none: every node alone",
+        "fedavg": "fedavg, no samples, as many steps",
+        "central": "central",
+        "one_shot": "one_shot: samples alone",
+    }
     rows: Mapping[str, dict[str, Any]] = {names[name]: final for name, final in done.baselines.items()}
     for name, final in {f"{done.strategy}: this run": done.final, **rows}.items():
         worst = min((value for value in final["node_accuracy"].values() if value is not None), default=None)

@@ -14,7 +14,7 @@ from feda2v_cli.engine.batch import draw_epoch, steps_per_epoch
 from feda2v_cli.engine.memory import keep_freed_memory
 from feda2v_cli.engine.random_stream import Identity, random_stream
 from feda2v_cli.engine.stack import Stack, parameters_of
-from feda2v_cli.threads import threads_per_operation
+from feda2v_cli.threads import threads_of_large_operations, threads_per_operation
 
 Tensors = Mapping[str, Tensor]
 
@@ -23,7 +23,8 @@ Tensors = Mapping[str, Tensor]
 WEIGHTS_WORTH_THREADS = 1_000_000
 
 #: (parameters of one model, its batch {name: [batch, …]} and constants {name: […]}, noise [batch, noise], progress [])
-#: -> losses, each [batch]. The loss named "loss" is what training makes small; the others are reported beside it.
+#: -> losses, each [batch], or [] for the whole batch. The batch's "mask" is 1 for items that count,
+#: [batch]. The loss named "loss" is what training makes small; the others are reported beside it.
 Loss = Callable[[Tensors, Tensors, Tensor, Tensor], dict[str, Tensor]]
 
 
@@ -103,11 +104,11 @@ class Trainer:
             name: torch.stack([model.constants[name] for model in data]).to(stack.device) for name in data[0].constants
         }
         largest = max(math.prod(shape) for shape in stack.shapes.values())
-        self._threads = 1 if largest < WEIGHTS_WORTH_THREADS else torch.get_num_threads()
+        self._threads = 1 if largest < WEIGHTS_WORTH_THREADS else threads_of_large_operations()
         self._rows = torch.arange(stack.models, device=stack.device).unsqueeze(1)
 
         def mean_loss(row: Tensor, batch: Tensors, mask: Tensor, noise: Tensor, progress: Tensor) -> dict[str, Tensor]:
-            losses = loss(parameters_of(row, stack.shapes), batch, noise, progress)
+            losses = loss(parameters_of(row, stack.shapes), {**batch, "mask": mask}, noise, progress)
             # The mean over the items that count: Σ mask · loss / Σ mask.
             return {name: (value * mask).sum() / mask.sum() for name, value in losses.items()}
 
@@ -146,8 +147,7 @@ class Trainer:
         drawn = draw_epoch(
             streams, [model.size for model in self._data], [model.noise for model in self._data], self._steps
         )
-        device = self.stack.device
-        index, mask, noise = (part.to(device, non_blocking=True) for part in (drawn.index, drawn.mask, drawn.noise))
+        index, mask, noise = (_moved(part, self.stack.device) for part in (drawn.index, drawn.mask, drawn.noise))
         total: dict[str, Tensor] = {}
         for step in range(self._steps):
             losses = self._step(index[step], mask[step], noise[step], progress)
@@ -187,6 +187,11 @@ class Trainer:
             eps=1e-8,
             maximize=False,
         )
+
+
+def _moved(part: Tensor, device: torch.device) -> Tensor:
+    """A tensor on the device; to a GPU it goes while the CPU goes on, which only pinned memory allows."""
+    return part.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else part.to(device)
 
 
 def _padded(parts: Sequence[Tensor], device: torch.device) -> Tensor:

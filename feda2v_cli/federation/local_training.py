@@ -138,8 +138,11 @@ class LocalTraining:
             batch=min(self.section.batch_size, items),
         )
 
-    def _like(self, task: Task) -> tuple[int, float]:
-        return steps_per_epoch(len(task.items), self.section.batch_size), task.learning_rate
+    def _like(self, task: Task) -> tuple[int, int, float]:
+        # Nodes of a stack have batches of one width: what fills up a batch changes the order in which its sums are
+        # added, and the last bits would depend on who a node's neighbours are.
+        steps = steps_per_epoch(len(task.items), self.section.batch_size)
+        return steps, -(-len(task.items) // steps), task.learning_rate
 
     def _train(
         self,

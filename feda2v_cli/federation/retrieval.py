@@ -1,7 +1,9 @@
 """How good adapters are: retrieval of a clip's class among all classes of the federation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
 from typing import Any
 
 import torch
@@ -82,6 +84,11 @@ class RetrievalAccuracy:
             },
         )
 
+    @staticmethod
+    def total(parts: "Iterable[RetrievalAccuracy]") -> "RetrievalAccuracy":
+        """The sum of at least one."""
+        return reduce(add, parts)
+
     def to_dict(self) -> dict[str, Any]:
         """Accuracies and losses as JSON has them; a node or class without a clip held out has null."""
         rows = zip(self.classes, self.confusion, strict=True)
@@ -123,7 +130,8 @@ def measure_retrieval(
             for start in range(0, len(held_out.labels), _CLIPS_AT_ONCE):
                 part = slice(start, start + _CLIPS_AT_ONCE)
                 output = functional_call(space.adapter, parameters, (held_out.embeddings[part],)).flatten(1)
-                total += float((output - targets[held_out.labels[part]]).square().mean(1).double().sum())
+                # On the CPU: a Mac's GPU knows no double precision.
+                total += float((output - targets[held_out.labels[part]]).square().mean(1).cpu().double().sum())
                 cosine = (normalize(output, dim=1) @ directions).cpu()
                 similarity[part] += cosine
                 right = held_out.labels[part].cpu()[:, None]

@@ -127,7 +127,7 @@ def vae_loss(module: ConditionalVae, *, kl_warmup_share: float, free_bits: float
     Args:
         module: says the architecture; its own parameters are not used.
         kl_warmup_share: share of the training over which the KL term's weight grows from 0 to 1 (Bowman et al., 2016).
-        free_bits: nats of each latent unit that cost nothing (Kingma et al., Inverse Autoregressive Flow, 2016).
+        free_bits: λ, nats of each latent unit that cost nothing in the mean over a batch.
         input_noise: standard deviation of noise on the encoder's input, in standard deviations of the clips.
 
     Returns:
@@ -155,11 +155,29 @@ def vae_loss(module: ConditionalVae, *, kl_warmup_share: float, free_bits: float
         kl_of_unit = 0.5 * (latent_mean.square() + log_variance.exp() - 1 - log_variance)  # [batch, latent]
         kl = (learned * kl_of_unit).sum(-1)
         weight = (progress / kl_warmup_share).clamp(max=1.0) if kl_warmup_share else 1.0
-        # Free bits: Σ_units max(λ, KL) (Kingma et al., Inverse Autoregressive Flow, 2016).
-        objective = reconstruction + weight * (learned * kl_of_unit.clamp(min=free_bits)).sum(-1)
-        return {"loss": objective, "reconstruction": reconstruction, "kl": kl}
+        cost = kl if free_bits == 0 else _beyond_free_bits(kl_of_unit, learned, batch["mask"], free_bits)
+        return {"loss": reconstruction + weight * cost, "reconstruction": reconstruction, "kl": kl}
 
     return loss
+
+
+def _beyond_free_bits(kl_of_unit: Tensor, learned: Tensor, mask: Tensor, free_bits: float) -> Tensor:
+    """What the KL costs a batch, [].
+
+        Σ_j max(λ, E_batch[KL(q(z_j | t, c) ‖ p(z_j))])
+
+    (Kingma et al., Improved Variational Inference with Inverse Autoregressive Flow, 2016, appendix C.8, equation 15;
+    every unit is a group). Of the mean over the batch, not of each clip: a unit may use its λ on few clips. A unit that
+    some classes of the batch do not learn has so much less for free.
+
+    Args:
+        kl_of_unit: of each clip and unit, [batch, latent].
+        learned: 1 where a clip's class learns a unit, [batch, latent].
+        mask: 1 for clips that count, [batch].
+        free_bits: λ.
+    """
+    counts = (learned * mask[:, None]) / mask.sum()  # [batch, latent]
+    return torch.maximum((counts * kl_of_unit).sum(0), free_bits * counts.sum(0)).sum()
 
 
 def learned_components(counts: Tensor, components: Tensor, latent: int) -> Tensor:

@@ -8,11 +8,11 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn.functional import normalize
 
+from feda2v_cli.adapter import Adapter
 from feda2v_cli.checkpoint.defect import Defect
 from feda2v_cli.checkpoint.metadata import AdapterMetadata
 from feda2v_cli.engine.stack import parameters_of
 from feda2v_cli.errors import first_line
-from feda2v_cli.federation.adapter import Adapter
 from feda2v_cli.federation.space import Space
 from feda2v_cli.federation.standardise import Standardisation
 from feda2v_cli.threads import threads_per_operation

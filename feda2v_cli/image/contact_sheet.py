@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -76,7 +76,7 @@ def contact_sheet(rows: Sequence[Row], headings: Sequence[str]) -> "Image":
                 inset = ((_CELL - fitted.width) // 2, (_CELL - fitted.height) // 2)
                 corner = left + column * (_CELL + _GAP) + inset[0], top + _LABEL + inset[1]
                 sheet.paste(fitted, corner)
-    return sheet
+    return cast("Image", sheet)
 
 
 def spectrogram(waveform: Tensor, sample_rate: int) -> "Image":

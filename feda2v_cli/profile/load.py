@@ -17,7 +17,7 @@ from tomlkit.items import Table
 from feda2v_cli.errors import ProfileError, UsageError, closest
 from feda2v_cli.profile.contradictions import contradictions
 from feda2v_cli.profile.key_path import KeyPath, Position, dotted, position, positions
-from feda2v_cli.profile.override import from_environment, from_flags, from_settings, put
+from feda2v_cli.profile.override import ENVIRONMENT_PREFIX, from_environment, from_flags, from_settings, put
 from feda2v_cli.profile.problem import Problem, from_pydantic
 from feda2v_cli.profile.schema import Profile
 
@@ -57,6 +57,10 @@ class LoadedProfile:
                 return self.origins[key]
             key = key.rpartition(".")[0]
         return "default"
+
+    def is_set_outside(self, key: str) -> bool:
+        """Whether a dotted key got its value from an option or the environment, and not from the file."""
+        return self.origin(key).startswith(("--", ENVIRONMENT_PREFIX))
 
 
 @dataclass(frozen=True)

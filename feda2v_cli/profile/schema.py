@@ -23,7 +23,13 @@ CLASS_NAME_PATTERN = r"^[a-z0-9]+(_[a-z0-9]+)*$"
 BASE_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 #: A file name is made of a base name, a node, a class or group and a round, and may have 255 bytes.
 LONGEST_NAME = 64
-MEMORY_PATTERN = r"^(auto|[0-9]+(\.[0-9]+)?\s*[KMGT]i?B)$"
+MEMORY_PATTERN = r"^(auto|[0-9]{1,9}(\.[0-9]{1,9})?\s*[KMGT]i?B)$"
+#: Bounds that nothing sensible comes near; what is beyond them overflows a format or fills any memory.
+LARGEST_SEED = 2**63 - 1
+LARGEST_ID = 2**31 - 1
+LARGEST_COUNT = 1_000_000
+LARGEST_WIDTH = 65_536
+LARGEST_FLOAT = 1e12
 
 
 def as_class_name(text: str) -> str | None:
@@ -73,12 +79,13 @@ def _unique(values: tuple[T, ...]) -> tuple[T, ...]:
 ClassName = Annotated[StrictStr, StringConstraints(pattern=CLASS_NAME_PATTERN, max_length=LONGEST_NAME)]
 ClassNames = Annotated[tuple[ClassName, ...], Field(min_length=1), AfterValidator(_unique)]
 BaseName = Annotated[StrictStr, StringConstraints(pattern=BASE_NAME_PATTERN, max_length=LONGEST_NAME)]
-Fold = Annotated[StrictInt, Field(ge=1)]
+Fold = Annotated[StrictInt, Field(ge=1, le=LARGEST_ID)]
 Folds = Annotated[tuple[Fold, ...], Field(min_length=1), AfterValidator(_unique)]
-PositiveInt = Annotated[StrictInt, Field(ge=1)]
-NonNegativeInt = Annotated[StrictInt, Field(ge=0)]
-PositiveFloat = Annotated[StrictFloat, Field(gt=0, allow_inf_nan=False)]
-NonNegativeFloat = Annotated[StrictFloat, Field(ge=0, allow_inf_nan=False)]
+PositiveInt = Annotated[StrictInt, Field(ge=1, le=LARGEST_COUNT)]
+NonNegativeInt = Annotated[StrictInt, Field(ge=0, le=LARGEST_COUNT)]
+Width = Annotated[StrictInt, Field(ge=1, le=LARGEST_WIDTH)]
+PositiveFloat = Annotated[StrictFloat, Field(gt=0, le=LARGEST_FLOAT, allow_inf_nan=False)]
+NonNegativeFloat = Annotated[StrictFloat, Field(ge=0, le=LARGEST_FLOAT, allow_inf_nan=False)]
 Share = Annotated[StrictFloat, Field(ge=0, le=1)]
 PositiveShare = Annotated[StrictFloat, Field(gt=0, le=1)]
 
@@ -93,7 +100,9 @@ class ExperimentSection(Section):
     """Name, seed and machine."""
 
     name: BaseName = Field("run", description="names the run directory")
-    seed: NonNegativeInt = Field(0, description="same profile, seed and machine: same bytes")
+    seed: Annotated[StrictInt, Field(ge=0, le=LARGEST_SEED)] = Field(
+        0, description="same profile, seed, versions and kind of processor: same tensors"
+    )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto takes a GPU when there is one")
     memory: Annotated[StrictStr, StringConstraints(pattern=MEMORY_PATTERN)] = Field(
         "auto", description="what training may take, like 2GB; auto is most of what is free"
@@ -117,9 +126,9 @@ class EmbeddingSection(Section):
     """Clip to embedding."""
 
     encoder: StrictStr = Field("melstats", description="melstats, or the name or path of a Hugging Face audio model")
-    tokens: PositiveInt = Field(4, description="tokens of an embedding, pooled over time")
+    tokens: Width = Field(4, description="tokens of an embedding, pooled over time")
     sample_rate: Annotated[StrictInt, Field(ge=8000, le=192000)] = Field(16000, description="Hz, clips are resampled")
-    seconds: PositiveFloat = Field(5.0, description="seconds of a clip that are used")
+    seconds: Annotated[StrictFloat, Field(gt=0, le=3600)] = Field(5.0, description="seconds of a clip that are used")
     cache: Path = Field(Path("~/.cache/feda2v"), description="where embeddings are kept between runs")
 
 
@@ -139,12 +148,16 @@ class GeneratorSection(Section):
     projection: Literal["pca", "none"] = Field(
         "pca", description="pca: whitened principal axes; none: the dense model on all tokens x dim"
     )
-    rank: PositiveInt = Field(256, description="most principal axes that are kept")
+    rank: Width = Field(256, description="most principal axes that are kept")
     explained_share: PositiveShare = Field(1.0, description="share of the variance that the kept axes explain")
-    hidden: PositiveInt = Field(128, description="vae: width of the hidden layers")
-    latent: PositiveInt = Field(16, description="vae: latent units, and most directions whose shape is learned")
+    hidden: Width = Field(128, description="vae: width of the hidden layers")
+    latent: Annotated[StrictInt, Field(ge=1, le=4096)] = Field(
+        16, description="vae: latent units, and most directions whose shape is learned"
+    )
     kl_warmup_share: Share = Field(0.0, description="vae: share of training over which the KL term warms up")
-    free_bits: NonNegativeFloat = Field(0.0, description="vae: nats a latent unit may use at no cost")
+    free_bits: NonNegativeFloat = Field(
+        0.0, description="vae: nats a latent unit may use at no cost, in the mean over a batch"
+    )
     noise: NonNegativeFloat = Field(0.0, description="vae: noise added to the input, in standard deviations")
     shrinkage: Share = Field(0.0, description="share of the pooled covariance in each class's")
     groups: dict[ClassName, ClassNames] = Field(default_factory=dict, description="per_group: classes of each group")
@@ -167,7 +180,8 @@ class SyntheticSection(Section):
         10, description="samples a class; auto: as many as a node has clips a class; 0: none"
     )
     use: Annotated[tuple[Literal["local", "server", "kd"], ...], AfterValidator(_unique)] = Field(
-        ("local",), description="local: in the nodes' training; server: after aggregation; kd: in distillation"
+        ("local",),
+        description="local: in the nodes' training; server: after aggregation; kd: in distillation; one_shot: none",
     )
     refresh: Literal["once", "round"] = Field("round", description="samples are drawn once a run, or every round")
 
@@ -193,7 +207,7 @@ class AdapterSection(Section):
     t5_tokens: Annotated[StrictInt, Field(ge=2, le=512)] = Field(
         17, description="tokens of a FLUX pipeline's target in the space t5"
     )
-    hidden: PositiveInt = Field(64, description="width of the hidden layers")
+    hidden: Width = Field(64, description="width of the hidden layers")
     batch_size: PositiveInt = Field(16, description="clips and samples a step")
     clip_learning_rate: PositiveFloat = Field(1e-3, description="AdamW, target space clip")
     t5_learning_rate: PositiveFloat = Field(1e-3, description="AdamW, target space t5")
@@ -249,6 +263,7 @@ class FederationSection(Section):
         "trimmed_mean",
         "per_class_average",
         "kd",
+        "one_shot",
         "none",
         "central",
     ] = Field("fedavg", description="how updates become the global adapters")
@@ -264,13 +279,15 @@ class FederationSection(Section):
     )
     server_momentum: Annotated[StrictFloat, Field(ge=0, lt=1)] = Field(0.9, description="fedavgm")
     trim: Annotated[StrictFloat, Field(ge=0, lt=0.5)] = Field(0.2, description="trimmed_mean: share cut at each end")
-    server_epochs: PositiveInt = Field(3, description="kd, and synthetic.use server: epochs on the server a round")
+    server_epochs: PositiveInt = Field(
+        3, description="kd, one_shot, and synthetic.use server: epochs on the server a round"
+    )
 
 
 class NodeSection(Section):
     """A holder of clips, and where it differs from the rest."""
 
-    id: NonNegativeInt
+    id: Annotated[StrictInt, Field(ge=0, le=LARGEST_ID)]
     classes: ClassNames
     train_classes: ClassNames | None = Field(None, description="generators only of these of its classes")
     granularity: Granularity | None = None

@@ -21,7 +21,7 @@ from feda2v_cli.run.event import ClipsEmbedded, EpochEnded, Event, Listener, Not
 class RunDirectory:
     """A run's directory, readable with `jq`.
 
-    run.json       status, command line, versions, commit
+    run.json       status, command line and where it was typed, versions, commit
     profile.toml   the profile as it was given
     resolved.toml  every value, with its origin
     metrics.jsonl  one event a line
@@ -37,7 +37,17 @@ class RunDirectory:
         self.path = path
 
     @classmethod
-    def create(cls, runs: Path, name: str, *, command: Sequence[str], key: str, profile: str, resolved: str) -> Self:
+    def create(
+        cls,
+        runs: Path,
+        name: str,
+        *,
+        command: Sequence[str],
+        key: str,
+        profile: str,
+        resolved: str,
+        inputs: Mapping[str, Any] | None = None,
+    ) -> Self:
         """A new directory `<UTC time>-<name>`.
 
         Args:
@@ -47,6 +57,7 @@ class RunDirectory:
             key: what a run must share with this one to go on with it.
             profile: text of the profile.
             resolved: the same with every value.
+            inputs: what it works on beside the profile, in plain values.
 
         Raises:
             FailedError: it cannot be written.
@@ -66,7 +77,14 @@ class RunDirectory:
             (run.path / "resolved.toml").write_text(resolved, encoding="utf-8")
             run._write_json(
                 "run.json",
-                {"status": "running", "started": started.isoformat(), "command": list(command), "key": key}
+                {
+                    "status": "running",
+                    "started": started.isoformat(),
+                    "command": list(command),
+                    "directory": str(Path.cwd()),
+                    "key": key,
+                    "inputs": dict(inputs or {}),
+                }
                 | _provenance(),
             )
         return run
@@ -86,6 +104,11 @@ class RunDirectory:
     def status(self) -> str:
         """running, done, interrupted or failed. A run that was killed still says running."""
         return str(self._read_json("run.json")["status"])
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """What it works on beside the profile, as far as it says."""
+        return dict(self._read_json("run.json").get("inputs", {}))
 
     @property
     def resume(self) -> Path:

@@ -32,7 +32,7 @@ def test_a_flipped_bit_is_found_and_its_record_named(tmp_path: Path, record: str
 def test_a_flipped_bit_in_a_tensor_names_the_tensor(tmp_path: Path) -> None:
     path = write_adapters(tmp_path)
     flip_bit(path, middle_of(path, "data/1"))
-    assert verify([tmp_path]).findings[0].tensor == "clip.input.weight"
+    assert verify([tmp_path]).findings[0].tensor == "embedding.scale"
 
 
 def test_a_flipped_bit_in_the_seal_is_found(tmp_path: Path) -> None:

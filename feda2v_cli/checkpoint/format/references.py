@@ -1,5 +1,6 @@
 """What a pickle of tensors and plain values may hold: tensors without their elements, and the calls that make them."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -58,6 +59,22 @@ class TensorReference:
         if min((*self.shape, *self.stride, self.offset), default=0) < 0 or not fits:
             raise Corrupt(f"a tensor of shape {list(self.shape)} reaches beyond its record data/{self.storage.key}")
 
+    @property
+    def elements(self) -> int:
+        """How many numbers it has."""
+        return math.prod(self.shape)
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether it is its whole storage, element after element, the last axis fastest."""
+        step = 1
+        for size, stride in zip(reversed(self.shape), reversed(self.stride), strict=True):
+            # Between the elements of an axis that has one there is no step.
+            if size > 1 and stride != step:
+                return self.storage.elements == self.elements == 0
+            step *= size
+        return self.offset == 0 and self.storage.elements == self.elements
+
 
 class Global(NamedTuple):
     """Something that a pickle asks for by module and name."""
@@ -74,9 +91,20 @@ def short(text: str, limit: int = 80) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
-def _tensor(storage: StorageReference, offset: int, shape: tuple[int, ...], stride: tuple[int, ...], *_: Any) -> Any:
+def _tensor(
+    storage: StorageReference,
+    offset: int,
+    shape: tuple[int, ...],
+    stride: tuple[int, ...],
+    requires_grad: Any = False,
+    hooks: Any = None,
+    metadata: Any = None,
+) -> TensorReference:
     if type(storage) is not StorageReference or any(type(item) is not int for item in (offset, *shape, *stride)):
         raise Corrupt("the pickle is damaged: a tensor has no storage, shape or stride")
+    # PyTorch would hang hooks on the tensor, or negate it.
+    if type(requires_grad) is not bool or hooks or metadata:
+        raise Unsafe("the pickle asks for a tensor with hooks or attributes")
     return TensorReference(storage, offset, tuple(shape), tuple(stride))
 
 

@@ -10,8 +10,10 @@ from feda2v_cli.checkpoint.name import adapter_filename
 from feda2v_cli.data.nodes import NodeClips, check_held_out, clips_of_nodes
 from feda2v_cli.embedding.encoder import Encoder, make_encoder
 from feda2v_cli.embedding.target import CODES, PIPELINE, Targets, TextSources, make_targets
+from feda2v_cli.engine.free_memory import available_bytes
 from feda2v_cli.engine.memory import memory_budget
 from feda2v_cli.engine.stack import BYTES_PER_WEIGHT
+from feda2v_cli.errors import FailedError
 from feda2v_cli.federation.space import Space
 from feda2v_cli.federation.strategy.registry import make_strategy
 from feda2v_cli.federation.strategy.strategy import Owner, Strategy
@@ -142,7 +144,7 @@ def plan_federation(
             pipeline of its pictures takes no such targets.
         MissingError: data, weights, targets, generators, a pipeline or a device are not there.
         FindingsError: the generators are not what the profile asks for.
-        FailedError: the dictionary file cannot be used.
+        FailedError: the dictionary file cannot be used, or an adapter is too large for this machine.
     """
     whole = loaded.profile
     profile = choose_nodes(whole, node_ids)
@@ -160,11 +162,12 @@ def plan_federation(
     generators = None
     if needs_samples(profile):
         ids = None if node_ids is None else tuple(node_ids)
-        expectation = Expectation.from_profile(loaded, _named(command, loaded), ids)
+        expectation = Expectation.from_profile(loaded, _named(command, loaded), ids, encoder.identity)
         generators = find_generators(expectation, command, on_warning)
     spaces = tuple(
         Space.of(name, values, encoder.shape[1], profile.adapter.hidden) for name, values in targets.spaces.items()
     )
+    _check_memory(spaces, device)
     return FederationPlan(
         profile=profile,
         whole=whole,
@@ -177,6 +180,19 @@ def plan_federation(
         generators=generators,
         maker=maker,
     )
+
+
+def _check_memory(spaces: Sequence[Space], device: torch.device) -> None:
+    free = available_bytes()
+    for space in spaces:
+        weights = sum(torch.Size(shape).numel() for shape in space.shapes.values())
+        needed = 4 * weights if device.type == "cuda" else weights * BYTES_PER_WEIGHT
+        if needed > free:
+            raise FailedError(
+                f"an adapter to {space.name} alone needs about {needed / 1e9:.1f} GB of memory, and "
+                f"{free / 1e9:.1f} GB are free",
+                hint="make it smaller: --set adapter.hidden=64",
+            )
 
 
 def needs_samples(profile: Profile) -> bool:

@@ -96,7 +96,7 @@ class ResumableFederation:
         for_pictures = pictures is not None and pictures.needs_nodes(number)
         done = self.federation.run_round(number, keep_nodes=(self._keep_nodes and last) or for_pictures)
         evaluation = None
-        if last or number % self._section.evaluate_every == 0:
+        if last or (number % self._section.evaluate_every == 0 and self.federation.exchanges_every_round):
             evaluation = self.federation.evaluate(number)
             self.history.evaluations.append({"round": number} | evaluation.to_dict())
             self.history.confusion = evaluation.confusion.tolist()

@@ -19,13 +19,18 @@ from feda2v_cli.job.federate.set_up import set_up_federation
 from feda2v_cli.job.files import make_directory, refuse_to_overwrite
 from feda2v_cli.job.images.rounds import RoundPictures, picture_owners
 from feda2v_cli.job.images.subjects import choose_clips, embed_subjects, lacking
+from feda2v_cli.job.inputs import listed_inputs, refuse_other_contents, refuse_other_inputs
+from feda2v_cli.job.nodes import embed_nodes
 from feda2v_cli.profile.load import LoadedProfile, load_profile, profile_hash, resolved_toml
 from feda2v_cli.run.directory import RunDirectory
 from feda2v_cli.run.event import Listener, Noted, RunResumed, RunStarted, Warned, ignore_event
+from feda2v_cli.threads import small_operations
 from feda2v_cli.verifier.finding import Finding
 
 #: What the chosen strategy is compared with: nothing exchanged, nothing but parameters exchanged, all clips exchanged.
 BASELINES = ("none", "fedavg", "central")
+#: Compared with where there are samples, unless it is the chosen strategy itself: nothing but generators exchanged.
+ONE_SHOT = "one_shot"
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,7 @@ class Federated:
         return plain
 
 
+@small_operations()
 def federate(
     profile: LoadedProfile | str = "use_pretrained",
     *,
@@ -98,7 +104,8 @@ def federate(
     Args:
         profile: a loaded profile, or the name or path of one.
         node_ids: nodes that take part; None for all.
-        resume: go on with the newest run of this profile, these nodes and generators that has not ended.
+        resume: go on with the newest run of this profile, these nodes and generators that has not ended. One that was
+            begun with other clips, or another encoder, is refused.
         force: overwrite adapters that are there.
         baselines: also run what the strategy has to be compared with.
         command: words of the command line, for the run directory and for hints.
@@ -110,7 +117,8 @@ def federate(
         MissingError: data, weights, targets, generators or a device are not there.
         FindingsError: the generators are not what the profile asks for; nothing was loaded.
         OverwriteError: adapters are there, or another run is writing them.
-        FailedError: a clip is unreadable, memory or the disk is full, a loss is not finite.
+        FailedError: a clip is unreadable, memory or the disk is full, a loss is not finite, or the clips or the encoder
+            of the run to resume have changed.
         RunInterrupted: Ctrl-C or SIGTERM; the run can be resumed.
     """
     started = time.monotonic()
@@ -119,8 +127,11 @@ def federate(
     plan = plan_federation(loaded, node_ids, command=command, on_warning=warnings.append)
     experiment, checkpoint = plan.profile.experiment, plan.profile.checkpoint
     key = _run_key(plan, baselines=baselines)
+    inputs = listed_inputs(((*node.train, *node.test) for node in plan.nodes), plan.encoder)
 
     interrupted = RunDirectory.latest(experiment.runs, key) if resume else None
+    if interrupted is not None:
+        refuse_other_inputs(interrupted, inputs)
     if interrupted is not None and interrupted.status == "done":
         if all(path.is_file() for path in plan.files):
             listener(Noted(f"{interrupted.path} is done already: there is nothing to resume"))
@@ -139,6 +150,7 @@ def federate(
             key=key,
             profile=loaded.text,
             resolved=resolved_toml(loaded),
+            inputs=inputs,
         )
         with run.recording(command, listener) as emit:
             _introduce(plan, warnings, emit)
@@ -150,7 +162,9 @@ def federate(
 def _run(
     plan: FederationPlan, run: RunDirectory, emit: Listener, started: float, *, resumed: bool, baselines: bool
 ) -> Federated:
-    setup = set_up_federation(plan, emit)
+    embeddings = embed_nodes(plan.nodes, plan.encoder, plan.profile, emit)
+    refuse_other_contents(run.resume, embeddings.contents)
+    setup = set_up_federation(plan, embeddings)
     keep_nodes = any(owner is not None for owner in plan.owners)
     pictures = _pictures(plan, setup, run, emit)
     chosen = ResumableFederation("chosen", setup, run.resume, emit, keep_nodes=keep_nodes, pictures=pictures)
@@ -223,10 +237,13 @@ def _tell_cosines(plan: FederationPlan, history: History, emit: Listener) -> Non
 
 
 def _run_baselines(setup: Setup, run: RunDirectory, emit: Listener) -> dict[str, dict[str, Any]]:
+    setups = {name: setup.baseline(name) for name in BASELINES}
+    if setup.generators and setup.profile.federation.strategy != ONE_SHOT:
+        setups[ONE_SHOT] = setup.with_strategy(ONE_SHOT)
     finals = {}
-    for name in BASELINES:
-        baseline = ResumableFederation(f"baseline {name}", setup.baseline(name), run.resume, emit, keep_nodes=False)
-        finals[name] = _final(baseline.run())
+    for name, baseline in setups.items():
+        federation = ResumableFederation(f"baseline {name}", baseline, run.resume, emit, keep_nodes=False)
+        finals[name] = _final(federation.run())
     return finals
 
 
@@ -236,13 +253,14 @@ def _final(history: History) -> dict[str, Any]:
 
 def _synthetic(plan: FederationPlan, setup: Setup) -> dict[str, Any]:
     if plan.generators is None:
-        return {"per_class": 0, "generators": 0, "node_samples": {}, "use": []}
+        return {"per_class": 0, "generators": 0, "node_samples": {}, "server_samples": 0, "use": []}
     return {
         "per_class": setup.most_samples_per_class,
         "generators": len(plan.generators.loaded),
         "granularity": plan.generators.granularity,
         "directory": str(plan.generators.directory),
         "node_samples": {str(node.id): setup.samples_of(node) for node in setup.nodes},
+        "server_samples": setup.server_samples,
         "use": list(setup.sample_uses),
         "refresh": setup.profile.synthetic.refresh,
     }

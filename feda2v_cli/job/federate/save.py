@@ -8,6 +8,7 @@ from torch import Tensor
 from feda2v_cli import __version__
 from feda2v_cli.checkpoint.file import write_checkpoint
 from feda2v_cli.checkpoint.metadata import AdapterMetadata
+from feda2v_cli.embedding.identity import recorded
 from feda2v_cli.engine.stack import parameters_of
 from feda2v_cli.federation.setup import Setup
 from feda2v_cli.job.federate.plan import FederationPlan
@@ -42,7 +43,7 @@ def save_adapters(plan: FederationPlan, run: ResumableFederation, emit: Listener
                 "hidden": profile.adapter.hidden,
                 "spaces": {space.name: list(space.adapter.target) for space in setup.spaces},
             },
-            encoder=dict(plan.encoder.identity),
+            encoder=recorded(plan.encoder.identity, plan.encoder.source),
             embedding_shape=plan.encoder.shape,
             targets=dict(plan.targets.identity) | plan.targets_source,
             targets_fingerprint=plan.targets.fingerprint,

@@ -17,6 +17,7 @@ from feda2v_cli.checkpoint.file import write_checkpoint
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.data.clip import fingerprint
 from feda2v_cli.embedding.embed import embed
+from feda2v_cli.embedding.identity import recorded
 from feda2v_cli.engine.memory import is_out_of_memory
 from feda2v_cli.errors import FailedError
 from feda2v_cli.generator.generator_type import Fitting
@@ -81,7 +82,7 @@ class StackTraining:
             if len(stack.generators) == 1:
                 raise FailedError(
                     f"memory ran out while {stack.generators[0].spec} was trained, alone",
-                    [f"it needs about {stack.generators[0].memory} bytes"],
+                    [f"it needs about {stack.generators[0].cost.bytes} bytes"],
                     hint="make it smaller: --set generator.rank=32, --set generator.hidden=64",
                 ) from error
             half = -(-len(stack.generators) // 2)
@@ -199,7 +200,7 @@ class StackTraining:
             node_classes=planned.node.generated_classes,
             expected_keys=tuple(sibling.key for sibling in siblings if sibling.key is not None),
             architecture=dict(architecture),
-            encoder=dict(plan.encoder.identity),
+            encoder=recorded(plan.encoder.identity, plan.encoder.source),
             embedding_shape=plan.encoder.shape,
             dataset_name=node.dataset.name,
             train_folds=profile.data.train_folds,
@@ -214,6 +215,8 @@ class StackTraining:
             package_version=__version__,
             torch_version=str(torch.__version__),
             profile_hash=self._profile_hash,
+            node_fingerprint=fingerprint(node.train),
+            run_directory=str(self._resume.parent.absolute()),
         )
 
 

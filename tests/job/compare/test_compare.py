@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,39 @@ def test_every_step_is_told(compared: Comparison, events: list[Event]) -> None:
             f"{granularity}: evaluating",
             f"{granularity}: federating",
         ]
+
+
+def test_figures_do_not_depend_on_how_much_is_done_side_by_side(
+    compared: Comparison, events: list[Event], tmp_path: Path
+) -> None:
+    told: list[Event] = []
+    other = compare(
+        "unified",
+        output=tmp_path,
+        settings=[*QUICK, "experiment.memory=4GB"],
+        rounds=1,
+        picture=False,
+        side_by_side=3,
+        listener=told.append,
+    )
+    assert [replace(row, training_seconds=0) for row in other.rows] == [
+        replace(row, training_seconds=0) for row in compared.rows
+    ]
+    assert other.without_samples == compared.without_samples
+    assert steps(told) == steps(events)
+
+
+def test_the_federation_without_samples_leaves_the_adapters_of_the_others_alone(
+    compared: Comparison, output: Path
+) -> None:
+    assert compared.without_samples >= 0
+    adapters = {path.parent.parent.name for path in output.glob("*/adapters/*.pt")}
+    assert adapters == {"unified", "per_class", "per_group", "without_samples"}
+
+
+def steps(events: list[Event]) -> list[str]:
+    """What is told of the steps, but for where files go."""
+    return [event.text for event in events if isinstance(event, Noted) and "/" not in event.text]
 
 
 @pytest.mark.usefixtures("compared")
