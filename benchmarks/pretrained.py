@@ -172,6 +172,7 @@ class AisfxEncoder:
 
     name = "aisfx"
     sample_rate = 44100
+    source = "aisfx"
     description = "aisfx: convolutional network, trained on sound effects, 4.7 M parameters, frozen"
 
     def __init__(self, package: Path, tokens: int, seconds: float) -> None:
