@@ -113,9 +113,9 @@ _MEANINGS = (
     Meaning(
         "FA009",
         "corrupt",
-        "The file is not what was written: empty, truncated, no zip archive, a record with another checksum, saved again "
-        "by something else; or neither feda2v nor the earlier system wrote it, or there is no file that can be read. The "
-        "message names the record.",
+        "The file is not what was written: empty, truncated, no zip archive, a record with another checksum, saved "
+        "again by something else; or neither feda2v nor the earlier system wrote it, or there is no file that can be "
+        "read. The message names the record.",
         "Copy the file again from where it came, or train the generator again. PyTorch would load a file with a "
         "flipped bit without a word.",
     ),
@@ -186,7 +186,7 @@ _MEANINGS = (
         "legacy",
         "A checkpoint of the earlier system. What is known of it is in the message. It does not say how its model is "
         "built, so no generator can be rebuilt from it.",
-        "Train the generators with feda2v; feda2v convert-config makes a profile of the earlier system's configuration.",
+        "Train the generators with feda2v. feda2v convert-config makes a profile of the earlier configuration.",
         is_warning=True,
     ),
     Meaning(
