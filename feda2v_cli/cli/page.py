@@ -27,6 +27,8 @@ of findings are promises: tests pin them.
 
 Results go to stdout; progress, notes, warnings and errors go to stderr. With `NO_COLOR`, `TERM=dumb` or without a
 terminal there is no colour, no animation and no control character, and progress is one plain line a round at most.
+What stderr does not take is lost, and no run stops for it; a result that stdout does not take is exit code 1. A letter
+that the encoding of a stream lacks is escaped, and so is a byte of a path that is no UTF-8.
 
 With `--json`, stdout is exactly one object, with the command's `data` as described below:
 
@@ -114,6 +116,12 @@ DATA: Mapping[str, Mapping[str, str]] = {
         "synthetic.refresh": "once or round; only with generators",
         "baselines": "with `--baselines`: `none`, `fedavg`, `central` and `one_shot`, each of the form of `final`",
     },
+    "flower keys": {
+        "files": "that were made",
+        "machines.<machine>": "names of the files that a machine needs",
+    },
+    "flower server": {"state": "directory of its state and its log"},
+    "flower node": {"run_dir": "directory of the run"},
     "federate --dry-run": {
         "nodes[].node": "id of the node",
         "nodes[].classes": "of its clips",

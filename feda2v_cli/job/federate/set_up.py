@@ -68,13 +68,14 @@ def set_up_federation(plan: FederationPlan, embeddings: Embeddings) -> Setup:
             tuple(node.id for node in members),
         ),
         standardisation=standardisation,
-        generators=_makers(plan),
+        generators=makers(plan),
         budget=plan.budget,
         device=device,
     )
 
 
-def _makers(plan: FederationPlan) -> tuple[NodeGenerator, ...]:
+def makers(plan: FederationPlan) -> tuple[NodeGenerator, ...]:
+    """The generators of a plan, ready to draw."""
     if plan.generators is None:
         return ()
     return tuple(

@@ -21,7 +21,7 @@ from feda2v_cli.job.images.maker import MakerPlan, plan_maker
 from feda2v_cli.job.images.subjects import check_classes, choose_clips, clips_of_files, lacking
 from feda2v_cli.job.images.wanted import Source
 from feda2v_cli.job.machine import choose_device
-from feda2v_cli.job.nodes import choose_nodes
+from feda2v_cli.job.nodes import cache_directory, choose_nodes
 from feda2v_cli.profile.load import LoadedProfile
 from feda2v_cli.profile.schema import AdapterSection, DataSection, EmbeddingSection, NodeSection, Profile
 from feda2v_cli.verifier.finding import Finding, FindingsError
@@ -111,7 +111,7 @@ def plan_images(
     profile = choose_nodes(_as_trained(loaded, adapters), node_ids)
     device = choose_device(profile.experiment.device)
     fetching = Fetching(request.download, tell)
-    sources = TextSources(profile.images.pipeline, profile.embedding.cache.expanduser(), device, fetching)
+    sources = TextSources(profile.images.pipeline, cache_directory(profile), device, fetching)
     clip_model = None if request.score is None else find_clip(request.score, fetching)
     maker = plan_maker(profile.images, profile.adapter, sources, device)
     first = adapters[0]

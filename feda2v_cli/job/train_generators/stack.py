@@ -24,6 +24,7 @@ from feda2v_cli.generator.generator_type import Fitting
 from feda2v_cli.generator.granularity import generator_specs
 from feda2v_cli.generator.registry import GENERATORS
 from feda2v_cli.generator.training_set import TrainingSet, training_set
+from feda2v_cli.job.nodes import cache_directory
 from feda2v_cli.job.train_generators.plan import GeneratorPlan, PlannedGenerator
 from feda2v_cli.job.train_generators.resume import StackToTrain, save_state
 from feda2v_cli.profile.load import profile_hash
@@ -124,7 +125,7 @@ class StackTraining:
 
     def _training_set(self, planned: PlannedGenerator) -> TrainingSet:
         profile = self._plan.profile
-        embeddings = embed(planned.clips, self._plan.encoder, profile.embedding.cache.expanduser())
+        embeddings = embed(planned.clips, self._plan.encoder, cache_directory(profile))
         try:
             return training_set(
                 planned.spec, embeddings.values, [clip.class_name for clip in embeddings.clips], profile.generator
