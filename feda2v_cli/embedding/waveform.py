@@ -13,7 +13,7 @@ from torch import Tensor
 from feda2v_cli.data.clip import SHORTEST_SECONDS, Waveform
 
 #: Raised when the same sound gives another waveform than it did.
-VERSION = 1
+VERSION = 2
 
 #: Quieter than this share of the loudest sample (-60 dB) is silence.
 _SILENCE = 1e-3

@@ -119,14 +119,8 @@ class Expectation:
             train_folds=profile.data.train_folds,
             test_folds=profile.data.test_folds,
             has_groups=bool(profile.generator.groups),
-            data_root=profile.data.root if _is_given_beside(loaded, named, "data.root") else None,
+            data_root=profile.data.root if loaded.is_set_outside("data.root") else None,
         )
-
-
-def _is_given_beside(loaded: "LoadedProfile", named: str, key: str) -> bool:
-    """Whether a value of a profile comes from somewhere else than its file."""
-    origin = loaded.origin(key)
-    return origin != "default" and not origin.startswith(f"{named}:")
 
 
 def _expected(node: "NodeSection", profile: "Profile") -> ExpectedNode:

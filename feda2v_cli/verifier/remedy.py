@@ -16,6 +16,7 @@ from pathlib import Path
 from feda2v_cli.checkpoint.defect import Defect, NotFetched
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.checkpoint.name import GeneratorName, Granularity
+from feda2v_cli.embedding.identity import without_names
 from feda2v_cli.verifier.expectation import Expectation
 from feda2v_cli.verifier.inspection import Inspection
 from feda2v_cli.verifier.sets import CheckpointSet, Member, Place
@@ -260,7 +261,7 @@ class Remedies:
 
 def _origin_of(known: Sequence[GeneratorMetadata]) -> _Origin | None:
     """The run that trained files, if its directory is still there and they agree on what it was to do."""
-    alike = {(one.generator_type, one.dataset_name, str(one.encoder), one.seed) for one in known}
+    alike = {(one.generator_type, one.dataset_name, str(without_names(one.encoder)), one.seed) for one in known}
     clips = {(one.node_id, one.node_fingerprint) for one in known}
     if len(alike) != 1 or len(clips) != len({node for node, _ in clips}):
         return None
@@ -272,7 +273,9 @@ def _origin_of(known: Sequence[GeneratorMetadata]) -> _Origin | None:
             ran_in = json.loads((run / "run.json").read_text(encoding="utf-8"))["directory"]
             here = os.path.samefile(ran_in, Path.cwd())
             if profile.is_file():
-                return _Origin(("--profile", str(profile)), None if here else Path(ran_in))
+                beside = Path(os.path.relpath(profile)) if here else profile
+                named = profile if beside.parts[0] == os.pardir else beside
+                return _Origin(("--profile", str(named)), None if here else Path(ran_in))
         except (OSError, ValueError, KeyError, TypeError):
             continue  # the run's directory, or that in which it ran, is on another machine or gone
     return None
