@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from feda2v_cli.errors import FailedError, UsageError
@@ -14,6 +15,11 @@ def is_there(path: Path) -> bool:
         FailedError: the system does not say: no permission, a name that is too long, links in a circle.
     """
     return _mode(path) is not None
+
+
+def is_named(path: Path) -> bool:
+    """Whether there is anything of this name, be it a link that leads nowhere; errors as for `is_there`."""
+    return _mode(path, os.lstat) is not None
 
 
 def is_directory(path: Path) -> bool:
@@ -56,9 +62,9 @@ def expanded(path: Path, key: str) -> Path:
         raise UsageError(f"{key} = {path} — {whose}", hint=f"--set {key}=DIR") from error
 
 
-def _mode(path: Path) -> int | None:
+def _mode(path: Path, look: Callable[[Path], os.stat_result] = os.stat) -> int | None:
     try:
-        return os.stat(path).st_mode
+        return look(path).st_mode
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from feda2v_cli.checkpoint.defect import Corrupt, Defect, Misnamed, NewerFormat
 from feda2v_cli.checkpoint.fields import MetadataError
-from feda2v_cli.checkpoint.format.archive import Archive, digest, is_intact, is_sealed
+from feda2v_cli.checkpoint.format.archive import Archive, checksums, is_intact, is_sealed
 from feda2v_cli.checkpoint.format.pickled import Pickled, read_pickle
 from feda2v_cli.checkpoint.format.references import ELEMENT_BYTES, TensorReference, short
 from feda2v_cli.checkpoint.metadata import KINDS, Metadata, NewerFormatError
@@ -248,14 +248,16 @@ def _damage(archive: Archive) -> Corrupt:
 
 
 def _differing_record(archive: Archive, header: Header[M]) -> Corrupt | None:
-    """The first record that is not what the metadata record says."""
+    """The first record that is not what the metadata record and the directory say."""
     for name, record in archive.records.items():
-        if name != METADATA_RECORD and header.digests.get(name) != digest(
-            archive.file, archive.content_offset(record), record.size
-        ):
+        if name == METADATA_RECORD:
+            continue
+        sums = checksums(archive.file, archive.content_offset(record), record.size)
+        if sums != (header.digests.get(name), record.crc):
             tensor = _tensor_in(archive, name, header.metadata.state_key)
             about = f" (tensor {tensor})" if tensor else ""
-            return Corrupt(f"record {name}{about} is damaged: its SHA-256 differs", tensor)
+            kind = "CRC-32" if sums[0] == header.digests.get(name) else "SHA-256"
+            return Corrupt(f"record {name}{about} is damaged: its {kind} differs", tensor)
     return None
 
 
@@ -288,6 +290,8 @@ def _check_layout(tensors: Mapping[str, TensorReference]) -> None:
             raise Corrupt(f"record {short(f'data/{key}')!r} (tensor {name}) has no number", name)
         if owners.setdefault(key, name) != name:
             raise Corrupt(f"record data/{key} is said to be tensor {name} and tensor {owners[key]}", name)
+        if tensor.requires_grad:
+            raise Corrupt(f"tensor {name} is to be trained on, which a checkpoint's are not", name)
         if not tensor.is_dense:
             raise Corrupt(f"tensor {name} is not the elements of record data/{key} one after the other", name)
 

@@ -195,7 +195,7 @@ class GeneratorMetadata(Metadata):
         _require("samples_per_class", counted, "has a class that generator_classes lacks")
         for name in ("node_id", "round", "generator_training_epochs"):
             _require(name, getattr(self, name) >= 0, "is negative")
-        _require("embedding_shape", min(self.embedding_shape) > 0, "is no shape")
+        _require_of_embeddings(self.encoder, self.embedding_shape, self.train_folds, self.test_folds)
 
     @property
     def name(self) -> GeneratorName:
@@ -282,9 +282,11 @@ class AdapterMetadata(Metadata):
             MetadataError: two of them do.
         """
         _require_classes("node_classes", self.node_classes, "classes", self.classes)
-        _require("round", self.round >= 0, "is negative")
+        for name in ("round", "synthetic_per_class"):
+            _require(name, getattr(self, name) >= 0, "is negative")
         _require("node_id", (self.node_id or 0) >= 0, "is negative")
-        _require("embedding_shape", min(self.embedding_shape) > 0, "is no shape")
+        _require("accuracy", 0 <= self.accuracy <= 1, "is no share")
+        _require_of_embeddings(self.encoder, self.embedding_shape, self.train_folds, self.test_folds)
         _require(
             "base_name", not set(self.base_name) & set("/\0") and self.base_name[:1] not in ("", "."), "is no name"
         )
@@ -311,6 +313,15 @@ def _require_classes(field: str, classes: tuple[str, ...], whole: str, among: tu
     _require(field, bool(classes), "is empty")
     _require(field, len(set(classes)) == len(classes), "names a class twice")
     _require(field, set(classes) <= set(among), f"names a class that {whole} lacks")
+
+
+def _require_of_embeddings(
+    encoder: Mapping[str, Any], shape: tuple[int, int], train: tuple[int, ...], test: tuple[int, ...]
+) -> None:
+    _require("encoder", type(encoder.get("name")) is str, "has no name")
+    _require("embedding_shape", min(shape) > 0, "is no shape")
+    _require("train_folds", min(train, default=0) > 0, "are no folds")
+    _require("test_folds", min(test, default=0) > 0, "are no folds")
 
 
 def _with_own_keys(value: Any) -> Any:

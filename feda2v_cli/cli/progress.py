@@ -11,7 +11,7 @@ from rich.progress import BarColumn, ProgressColumn, TextColumn, TimeRemainingCo
 from rich.progress import Progress as RichProgress
 
 from feda2v_cli.cli.output import Output, is_plain
-from feda2v_cli.cli.tables import rounds_table
+from feda2v_cli.cli.tables import rounds_table, size
 from feda2v_cli.run.event import (
     CheckpointSaved,
     ClipsEmbedded,
@@ -19,6 +19,7 @@ from feda2v_cli.run.event import (
     Evaluated,
     Event,
     FederationRoundEnded,
+    LettersExchanged,
     Noted,
     PictureMade,
     RoundEnded,
@@ -98,7 +99,7 @@ class Progress:
                 self._output.warn(f"memory ran out for {models} models at once: going on with {width}")
             case ClipsEmbedded(done, total):
                 self._move(event, "embedding", done, total, "clips/s")
-                self._say_sometimes(f"embedding {done} of {total} clips")
+                self._say_sometimes(f"embedding {done} of {total} clips", last=done == total)
             case EpochEnded(round_number, epoch, seen, total):
                 self._move(event, f"round {round_number} epoch {epoch}", seen, total, "clips/s")
             case RoundEnded(round_number, rounds, stack, stacks, seconds, losses):
@@ -111,6 +112,11 @@ class Progress:
                     self._output.detail(text)
             case FederationRoundEnded():
                 self._show_round(event)
+            case LettersExchanged(what, _, nodes, sent, received, seconds, computing):
+                self._output.detail(
+                    f"{what}: {size(sent)} to {nodes} nodes, {size(received)} back, in {seconds:.1f} s "
+                    f"({computing:.1f} s of computing)"
+                )
             case RoundSkipped(federation, round_number, present, quorum):
                 self._output.warn(
                     f"{_of(federation)}round {round_number} is skipped: {len(present)} nodes answered, quorum {quorum}"
@@ -120,14 +126,14 @@ class Progress:
             case PictureMade(path, made, done, total, seconds):
                 self._move(event, "pictures", done, total, "pictures/min", 60)
                 rate = f", {60 / seconds:.1f} a minute" if made and seconds > 0 else ""
-                self._say_sometimes(f"picture {done} of {total}{rate}")
+                self._say_sometimes(f"picture {done} of {total}{rate}", last=done == total)
                 self._output.detail(f"{'made' if made else 'kept'} {path}")
             case CheckpointSaved(path, _):
                 self._output.detail(f"saved {path}")
 
     def _show_round(self, ended: FederationRoundEnded) -> None:
         self._move(ended, f"{_of(ended.federation)}round {ended.round}", ended.round, ended.rounds, "rounds/s")
-        loss = ", ".join(f"{space} {value:.3f}" for space, value in ended.loss.items())
+        loss = ", ".join(f"{space} {value:.3f}" for space, value in ended.loss.items()) or "of no node"
         failed = f", {len(ended.failed)} nodes failed" if ended.failed else ""
         which = f"{_of(ended.federation)}round {ended.round} of {ended.rounds}"
         self._output.detail(f"{which}: loss {loss}{failed} in {ended.seconds:.1f} s")
@@ -157,8 +163,8 @@ class Progress:
     def _say(self, text: str) -> None:
         self._output.note(text)
 
-    def _say_sometimes(self, text: str) -> None:
-        if self._plain and time.monotonic() - self._said > SECONDS_BETWEEN_LINES:
+    def _say_sometimes(self, text: str, *, last: bool) -> None:
+        if self._plain and (last or time.monotonic() - self._said > SECONDS_BETWEEN_LINES):
             self._said = time.monotonic()
             self._say(text)
 

@@ -177,4 +177,4 @@ def fingerprint(clips: Iterable[Clip]) -> str:
     'e3b0c44298fc1c14'
     """
     lines = sorted(f"{clip.name}\t{clip.class_name}\t{clip.fold}\n" for clip in clips)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
+    return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()[:16]

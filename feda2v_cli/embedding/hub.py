@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from feda2v_cli.errors import MissingError, closest, first_line
+from feda2v_cli.paths import entries, expanded, is_directory, is_file
 
 #: `organisation/model` on the hub of Hugging Face.
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -47,18 +48,18 @@ def find_model(name_or_path: str, key: str, marker: str, fetching: Fetching) -> 
     Raises:
         MissingError: it is not there.
     """
-    path = Path(name_or_path).expanduser()
-    if path.is_dir():
+    path = expanded(Path(name_or_path), key)
+    if is_directory(path):
         if not (path / marker).is_file():
             raise MissingError(
                 f"{key} = {name_or_path} — the directory has no {marker}",
                 ["expected a directory as save_pretrained writes it"],
             )
         return path
-    if path.is_file():
+    if is_file(path):
         raise MissingError(f"{key} = {name_or_path} is a file — expected a directory as save_pretrained writes it")
     if not HUB_NAME.fullmatch(name_or_path) or name_or_path.startswith("."):
-        siblings = [entry.name for entry in path.parent.iterdir() if entry.is_dir()] if path.parent.is_dir() else []
+        siblings = [entry.name for entry in entries(path.parent) if entry.is_dir()] if is_directory(path.parent) else []
         near = closest(path.name, siblings)
         raise MissingError(
             f"{key} = {name_or_path} — no such directory", [f"did you mean {path.parent / near}?"] if near else []

@@ -19,6 +19,7 @@ from feda2v_cli.embedding.target_dictionary import read_dictionary
 from feda2v_cli.embedding.text import PipelineText, SentenceText, TextEncoder, encode_cached
 from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.errors import UsageError
+from feda2v_cli.paths import expanded, is_directory, is_there
 from feda2v_cli.profile.schema import AdapterSection
 
 CODES = "codes"
@@ -125,7 +126,9 @@ def make_targets(section: AdapterSection, classes: Sequence[str], sources: TextS
     if encoder is None:
         dictionary = read_dictionary(section, classes)
         return Targets(
-            dictionary.identity, f"text embeddings of {Path(section.targets).expanduser()}", dictionary.spaces
+            dictionary.identity,
+            f"text embeddings of {expanded(Path(section.targets), 'adapter.targets')}",
+            dictionary.spaces,
         )
     return text_targets(encoder, section, classes, sources or TextSources())
 
@@ -147,8 +150,8 @@ def text_encoder(section: AdapterSection, sources: TextSources) -> TextEncoder |
             )
         pipeline = open_pipeline(sources.pipeline, sources.fetching)
         return PipelineText(pipeline, section.t5_tokens, sources.device)
-    path = Path(section.targets).expanduser()
-    if path.is_dir() or (path.suffix != ".pt" and HUB_NAME.fullmatch(section.targets) and not path.exists()):
+    path = expanded(Path(section.targets), "adapter.targets")
+    if is_directory(path) or (path.suffix != ".pt" and HUB_NAME.fullmatch(section.targets) and not is_there(path)):
         return SentenceText(section.targets, sources.device, sources.fetching)
     return None
 

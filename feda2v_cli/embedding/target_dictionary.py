@@ -16,6 +16,7 @@ from torch import Tensor
 
 from feda2v_cli.atomic_write import atomic_write
 from feda2v_cli.errors import FailedError, MissingError, UsageError, closest, first_line
+from feda2v_cli.paths import entries, expanded, is_directory, is_file
 from feda2v_cli.profile.schema import AdapterSection, as_class_name
 
 #: Where in a class's entry the target of each space stands, by layout.
@@ -60,7 +61,7 @@ def read_dictionary(section: AdapterSection, classes: Sequence[str]) -> Dictiona
         MissingError: the file, or classes in it, are not there.
         FailedError: the file cannot be read, or a target is not finite or of another shape.
     """
-    path = Path(section.targets).expanduser()
+    path = expanded(Path(section.targets), "adapter.targets")
     content = dict(_load(path))
     origin = content.pop(_ORIGIN, None)
     entries = {as_class_name(str(name)): value for name, value in content.items()}
@@ -128,8 +129,8 @@ def write_dictionary(
 
 
 def _load(path: Path) -> Mapping[Any, Any]:
-    if not path.is_file():
-        siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    if not is_file(path):
+        siblings = [entry.name for entry in entries(path.parent)] if is_directory(path.parent) else []
         near = closest(path.name, siblings)
         raise MissingError(
             f"adapter.targets = {path} — no such file, nor a directory or name of a text encoder",

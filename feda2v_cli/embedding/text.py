@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -257,7 +258,7 @@ def _hash_of(directories: Sequence[Path]) -> str:
         for path in sorted(directory.iterdir()) if directory.is_dir() else ():
             if path.suffix in (".json", ".txt", ".model", ".safetensors", ".bin") and path.is_file():
                 with path.open("rb") as file:
-                    digest.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+                    digest.update(os.fsencode(path.name) + hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:32]
 
 

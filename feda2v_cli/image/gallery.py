@@ -16,6 +16,7 @@ from feda2v_cli.embedding.text import SentenceText, TextEncoder, encode_cached
 from feda2v_cli.errors import FailedError, MissingError, UsageError, first_line
 from feda2v_cli.image.clip_model import ClipModel
 from feda2v_cli.image.picture import Made, pillow
+from feda2v_cli.paths import is_directory
 from feda2v_cli.profile.schema import AdapterSection, as_class_name
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def read_gallery(directory: Path, section: AdapterSection) -> tuple[GalleryPictu
         FailedError: pictures are damaged, or captions.csv cannot be read.
         UsageError: captions.csv lacks a column.
     """
-    if not directory.is_dir():
+    if not is_directory(directory):
         raise MissingError(f"images.gallery = {directory} — no such directory", hint="--gallery DIR")
     table = directory / CAPTIONS
     pictures = _captioned(directory, table) if table.is_file() else _named(directory, section)
@@ -113,7 +114,7 @@ class Gallery:
         """Everything about it that changes what is found."""
         digest = hashlib.sha256()
         for picture in self.pictures:
-            digest.update(f"{picture.name}\t{picture.caption}\n".encode())
+            digest.update(f"{picture.name}\t{picture.caption}\n".encode(errors="surrogateescape"))
         for space, values in sorted(self._points.items()):
             digest.update(space.encode() + values.contiguous().numpy().tobytes())
         size = {} if self._size is None else {"size": str(self._size)}

@@ -10,6 +10,8 @@ from feda2v_cli.embedding.target import Targets, TextSources, make_targets
 from feda2v_cli.embedding.target_dictionary import write_dictionary
 from feda2v_cli.errors import OverwriteError
 from feda2v_cli.job.machine import choose_device
+from feda2v_cli.job.nodes import cache_directory
+from feda2v_cli.paths import is_there
 from feda2v_cli.profile.load import LoadedProfile
 
 #: Pairs of classes that are named as those that a run will confuse.
@@ -72,12 +74,12 @@ def class_targets(
         MissingError: the text encoder is not there.
         FailedError: the text encoder cannot be used, or the file cannot be written.
     """
-    if output is not None and output.exists() and not force:
+    if output is not None and is_there(output) and not force:
         raise OverwriteError(f"{output} is there already", hint="--force overwrites, -o FILE writes elsewhere")
     profile = loaded.profile
     device = choose_device(profile.experiment.device)
     fetching = Fetching(download, tell)
-    sources = TextSources(profile.images.pipeline, profile.embedding.cache.expanduser(), device, fetching)
+    sources = TextSources(profile.images.pipeline, cache_directory(profile), device, fetching)
     targets = make_targets(profile.adapter, profile.classes, sources)
     tell(targets.description)
     if output is not None:

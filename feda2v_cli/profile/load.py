@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from tomlkit.items import Table
 
 from feda2v_cli.errors import ProfileError, UsageError, closest
+from feda2v_cli.paths import is_directory, is_there
 from feda2v_cli.profile.contradictions import contradictions
 from feda2v_cli.profile.key_path import KeyPath, Position, dotted, position, positions
 from feda2v_cli.profile.override import ENVIRONMENT_PREFIX, from_environment, from_flags, from_settings, put
@@ -25,9 +26,11 @@ from feda2v_cli.profile.schema import Profile
 _PACKAGE = Path(__file__).parents[1]
 SHIPPED_DIR = next(path for path in (_PACKAGE / "profiles", _PACKAGE.parent / "profiles") if path.is_dir())
 #: Keys that change where a run is recorded or how fast it is, and not what comes out.
-_NO_PART_OF_THE_RESULT: dict[str, Any] = {
+_NO_PART_OF_THE_RESULT: Any = {
     "experiment": {"name", "memory", "runs"},
     "embedding": {"cache"},
+    "federation": {"deadline"},
+    "flower": True,
     "images": True,  # pictures show what a run has learned, and change nothing of it
 }
 
@@ -133,9 +136,10 @@ def find_profile(name_or_path: str) -> Path:
 
     Raises:
         UsageError: there is no such profile.
+        FailedError: the system does not say whether there is such a file.
     """
     path = Path(name_or_path)
-    if path.exists() and not path.is_dir():
+    if is_there(path) and not is_directory(path):
         return path
     shipped = shipped_profiles()
     if name_or_path in shipped:

@@ -75,6 +75,18 @@ def _unique(values: tuple[T, ...]) -> tuple[T, ...]:
     return values
 
 
+def _text(path: Path) -> Path:
+    """A path that can stand in a profile, which is text in UTF-8."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise ValueError("not UTF-8, which a profile is; rename it, or name a link to it") from None
+    if "\0" in str(path):
+        raise ValueError("holds a character that no path can have")
+    return path
+
+
+UserPath = Annotated[Path, AfterValidator(_text)]
 #: A class, or a group of classes. It becomes a part of file names.
 ClassName = Annotated[StrictStr, StringConstraints(pattern=CLASS_NAME_PATTERN, max_length=LONGEST_NAME)]
 ClassNames = Annotated[tuple[ClassName, ...], Field(min_length=1), AfterValidator(_unique)]
@@ -107,7 +119,7 @@ class ExperimentSection(Section):
     memory: Annotated[StrictStr, StringConstraints(pattern=MEMORY_PATTERN)] = Field(
         "auto", description="what training may take, like 2GB; auto is most of what is free"
     )
-    runs: Path = Field(Path("runs"), description="where run directories are made")
+    runs: UserPath = Field(Path("runs"), description="where run directories are made")
 
 
 class DataSection(Section):
@@ -116,7 +128,7 @@ class DataSection(Section):
     dataset: Literal["auto", "builtin", "esc50"] = Field(
         "auto", description="layout of data.root; auto is esc50 with a root, the built-in sounds without"
     )
-    root: Path | None = Field(None, description="directory of the data set")
+    root: UserPath | None = Field(None, description="directory of the data set")
     train_folds: Folds = Field((1, 2, 3, 4), description="folds that train")
     test_folds: Folds = Field((5,), description="folds held out for evaluation")
     skip_unreadable: StrictBool = Field(False, description="leave unreadable clips out, counted and listed")
@@ -129,7 +141,7 @@ class EmbeddingSection(Section):
     tokens: Width = Field(4, description="tokens of an embedding, pooled over time")
     sample_rate: Annotated[StrictInt, Field(ge=8000, le=192000)] = Field(16000, description="Hz, clips are resampled")
     seconds: Annotated[StrictFloat, Field(gt=0, le=3600)] = Field(5.0, description="seconds of a clip that are used")
-    cache: Path = Field(Path("~/.cache/feda2v"), description="where embeddings are kept between runs")
+    cache: UserPath = Field(Path("~/.cache/feda2v"), description="where embeddings are kept between runs")
 
 
 class GeneratorSection(Section):
@@ -166,10 +178,10 @@ class GeneratorSection(Section):
 class CheckpointSection(Section):
     """Where checkpoints lie and what they are called."""
 
-    dir: Path | None = Field(None, description="generators; unset: chosen by the granularity")
+    dir: UserPath | None = Field(None, description="generators; unset: chosen by the granularity")
     base_name: BaseName | None = Field(None, description="first part of file names; unset: chosen by the granularity")
     every: NonNegativeInt = Field(5, description="rounds between saves; 0 saves the end alone")
-    adapter_dir: Path = Field(Path("checkpoints/adapters"), description="adapters of RUN 2")
+    adapter_dir: UserPath = Field(Path("checkpoints/adapters"), description="adapters of RUN 2")
     adapter_base_name: BaseName = Field("adapter", description="first part of the adapters' file names")
 
 
@@ -232,7 +244,7 @@ class ImagesSection(Section):
     pipeline: StrictStr | None = Field(
         None, description="directory or hub name of a FLUX.1 or Stable Diffusion 1.x pipeline of diffusers"
     )
-    gallery: Path | None = Field(None, description="directory of pictures that are found, in place of painting any")
+    gallery: UserPath | None = Field(None, description="directory of pictures that are found, in place of painting any")
     every: NonNegativeInt = Field(0, description="rounds between pictures during RUN 2; 0: none")
     nodes: StrictBool = Field(False, description="pictures by the nodes' own adapters, of their own clips")
     server: StrictBool = Field(True, description="pictures by the server's adapters, of all nodes' clips")
@@ -252,7 +264,9 @@ class ImagesSection(Section):
 class FederationSection(Section):
     """Exchange between nodes and server (RUN 2)."""
 
-    engine: Literal["local"] = Field("local", description="local: all nodes in this process")
+    engine: Literal["local", "flower"] = Field(
+        "local", description="local: all nodes in this process; flower: each in a process or on a machine of its own"
+    )
     strategy: Literal[
         "fedavg",
         "fedprox",
@@ -273,6 +287,7 @@ class FederationSection(Section):
     fraction: PositiveShare = Field(1.0, description="share of the nodes that take part in a round")
     dropout: Share = Field(0.0, description="share of the chosen nodes that fail in a round (simulated)")
     quorum: PositiveInt = Field(1, description="fewest nodes that make a round count")
+    deadline: PositiveFloat = Field(600.0, description="flower: seconds that nodes have for an answer")
     proximal: NonNegativeFloat = Field(0.01, description="fedprox: weight of the proximal term")
     server_learning_rate: PositiveFloat | None = Field(
         None, description="unset: 1 - server_momentum for fedavgm, 0.01 for fedadam and fedyogi"
@@ -281,6 +296,16 @@ class FederationSection(Section):
     trim: Annotated[StrictFloat, Field(ge=0, lt=0.5)] = Field(0.2, description="trimmed_mean: share cut at each end")
     server_epochs: PositiveInt = Field(
         3, description="kd, one_shot, and synthetic.use server: epochs on the server a round"
+    )
+
+
+class FlowerSection(Section):
+    """Several machines (RUN 2, engine flower)."""
+
+    server: StrictStr | None = Field(None, description="HOST:PORT of the server; unset: all on this machine")
+    keys: Path | None = Field(None, description="directory of this machine's keys")
+    share: Annotated[tuple[Literal["generators", "updates"], ...], Field(min_length=1), AfterValidator(_unique)] = (
+        Field(("generators", "updates"), description="what a node gives: its generators, adapters that it has trained")
     )
 
 
@@ -297,7 +322,7 @@ class NodeSection(Section):
     t5_learning_rate: PositiveFloat | None = Field(None, description="of its adapter to t5")
     text_learning_rate: PositiveFloat | None = Field(None, description="of its adapter to text")
     dataset: Literal["builtin", "esc50"] | None = None
-    root: Path | None = None
+    root: UserPath | None = None
 
     @property
     def generated_classes(self) -> tuple[str, ...]:
@@ -320,6 +345,7 @@ class Profile(Section):
     synthetic: SyntheticSection = SyntheticSection()
     adapter: AdapterSection = AdapterSection()
     federation: FederationSection = FederationSection()
+    flower: FlowerSection = FlowerSection()
     images: ImagesSection = ImagesSection()
     nodes: Annotated[tuple[NodeSection, ...], Field(min_length=1)]
 

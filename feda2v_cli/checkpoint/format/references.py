@@ -3,7 +3,7 @@
 import math
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from feda2v_cli.checkpoint.defect import Corrupt, Unsafe
@@ -46,12 +46,14 @@ class TensorReference:
         offset: its first element there.
         shape: its size along each axis.
         stride: elements between neighbours along each axis.
+        requires_grad: whether PyTorch would keep gradients for it.
     """
 
     storage: StorageReference
     offset: int
     shape: tuple[int, ...]
     stride: tuple[int, ...]
+    requires_grad: bool = False
 
     def __post_init__(self) -> None:
         reach = sum((size - 1) * step for size, step in zip(self.shape, self.stride, strict=True))
@@ -105,13 +107,13 @@ def _tensor(
     # PyTorch would hang hooks on the tensor, or negate it.
     if type(requires_grad) is not bool or hooks or metadata:
         raise Unsafe("the pickle asks for a tensor with hooks or attributes")
-    return TensorReference(storage, offset, tuple(shape), tuple(stride))
+    return TensorReference(storage, offset, tuple(shape), tuple(stride), requires_grad)
 
 
 def _parameter(tensor: TensorReference, *_: Any) -> TensorReference:
     if type(tensor) is not TensorReference:
         raise Corrupt("the pickle is damaged: a parameter is no tensor")
-    return tensor
+    return replace(tensor, requires_grad=True)
 
 
 def _ordered_dict(*arguments: Any) -> dict[Any, Any]:

@@ -1,6 +1,5 @@
 """The three granularities side by side: trained on the same clips, evaluated, and federated."""
 
-import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -23,11 +22,13 @@ from feda2v_cli.job.machine import BASELINE_BYTES, choose_device
 from feda2v_cli.job.nodes import embed_nodes
 from feda2v_cli.job.train_generators.plan import plan_generators
 from feda2v_cli.job.train_generators.run import TrainedGenerators, train_generators
+from feda2v_cli.paths import is_named
 from feda2v_cli.profile.generator_names import BASE_NAMES
 from feda2v_cli.profile.load import LoadedProfile, load_profile
 from feda2v_cli.profile.schema import Profile
 from feda2v_cli.quality.verdict import Figure
 from feda2v_cli.run.event import Listener, Noted, ignore_event
+from feda2v_cli.run.json_text import json_text
 from feda2v_cli.threads import small_operations, threads_of_large_operations
 
 #: In the order of the table: the coarsest first.
@@ -110,7 +111,7 @@ def compare(
     if picture:
         require_matplotlib()
     files = [output / name for name in (REPORT, DATA, *([PICTURE] if picture else []))]
-    there = [str(path) for path in files if path.exists()]
+    there = [str(path) for path in files if is_named(path)]
     if there and not force:
         raise OverwriteError(
             "a comparison is there already", there, hint="--force overwrites, --output DIR writes elsewhere"
@@ -143,7 +144,7 @@ def compare(
     )
     if picture:
         draw_comparison(finished.rows, [evaluated.points for evaluated in evaluations], output / PICTURE)
-    _write(output / DATA, json.dumps(finished.to_dict(), indent=2, ensure_ascii=False) + "\n")
+    _write(output / DATA, json_text(finished.to_dict(), indent=2) + "\n")
     return finished
 
 

@@ -13,6 +13,8 @@ from feda2v_cli.embedding.identity import differences, in_words, source_of
 from feda2v_cli.errors import MissingError, UsageError
 from feda2v_cli.job.choose_generators import naming_command, sets_under, several_sets
 from feda2v_cli.job.machine import choose_device
+from feda2v_cli.job.nodes import cache_directory
+from feda2v_cli.paths import is_file
 from feda2v_cli.profile.load import LoadedProfile
 from feda2v_cli.profile.schema import DataSection, EmbeddingSection, NodeSection, Profile
 from feda2v_cli.verifier.expectation import Expectation
@@ -73,7 +75,7 @@ def plan_evaluation(
     """
     if directory is None:
         directory, base_name = _choose_set(base_name, root)
-    if directory.is_file():
+    if is_file(directory):
         raise UsageError(
             f"{directory} is a file — a set of checkpoints is a directory",
             hint=shlex.join(["feda2v", "evaluate", str(directory.parent)]),
@@ -85,6 +87,7 @@ def plan_evaluation(
     generators = load_set(directory, replace(expectation, directory=directory), on_warning=on_warning)
     profile = loaded.profile if profile_named is not None else _as_trained(loaded, generators, directory)
     _check_data_set(profile, generators, directory)
+    cache_directory(profile)
     device = choose_device(profile.experiment.device)
     try:
         encoder = make_encoder(profile.embedding, device)

@@ -13,6 +13,7 @@ from feda2v_cli.checkpoint.metadata import AdapterMetadata
 from feda2v_cli.errors import MissingError, UsageError
 from feda2v_cli.federation.standardise import Standardisation
 from feda2v_cli.image.adapter_output import Head, rebuild_adapters
+from feda2v_cli.paths import is_directory, is_there
 from feda2v_cli.profile.schema import CheckpointSection, ImagesSection
 from feda2v_cli.verifier.finding import Finding, FindingsError
 from feda2v_cli.verifier.single import load_adapter
@@ -75,9 +76,9 @@ def load_adapters(path: Path | None, checkpoint: CheckpointSection, images: Imag
         FindingsError: a file is not sound.
     """
     place = checkpoint.adapter_dir if path is None else path
-    if place.is_dir():
+    if is_directory(place):
         files = _chosen(place, checkpoint.adapter_base_name, images)
-    elif place.exists():
+    elif is_there(place):
         files = [place]
     else:
         hint = "feda2v federate" if path is None else "feda2v images DIR"

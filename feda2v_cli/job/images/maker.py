@@ -13,6 +13,7 @@ from feda2v_cli.errors import UsageError
 from feda2v_cli.image.gallery import open_gallery
 from feda2v_cli.image.painter import Painter, diffusers_for
 from feda2v_cli.image.picture import PictureMaker, pillow
+from feda2v_cli.paths import expanded
 from feda2v_cli.profile.schema import AdapterSection, ImagesSection
 
 
@@ -63,7 +64,7 @@ class MakerPlan:
                 f"{self.adapter.targets}",
                 hint="--targets DIR names the encoder that the adapters were trained with",
             )
-        directory = self.images.gallery.expanduser()
+        directory = expanded(self.images.gallery, "images.gallery")
         return open_gallery(directory, self.adapter, encoder, self.sources.cache, self.images.size)
 
     def _unconditional(self, pipeline: PipelineDirectory) -> dict[str, Tensor] | None:

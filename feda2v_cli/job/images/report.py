@@ -1,6 +1,5 @@
 """What becomes of pictures: their list, what is known of them as a whole, and the contact sheet."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from feda2v_cli.image.gallery import LISTED, Gallery, opened, recall
 from feda2v_cli.image.picture import PictureMaker, write_picture
 from feda2v_cli.image.score import score, shuffled, similarity
 from feda2v_cli.job.images.subjects import Subject
+from feda2v_cli.run.json_text import json_text
 
 LIST = "images.json"
 SHEET = "contact.png"
@@ -128,7 +128,7 @@ def write_list(path: Path, content: Mapping[str, Any]) -> None:
     """
     try:
         with atomic_write(path) as file:
-            file.write(json.dumps(dict(content), indent=2, ensure_ascii=False).encode() + b"\n")
+            file.write(json_text(dict(content), indent=2).encode() + b"\n")
     except OSError as error:
         raise FailedError(f"{path} cannot be written — {error.strerror}", hint="-o DIR writes elsewhere") from error
 

@@ -12,7 +12,8 @@ from feda2v_cli.data.nodes import NodeClips
 from feda2v_cli.embedding.embed import embed
 from feda2v_cli.embedding.encoder import Encoder
 from feda2v_cli.errors import MissingError, UsageError, closest
-from feda2v_cli.job.nodes import warn_of_clips
+from feda2v_cli.job.nodes import cache_directory, warn_of_clips
+from feda2v_cli.paths import entries, is_directory, is_file
 from feda2v_cli.profile.schema import Profile
 from feda2v_cli.run.event import ClipsEmbedded, Listener
 
@@ -105,7 +106,7 @@ def embed_subjects(
     done = embed(
         list(dict.fromkeys(clips)),
         encoder,
-        profile.embedding.cache.expanduser(),
+        cache_directory(profile),
         skip_unreadable=profile.data.skip_unreadable,
         progress=lambda done, total: emit(ClipsEmbedded(done, total)),
     )
@@ -128,8 +129,8 @@ def clips_of_files(files: Sequence[Path]) -> list[tuple[Clip, str, int, tuple[in
         MissingError: a file is not there.
     """
     for path in files:
-        if not path.is_file():
-            siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+        if not is_file(path):
+            siblings = [entry.name for entry in entries(path.parent)] if is_directory(path.parent) else []
             near = closest(path.name, siblings)
             raise MissingError(
                 f"--audio {path} — no such file", [f"did you mean {path.parent / near}?"] if near else []

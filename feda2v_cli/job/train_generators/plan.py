@@ -19,7 +19,8 @@ from feda2v_cli.errors import FailedError, UsageError, closest
 from feda2v_cli.generator.granularity import GeneratorSpec, generator_specs
 from feda2v_cli.generator.registry import cost, largest_shapes, rounds_and_epochs, same_steps, set_up_bytes
 from feda2v_cli.job.machine import BASELINE_BYTES, CHECKPOINT_OVERHEAD_BYTES, choose_device
-from feda2v_cli.job.nodes import choose_nodes
+from feda2v_cli.job.nodes import cache_directory, choose_nodes
+from feda2v_cli.paths import is_named
 from feda2v_cli.profile.load import LoadedProfile
 from feda2v_cli.profile.schema import NodeSection, Profile
 
@@ -123,7 +124,7 @@ class GeneratorPlan:
     @property
     def would_overwrite(self) -> list[Path]:
         """Those of `files` that are there already."""
-        return [path for path in self.files if path.exists() or path.is_symlink()]
+        return [path for path in self.files if is_named(path)]
 
     @property
     def disk_bytes(self) -> int:
@@ -165,6 +166,7 @@ def plan_generators(
     assert directory is not None
     assert base_name is not None
     profile = choose_nodes(whole, node_ids)
+    cache_directory(profile)
     device = choose_device(profile.experiment.device)
     encoder = make_encoder(profile.embedding, device)
     specs = _choose(generator_specs(profile), keys)

@@ -19,7 +19,7 @@ from feda2v_cli.generator.training_set import differ
 from feda2v_cli.job.files import make_directory, refuse_to_overwrite
 from feda2v_cli.job.inputs import listed_inputs, refuse_other_contents, refuse_other_inputs
 from feda2v_cli.job.machine import peak_memory_bytes
-from feda2v_cli.job.nodes import warn_of_clips
+from feda2v_cli.job.nodes import cache_directory, warn_of_clips
 from feda2v_cli.job.train_generators.plan import MORE_CLIPS, GeneratorPlan, PlannedGenerator, counted, plan_generators
 from feda2v_cli.job.train_generators.resume import unfinished_stacks
 from feda2v_cli.job.train_generators.stack import StackTraining
@@ -189,7 +189,7 @@ def _embed_all(plan: GeneratorPlan, run: RunDirectory, emit: Listener) -> Genera
         embeddings = embed(
             planned.clips,
             plan.encoder,
-            plan.profile.embedding.cache.expanduser(),
+            cache_directory(plan.profile),
             skip_unreadable=plan.profile.data.skip_unreadable,
             progress=lambda clips, _: emit(ClipsEmbedded(done + clips, total)),  # noqa: B023 - called within the turn
         )

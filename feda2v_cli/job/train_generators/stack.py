@@ -24,11 +24,13 @@ from feda2v_cli.generator.generator_type import Fitting
 from feda2v_cli.generator.granularity import generator_specs
 from feda2v_cli.generator.registry import GENERATORS
 from feda2v_cli.generator.training_set import TrainingSet, training_set
+from feda2v_cli.job.nodes import cache_directory
 from feda2v_cli.job.train_generators.plan import GeneratorPlan, PlannedGenerator
 from feda2v_cli.job.train_generators.resume import StackToTrain, save_state
 from feda2v_cli.profile.load import profile_hash
 from feda2v_cli.quality.figures import cheap_figures
 from feda2v_cli.run.event import CheckpointSaved, EpochEnded, Listener, RoundEnded, StackNarrowed
+from feda2v_cli.threads import threads_per_operation
 
 
 class StackTraining:
@@ -124,7 +126,7 @@ class StackTraining:
 
     def _training_set(self, planned: PlannedGenerator) -> TrainingSet:
         profile = self._plan.profile
-        embeddings = embed(planned.clips, self._plan.encoder, profile.embedding.cache.expanduser())
+        embeddings = embed(planned.clips, self._plan.encoder, cache_directory(profile))
         try:
             return training_set(
                 planned.spec, embeddings.values, [clip.class_name for clip in embeddings.clips], profile.generator
@@ -157,7 +159,8 @@ class StackTraining:
             if not ends and not last:
                 continue
             generator = fitting.generator(index)
-            quality = cheap_figures(generator, sets[index]) if last else None
+            with threads_per_operation(1):  # the same bits whatever the number of cores
+                quality = cheap_figures(generator, sets[index]) if last else None
             metadata = self._metadata(planned, generator.architecture(), round_number, losses[index], quality)
             for end in (*ends, *([None] if last else [])):
                 path = planned.file(plan.directory, plan.base_name, end)
