@@ -34,6 +34,8 @@ Examples:
   feda2v federate --strategy kd --synthetic-per-class auto
   feda2v federate --generators checkpoints/generators_per_class --dry-run
   feda2v federate -p my.toml --set federation.fraction=0.5 --resume
+  feda2v federate --engine flower
+  feda2v federate -p federation.toml --engine flower --server HOST:9000 --keys DIR
 """
 
 
@@ -80,7 +82,17 @@ class FederationOptions:
         Sets("federation.local_epochs"),
     ] = None
     engine: Annotated[
-        str | None, typer.Option(metavar="NAME", help="local.", show_default="local"), Sets("federation.engine")
+        str | None,
+        typer.Option(metavar="NAME", help="local or flower.", show_default="local"),
+        Sets("federation.engine"),
+    ] = None
+    server: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="flower: the server.", show_default="one on this machine"),
+        Sets("flower.server"),
+    ] = None
+    keys: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="flower: keys.", show_default=False), Sets("flower.keys", str)
     ] = None
 
 

@@ -13,6 +13,7 @@ from feda2v_cli.cli import (
     convert_config,
     evaluate,
     federate,
+    flower,
     images,
     profiles,
     targets,
@@ -37,6 +38,7 @@ app.command("compare", epilog=compare.EXAMPLES)(compare.compare)
 app.command("targets", epilog=targets.EXAMPLES)(targets.targets)
 app.command("images", epilog=images.EXAMPLES)(images.images)
 app.add_typer(checkpoints.app, name="checkpoints")
+app.add_typer(flower.app, name="flower")
 app.add_typer(profiles.app, name="profiles")
 app.command("convert-config", epilog=convert_config.EPILOG)(convert_config.convert_config)
 

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, ProgressColumn, TextColumn, TimeRemainingCo
 from rich.progress import Progress as RichProgress
 
 from feda2v_cli.cli.output import Output, is_plain
-from feda2v_cli.cli.tables import rounds_table
+from feda2v_cli.cli.tables import rounds_table, size
 from feda2v_cli.run.event import (
     CheckpointSaved,
     ClipsEmbedded,
@@ -19,6 +19,7 @@ from feda2v_cli.run.event import (
     Evaluated,
     Event,
     FederationRoundEnded,
+    LettersExchanged,
     Noted,
     PictureMade,
     RoundEnded,
@@ -111,6 +112,11 @@ class Progress:
                     self._output.detail(text)
             case FederationRoundEnded():
                 self._show_round(event)
+            case LettersExchanged(what, _, nodes, sent, received, seconds, computing):
+                self._output.detail(
+                    f"{what}: {size(sent)} to {nodes} nodes, {size(received)} back, in {seconds:.1f} s "
+                    f"({computing:.1f} s of computing)"
+                )
             case RoundSkipped(federation, round_number, present, quorum):
                 self._output.warn(
                     f"{_of(federation)}round {round_number} is skipped: {len(present)} nodes answered, quorum {quorum}"
@@ -127,7 +133,7 @@ class Progress:
 
     def _show_round(self, ended: FederationRoundEnded) -> None:
         self._move(ended, f"{_of(ended.federation)}round {ended.round}", ended.round, ended.rounds, "rounds/s")
-        loss = ", ".join(f"{space} {value:.3f}" for space, value in ended.loss.items())
+        loss = ", ".join(f"{space} {value:.3f}" for space, value in ended.loss.items()) or "of no node"
         failed = f", {len(ended.failed)} nodes failed" if ended.failed else ""
         which = f"{_of(ended.federation)}round {ended.round} of {ended.rounds}"
         self._output.detail(f"{which}: loss {loss}{failed} in {ended.seconds:.1f} s")

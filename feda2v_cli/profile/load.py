@@ -26,9 +26,11 @@ from feda2v_cli.profile.schema import Profile
 _PACKAGE = Path(__file__).parents[1]
 SHIPPED_DIR = next(path for path in (_PACKAGE / "profiles", _PACKAGE.parent / "profiles") if path.is_dir())
 #: Keys that change where a run is recorded or how fast it is, and not what comes out.
-_NO_PART_OF_THE_RESULT: dict[str, Any] = {
+_NO_PART_OF_THE_RESULT: Any = {
     "experiment": {"name", "memory", "runs"},
     "embedding": {"cache"},
+    "federation": {"deadline"},
+    "flower": True,
     "images": True,  # pictures show what a run has learned, and change nothing of it
 }
 

@@ -264,7 +264,9 @@ class ImagesSection(Section):
 class FederationSection(Section):
     """Exchange between nodes and server (RUN 2)."""
 
-    engine: Literal["local"] = Field("local", description="local: all nodes in this process")
+    engine: Literal["local", "flower"] = Field(
+        "local", description="local: all nodes in this process; flower: each in a process or on a machine of its own"
+    )
     strategy: Literal[
         "fedavg",
         "fedprox",
@@ -285,6 +287,7 @@ class FederationSection(Section):
     fraction: PositiveShare = Field(1.0, description="share of the nodes that take part in a round")
     dropout: Share = Field(0.0, description="share of the chosen nodes that fail in a round (simulated)")
     quorum: PositiveInt = Field(1, description="fewest nodes that make a round count")
+    deadline: PositiveFloat = Field(600.0, description="flower: seconds that nodes have for an answer")
     proximal: NonNegativeFloat = Field(0.01, description="fedprox: weight of the proximal term")
     server_learning_rate: PositiveFloat | None = Field(
         None, description="unset: 1 - server_momentum for fedavgm, 0.01 for fedadam and fedyogi"
@@ -293,6 +296,16 @@ class FederationSection(Section):
     trim: Annotated[StrictFloat, Field(ge=0, lt=0.5)] = Field(0.2, description="trimmed_mean: share cut at each end")
     server_epochs: PositiveInt = Field(
         3, description="kd, one_shot, and synthetic.use server: epochs on the server a round"
+    )
+
+
+class FlowerSection(Section):
+    """Several machines (RUN 2, engine flower)."""
+
+    server: StrictStr | None = Field(None, description="HOST:PORT of the server; unset: all on this machine")
+    keys: Path | None = Field(None, description="directory of this machine's keys")
+    share: Annotated[tuple[Literal["generators", "updates"], ...], Field(min_length=1), AfterValidator(_unique)] = (
+        Field(("generators", "updates"), description="what a node gives: its generators, adapters that it has trained")
     )
 
 
@@ -332,6 +345,7 @@ class Profile(Section):
     synthetic: SyntheticSection = SyntheticSection()
     adapter: AdapterSection = AdapterSection()
     federation: FederationSection = FederationSection()
+    flower: FlowerSection = FlowerSection()
     images: ImagesSection = ImagesSection()
     nodes: Annotated[tuple[NodeSection, ...], Field(min_length=1)]
 

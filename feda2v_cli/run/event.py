@@ -135,6 +135,29 @@ class FederationRoundEnded(Event):
 
 
 @dataclass(frozen=True)
+class LettersExchanged(Event):
+    """Nodes on other machines were asked something.
+
+    Attributes:
+        what: it was about, like `round 3`.
+        round: its number; None outside of rounds.
+        nodes: that were asked.
+        sent_bytes: to all of them.
+        received_bytes: from all of them.
+        seconds: until the last answer.
+        computing_seconds: of the node that computed longest.
+    """
+
+    what: str
+    round: int | None
+    nodes: int
+    sent_bytes: int
+    received_bytes: int
+    seconds: float
+    computing_seconds: float
+
+
+@dataclass(frozen=True)
 class RoundSkipped(Event):
     """Too few nodes answered in a round: nothing has changed."""
 

@@ -102,12 +102,14 @@ class Strategy(ABC):
         remark: what the user should know of it before the run; None for nothing.
         exchanges_every_round: whether nodes and server exchange something in every round. If not, nodes give their
             generators before the first, and have the adapters after the last: nothing is evaluated in between.
+        needs_clips_in_one_place: whether it is no federation, and runs only where all clips are.
     """
 
     proximal: float = 0.0
     can_fail: bool = True
     remark: str | None = None
     exchanges_every_round: bool = True
+    needs_clips_in_one_place: bool = False
 
     def __init__(self, section: FederationSection) -> None:
         self.name: str = section.strategy

@@ -13,7 +13,7 @@ from feda2v_cli.embedding.target import CODES, PIPELINE, Targets, TextSources, m
 from feda2v_cli.engine.free_memory import available_bytes
 from feda2v_cli.engine.memory import memory_budget
 from feda2v_cli.engine.stack import BYTES_PER_WEIGHT
-from feda2v_cli.errors import FailedError
+from feda2v_cli.errors import FailedError, UsageError
 from feda2v_cli.federation.space import Space
 from feda2v_cli.federation.strategy.registry import make_strategy
 from feda2v_cli.federation.strategy.strategy import Owner, Strategy
@@ -40,8 +40,8 @@ class FederationPlan:
         spaces: adapters and targets.
         device: where training happens.
         budget: bytes that training may take.
-        nodes: and their clips.
-        generators: of the samples; None when none are used.
+        nodes: and their clips; empty where the clips are on other machines.
+        generators: of the samples; None when none are used, or while they are on other machines.
         maker: of the pictures during the rounds; None for none.
     """
 
@@ -77,17 +77,24 @@ class FederationPlan:
 
     def samples_per_class(self, node: NodeClips) -> int:
         """Samples of each class that a node takes from the others."""
+        return self.samples_of(len(node.train), len({clip.class_name for clip in node.train}))
+
+    def samples_of(self, clips: int, classes: int) -> int:
+        """Samples of each class that a node takes from the others.
+
+        Args:
+            clips: that it trains on.
+            classes: of these clips.
+        """
         wanted = self.profile.synthetic.per_class
         if self.generators is None:
             return 0
-        if wanted == "auto":
-            return max(1, len(node.train) // len({clip.class_name for clip in node.train}))
-        return wanted
+        return max(1, clips // classes) if wanted == "auto" else wanted
 
     @property
     def owners(self) -> list[Owner]:
         """Whose adapters the run saves; None is the server."""
-        return self.strategy.saved([node.node_id for node in self.nodes])
+        return self.strategy.saved([node.id for node in self.profile.nodes])
 
     def file_of(self, owner: Owner) -> Path:
         """Checkpoint of a node's adapters, or of the server's."""
@@ -120,7 +127,7 @@ class FederationPlan:
         """Most bytes that the process holds at once, about."""
         features = self.encoder.shape[0] * self.encoder.shape[1]
         clips = sum(len(node.train) + len(node.test) for node in self.nodes)
-        samples = 2 * len(self.classes) * max(map(self.samples_per_class, self.nodes))
+        samples = 2 * len(self.classes) * max(map(self.samples_per_class, self.nodes), default=0)
         stack = min(self.budget, len(self.nodes) * self.parameters * BYTES_PER_WEIGHT)
         return BASELINE_BYTES + 4 * features * (2 * clips + 3 * samples) + stack
 
@@ -149,19 +156,32 @@ def plan_federation(
     """
     whole = loaded.profile
     profile = choose_nodes(whole, node_ids)
-    make_strategy(profile.federation).check(profile)
+    strategy = make_strategy(profile.federation)
+    strategy.check(profile)
+    elsewhere = profile.federation.engine == "flower"
+    if elsewhere and strategy.needs_clips_in_one_place:
+        raise UsageError(
+            f"strategy {strategy.name} needs all clips in one place, and engine flower moves none",
+            hint="--engine local, where the clips are",
+        )
     device = choose_device(profile.experiment.device)
     sources = TextSources(profile.images.pipeline, cache_directory(profile), device)
     targets = make_targets(profile.adapter, profile.classes, sources)
     encoder = make_encoder(profile.embedding, device)
     maker = None
     if profile.images.every:
+        if elsewhere:
+            raise UsageError(
+                "images.every with engine flower — pictures are made of clips, and they are the nodes'",
+                hint="--set images.every=0, and feda2v images afterwards on a machine that has clips",
+            )
         maker = plan_maker(profile.images, profile.adapter, sources, device)
         maker.check({space: tuple(values.shape[1:]) for space, values in targets.spaces.items()}, "the targets")
-    nodes = clips_of_nodes(profile)
-    check_held_out(profile, nodes, "accuracy is measured on them")
+    nodes = () if elsewhere else clips_of_nodes(profile)
+    if not elsewhere:
+        check_held_out(profile, nodes, "accuracy is measured on them")
     generators = None
-    if needs_samples(profile):
+    if needs_samples(profile) and not elsewhere:
         ids = None if node_ids is None else tuple(node_ids)
         expectation = Expectation.from_profile(loaded, _named(command, loaded), ids, encoder.identity)
         generators = find_generators(expectation, command, on_warning)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from feda2v_cli.federation.engine import Engine
 from feda2v_cli.federation.retrieval import RetrievalAccuracy
 from feda2v_cli.federation.round import Federation
 from feda2v_cli.federation.setup import Setup
@@ -42,6 +43,7 @@ class ResumableFederation:
         resume: directory of the state.
         emit: is told what happens.
         keep_nodes: whether every node's own adapters are wanted at the end.
+        engine: reaches the nodes; None when they are in this process.
         pictures: that are made of the rounds; None for none.
 
     Raises:
@@ -56,6 +58,7 @@ class ResumableFederation:
         emit: Listener,
         *,
         keep_nodes: bool,
+        engine: Engine | None = None,
         pictures: RoundPictures | None = None,
     ) -> None:
         self._name = name
@@ -65,7 +68,7 @@ class ResumableFederation:
         self._pictures = pictures
         directory = resume / name
         directory.mkdir(exist_ok=True)
-        self.federation = Federation(setup, directory, lambda models, width: emit(StackNarrowed(models, width)))
+        self.federation = Federation(setup, directory, lambda models, width: emit(StackNarrowed(models, width)), engine)
         self.history = History()
         if self._path.exists():
             take_up_resume_state(self._path, self._take_up)
@@ -92,11 +95,12 @@ class ResumableFederation:
     def _run_round(self, number: int) -> None:
         started = time.monotonic()
         last = number == self.rounds
-        pictures = self._pictures if self._pictures is not None and self._pictures.due(number) else None
+        tells = last or self.federation.exchanges_every_round
+        pictures = self._pictures if tells and self._pictures is not None and self._pictures.due(number) else None
         for_pictures = pictures is not None and pictures.needs_nodes(number)
         done = self.federation.run_round(number, keep_nodes=(self._keep_nodes and last) or for_pictures)
         evaluation = None
-        if last or (number % self._section.evaluate_every == 0 and self.federation.exchanges_every_round):
+        if last or (number % self._section.evaluate_every == 0 and tells):
             evaluation = self.federation.evaluate(number)
             self.history.evaluations.append({"round": number} | evaluation.to_dict())
             self.history.confusion = evaluation.confusion.tolist()

@@ -3,7 +3,8 @@
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -11,7 +12,10 @@ from typing import Any, Self
 from feda2v_cli.atomic_write import remove_leftovers
 from feda2v_cli.checkpoint.lock import lock_nodes
 from feda2v_cli.embedding.target import CODES
+from feda2v_cli.errors import UsageError
+from feda2v_cli.federation.engine import Engine
 from feda2v_cli.federation.setup import Setup
+from feda2v_cli.flower.process import require_flower
 from feda2v_cli.job.federate.plan import FederationPlan, plan_federation
 from feda2v_cli.job.federate.rounds import History, ResumableFederation
 from feda2v_cli.job.federate.save import save_adapters
@@ -124,6 +128,13 @@ def federate(
     started = time.monotonic()
     loaded = load_profile(profile) if isinstance(profile, str) else profile
     warnings: list[Finding] = []
+    if loaded.profile.federation.engine == "flower":
+        require_flower()
+        if baselines:
+            raise UsageError(
+                "--baselines with engine flower — central training needs all clips in one place",
+                hint="--engine local --baselines: both engines give the same adapters",
+            )
     plan = plan_federation(loaded, node_ids, command=command, on_warning=warnings.append)
     experiment, checkpoint = plan.profile.experiment, plan.profile.checkpoint
     key = _run_key(plan, baselines=baselines)
@@ -141,7 +152,7 @@ def federate(
         refuse_to_overwrite(plan.would_overwrite, "adapter")
     make_directory(checkpoint.adapter_dir)
 
-    with lock_nodes(checkpoint.adapter_dir, checkpoint.adapter_base_name, [node.node_id for node in plan.nodes]):
+    with lock_nodes(checkpoint.adapter_dir, checkpoint.adapter_base_name, [node.id for node in plan.profile.nodes]):
         remove_leftovers(plan.files)
         run = interrupted or RunDirectory.create(
             experiment.runs,
@@ -154,22 +165,29 @@ def federate(
         )
         with run.recording(command, listener) as emit:
             _introduce(plan, warnings, emit)
-            result = _run(plan, run, emit, started, resumed=interrupted is not None, baselines=baselines)
+            result = _run(plan, loaded, run, emit, started, resumed=interrupted is not None, baselines=baselines)
             run.finish("done", result.summary())
     return result
 
 
 def _run(
-    plan: FederationPlan, run: RunDirectory, emit: Listener, started: float, *, resumed: bool, baselines: bool
+    plan: FederationPlan,
+    loaded: LoadedProfile,
+    run: RunDirectory,
+    emit: Listener,
+    started: float,
+    *,
+    resumed: bool,
+    baselines: bool,
 ) -> Federated:
-    embeddings = embed_nodes(plan.nodes, plan.encoder, plan.profile, emit)
-    refuse_other_contents(run.resume, embeddings.contents)
-    setup = set_up_federation(plan, embeddings)
     keep_nodes = any(owner is not None for owner in plan.owners)
-    pictures = _pictures(plan, setup, run, emit)
-    chosen = ResumableFederation("chosen", setup, run.resume, emit, keep_nodes=keep_nodes, pictures=pictures)
-    emit(RunResumed(str(run.path), chosen.history.rounds_done) if resumed else RunStarted(str(run.path)))
-    history = chosen.run()
+    with _reach(plan, loaded, run, emit) as (plan, setup, engine):
+        pictures = _pictures(plan, setup, run, emit)
+        chosen = ResumableFederation(
+            "chosen", setup, run.resume, emit, keep_nodes=keep_nodes, engine=engine, pictures=pictures
+        )
+        emit(RunResumed(str(run.path), chosen.history.rounds_done) if resumed else RunStarted(str(run.path)))
+        history = chosen.run()
     if pictures is not None:
         pictures.maker.close()
         emit(Noted(f"pictures of the rounds lie in {pictures.directory}"))
@@ -193,6 +211,22 @@ def _run(
         skipped_rounds=history.skipped,
         adapters=tuple(plan.files),
     )
+
+
+@contextmanager
+def _reach(
+    plan: FederationPlan, loaded: LoadedProfile, run: RunDirectory, emit: Listener
+) -> Iterator[tuple[FederationPlan, Setup, Engine | None]]:
+    """The federation of a plan, and what reaches its nodes; None when they are in this process."""
+    if plan.profile.federation.engine == "local":
+        embeddings = embed_nodes(plan.nodes, plan.encoder, plan.profile, emit)
+        refuse_other_contents(run.resume, embeddings.contents)
+        yield plan, set_up_federation(plan, embeddings), None
+        return
+    from feda2v_cli.job.flower.reach import reach_nodes
+
+    with reach_nodes(plan, loaded, run.path, emit) as reached:
+        yield reached
 
 
 def _pictures(plan: FederationPlan, setup: Setup, run: RunDirectory, emit: Listener) -> RoundPictures | None:
@@ -267,7 +301,7 @@ def _synthetic(plan: FederationPlan, setup: Setup) -> dict[str, Any]:
 
 
 def _introduce(plan: FederationPlan, warnings: Sequence[Finding], emit: Listener) -> None:
-    if plan.nodes[0].dataset.root is None:
+    if plan.nodes and plan.nodes[0].dataset.root is None:
         emit(Noted("no data.root is set: training on the built-in sounds (--data-root DIR takes recordings)"))
     emit(Noted(plan.encoder.description))
     emit(Noted(plan.targets.description))
@@ -287,7 +321,7 @@ def _run_key(plan: FederationPlan, *, baselines: bool) -> str:
         if generators is None
         else [str(generators.directory), *(f"{one.name.filename} {one.timestamp}" for one, _ in generators.loaded)]
     )
-    nodes = [node.node_id for node in plan.nodes]
+    nodes = [node.id for node in plan.profile.nodes]
     parts = ["federate", profile_hash(plan.whole), nodes, trained, plan.targets.fingerprint, baselines]
     if plan.maker is not None:
         parts.append(plan.profile.images.model_dump(mode="json"))

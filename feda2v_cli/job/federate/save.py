@@ -8,6 +8,7 @@ from torch import Tensor
 from feda2v_cli import __version__
 from feda2v_cli.checkpoint.file import write_checkpoint
 from feda2v_cli.checkpoint.metadata import AdapterMetadata
+from feda2v_cli.data.nodes import dataset_name
 from feda2v_cli.embedding.identity import recorded
 from feda2v_cli.engine.stack import parameters_of
 from feda2v_cli.federation.setup import Setup
@@ -28,7 +29,7 @@ def save_adapters(plan: FederationPlan, run: ResumableFederation, emit: Listener
     """
     profile, setup = plan.profile, run.federation.setup
     sections = {node.id: node for node in profile.nodes}
-    datasets = {node.node_id: node.dataset.name for node in plan.nodes}
+    datasets = {node.id: dataset_name(profile.data, node) for node in profile.nodes}
     hashed = profile_hash(plan.whole)
     for owner in plan.owners:
         metadata = AdapterMetadata(
