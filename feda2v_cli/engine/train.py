@@ -164,7 +164,7 @@ class Trainer:
         (gradients,) = torch.autograd.grad(losses["loss"].sum(), weights)  # [models, row]
         weights.requires_grad_(False)
         # Each model by the norm of its own row; what is added keeps a gradient of zero from dividing by it.
-        norms = gradients.square().sum(1, keepdim=True).sqrt()
+        norms = torch.linalg.vector_norm(gradients, dim=1, keepdim=True)
         gradients.mul_((self._optimiser.clip_norm / (norms + 1e-6)).clamp(max=1.0))
         self._move(gradients)
         return {name: value.detach() for name, value in losses.items()}
