@@ -27,6 +27,7 @@ from feda2v_cli.generator.training_set import TrainingSet, training_set
 from feda2v_cli.job.nodes import cache_directory
 from feda2v_cli.job.train_generators.plan import GeneratorPlan, PlannedGenerator
 from feda2v_cli.job.train_generators.resume import StackToTrain, save_state
+from feda2v_cli.paths import as_text
 from feda2v_cli.profile.load import profile_hash
 from feda2v_cli.quality.figures import cheap_figures
 from feda2v_cli.run.event import CheckpointSaved, EpochEnded, Listener, RoundEnded, StackNarrowed
@@ -219,7 +220,7 @@ class StackTraining:
             torch_version=str(torch.__version__),
             profile_hash=self._profile_hash,
             node_fingerprint=fingerprint(node.train),
-            run_directory=str(self._resume.parent.absolute()),
+            run_directory=as_text(self._resume.parent.absolute()),
         )
 
 
