@@ -186,8 +186,7 @@ _MEANINGS = (
         "legacy",
         "A checkpoint of the earlier system. What is known of it is in the message. It does not say how its model is "
         "built, so no generator can be rebuilt from it.",
-        "Train the generators with feda2v; feda2v convert-config makes a profile of the earlier system's "
-        "configuration.",
+        "Train the generators with feda2v. feda2v convert-config makes a profile of the earlier configuration.",
         is_warning=True,
     ),
     Meaning(

@@ -192,7 +192,11 @@ def of_another_run(**changes: object) -> Callable[[], None]:
 
 
 DAMAGE: dict[str, tuple[str, Callable[[], object]]] = {
-    "a missing file": ("FA005", DOG.unlink),
+    "a missing file": ("FA015", DOG.unlink),
+    "a generator of which nothing is left": (
+        "FA005",
+        lambda: [path.unlink() for path in DIRECTORY.glob("mine_node0_class_dog*.pt")],
+    ),
     "another encoder": ("FA007", of_another_run(encoder={"name": "another"})),
     "a tensor of another shape": ("FA008", changed(lambda tensor: tensor[:-1].clone())),
     "a flipped bit": ("FA009", lambda: flip_bit(DOG, middle_of(DOG, "data/0"))),
@@ -240,7 +244,7 @@ def test_one_of_a_node_s_generators_is_trained_alone(own: Path) -> None:
     assert run is not None
     assert Path(run).parent == own / "runs"
     assert finding.hint == (
-        f"feda2v train-generators --profile {run}/resolved.toml --checkpoint-dir here --base-name mine "
+        f"feda2v train-generators --profile runs/{Path(run).name}/resolved.toml --checkpoint-dir here --base-name mine "
         "--nodes 0 --keys dog --set checkpoint.every=0 --force"
     )
 
