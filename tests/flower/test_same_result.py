@@ -47,6 +47,7 @@ def test_no_message_holds_a_clip_a_name_of_a_file_or_a_path(served, monkeypatch)
     from feda2v_cli.flower.letter import CONTENT, Letter
     from feda2v_cli.job.federate.plan import plan_federation
     from feda2v_cli.job.federate.set_up import set_up_federation
+    from feda2v_cli.job.nodes import embed_nodes
     from feda2v_cli.profile.load import load_profile
     from feda2v_cli.run.event import ignore_event
 
