@@ -62,6 +62,16 @@ def expanded(path: Path, key: str) -> Path:
         raise UsageError(f"{key} = {path} — {whose}", hint=f"--set {key}=DIR") from error
 
 
+def as_text(path: Path) -> str | None:
+    """A path as files of text can hold it; None when its bytes are no UTF-8."""
+    text = str(path)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return None
+    return text
+
+
 def _mode(path: Path, look: Callable[[Path], os.stat_result] = os.stat) -> int | None:
     try:
         return look(path).st_mode

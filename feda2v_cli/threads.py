@@ -30,14 +30,17 @@ _of_large_operations: int | None = None
 
 
 @contextmanager
-def small_operations() -> Iterator[None]:
+def small_operations(large: int | None = None) -> Iterator[None]:
     """Spread no operation over threads, but those that ask for `threads_of_large_operations`.
 
     What a command does is small operations but for few, and one that is forgotten costs more than it could gain.
+
+    Args:
+        large: what those that ask are told; None for as many threads as there were.
     """
     global _of_large_operations
     outer = _of_large_operations
-    _of_large_operations = threads_of_large_operations()
+    _of_large_operations = large or threads_of_large_operations()
     try:
         with threads_per_operation(1):
             yield

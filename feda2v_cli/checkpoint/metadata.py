@@ -134,7 +134,8 @@ class GeneratorMetadata(Metadata):
         format_version: version of the file format.
         node_fingerprint: of the list of all clips that the node has to train on, made like `dataset_fingerprint`; equal
             in all files of a node that one data set trained. Files of earlier versions lack it.
-        run_directory: absolute path of the directory of the run that wrote the file, for commands that train it again.
+        run_directory: absolute path of the directory of the run that wrote the file, for commands that train it again;
+            None when that path is no UTF-8.
             Files of earlier versions lack it.
     """
 

@@ -34,7 +34,7 @@ EXAMPLES = """\b
 Examples:
   feda2v images --pipeline stable-diffusion-v1-5
   feda2v images --gallery photos --targets all-MiniLM-L6-v2 -o pictures
-  feda2v images --pipeline FLUX.1-schnell --classes dog,rain --dtype bfloat16 --offload
+  feda2v images --pipeline FLUX.1-schnell --dtype bfloat16 --offload
   feda2v images --pipeline FLUX.1-schnell --audio bark.wav --from adapters
   feda2v images --pipeline stable-diffusion-v1-5 --score clip-vit-large-patch14
 """

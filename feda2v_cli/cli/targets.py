@@ -14,7 +14,7 @@ EXAMPLES = """\b
 Examples:
   feda2v targets --pipeline stable-diffusion-v1-5 -o targets.pt
   feda2v targets --encoder all-MiniLM-L6-v2 -o targets.pt
-  feda2v targets --pipeline black-forest-labs/FLUX.1-schnell --download -o targets.pt
+  feda2v targets --pipeline org/FLUX.1-schnell --download -o targets.pt
   feda2v federate --set adapter.targets=targets.pt
 """
 

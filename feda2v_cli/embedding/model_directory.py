@@ -118,7 +118,7 @@ def _hub(name: str) -> Any:
             f"embedding.encoder = {name} needs transformers, which is not installed", hint="pip install 'feda2v[hf]'"
         ) from error
     if not sys.stderr.isatty():
-        hub.utils.disable_progress_bars()
+        import_module("huggingface_hub.utils").disable_progress_bars()
     return hub
 
 

@@ -10,6 +10,7 @@ from torch.func import functional_call
 
 from feda2v_cli.engine.batch import steps_per_epoch
 from feda2v_cli.engine.memory import Cost, is_out_of_memory, quick_width, stacks
+from feda2v_cli.engine.of_thread import OfThread
 from feda2v_cli.engine.stack import Stack
 from feda2v_cli.engine.train import Loss, ModelData, Optimiser, Trainer
 from feda2v_cli.errors import FailedError
@@ -197,6 +198,7 @@ def adapter_loss(
     Returns:
         A loss on items `item` [items], places in the pool, with the pool's width of noise.
     """
+    adapters = OfThread(space.adapter)
 
     def loss(
         parameters: Mapping[str, Tensor],
@@ -205,7 +207,7 @@ def adapter_loss(
         progress: Tensor,  # noqa: ARG001 - every round is like the first
     ) -> dict[str, Tensor]:
         item = batch["item"]
-        output = functional_call(space.adapter, dict(parameters), (pool.noisy(item, input_noise, noise),))
+        output = functional_call(adapters.own, dict(parameters), (pool.noisy(item, input_noise, noise),))
         error = (output - space.targets[pool.labels[item]]).square().flatten(1).mean(1)
         if not proximal or anchor is None:
             return {"loss": error, "error": error}

@@ -301,7 +301,5 @@ def refuse_too_large(
         f"the GPU is too small for {name}: {needed / 1e9:.1f} GB are needed, {free / 1e9:.1f} of {total / 1e9:.1f} GB "
         "are free",
         [f"{part} {size / 1e9:.1f} GB" for part, size in parts.items()],
-        hint=f"what fits: {fits[0]}"
-        if fits
-        else "--device cpu, a smaller pipeline, or pictures that are there: --gallery DIR",
+        hint=f"what fits: {fits[0]}" if fits else "--device cpu, a smaller pipeline, or a gallery: --gallery DIR",
     )

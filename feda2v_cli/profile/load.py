@@ -53,6 +53,11 @@ class LoadedProfile:
     text: str
     origins: Mapping[str, str]
 
+    @property
+    def argument(self) -> str:
+        """What a command takes to mean this profile."""
+        return self.name if self.path.parent == SHIPPED_DIR else str(self.path)
+
     def origin(self, key: str) -> str:
         """Where the value of a dotted key came from: its own origin, or that of the table that was set with it."""
         while key:

@@ -17,6 +17,7 @@ from pydantic import (
     StringConstraints,
 )
 
+from feda2v_cli.paths import as_text
 from feda2v_cli.profile.generator_names import BASE_NAMES, GENERATOR_DIRS, GeneratorTypeName, Granularity
 
 CLASS_NAME_PATTERN = r"^[a-z0-9]+(_[a-z0-9]+)*$"
@@ -77,11 +78,10 @@ def _unique(values: tuple[T, ...]) -> tuple[T, ...]:
 
 def _text(path: Path) -> Path:
     """A path that can stand in a profile, which is text in UTF-8."""
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        raise ValueError("not UTF-8, which a profile is; rename it, or name a link to it") from None
-    if "\0" in str(path):
+    text = as_text(path)
+    if text is None:
+        raise ValueError("not UTF-8, which a profile is; rename it, or name a link to it")
+    if "\0" in text:
         raise ValueError("holds a character that no path can have")
     return path
 
@@ -303,7 +303,7 @@ class FlowerSection(Section):
     """Several machines (RUN 2, engine flower)."""
 
     server: StrictStr | None = Field(None, description="HOST:PORT of the server; unset: all on this machine")
-    keys: Path | None = Field(None, description="directory of this machine's keys")
+    keys: UserPath | None = Field(None, description="directory of this machine's keys")
     share: Annotated[tuple[Literal["generators", "updates"], ...], Field(min_length=1), AfterValidator(_unique)] = (
         Field(("generators", "updates"), description="what a node gives: its generators, adapters that it has trained")
     )

@@ -198,7 +198,8 @@ def same_weights(checkpoints: CheckpointSet, remedies: Remedies) -> Iterator[Fin
     twins: defaultdict[object, dict[Place, Member]] = defaultdict(dict)
     for member in checkpoints.members:
         if member.weights is not None:
-            twins[member.weights].setdefault(member.place, member)
+            # The last round of a generator and its final checkpoint are the same: the final one comes last.
+            twins[member.weights][member.place] = member
     for places in twins.values():
         first, *others = places.values()
         for other in others:

@@ -163,7 +163,9 @@ def _chosen(
             return inspection.path not in in_sets
         return name is not None and name.base_name in names and _is_needed((name.node, name.key), expectation)
 
-    return [inspection for inspection in inspections if inspection.path in taken or is_beside(inspection)]
+    chosen = [inspection for inspection in inspections if inspection.path in taken or is_beside(inspection)]
+    # Those of the earlier system are never loaded: what is wrong with them is told now or not at all.
+    return [inspect(inspection.path) if inspection.legacy else inspection for inspection in chosen]
 
 
 def _is_needed(place: Place, expectation: Expectation) -> bool:

@@ -273,7 +273,9 @@ def _origin_of(known: Sequence[GeneratorMetadata]) -> _Origin | None:
             ran_in = json.loads((run / "run.json").read_text(encoding="utf-8"))["directory"]
             here = os.path.samefile(ran_in, Path.cwd())
             if profile.is_file():
-                return _Origin(("--profile", str(profile)), None if here else Path(ran_in))
+                beside = Path(os.path.relpath(profile)) if here else profile
+                named = profile if beside.parts[0] == os.pardir else beside
+                return _Origin(("--profile", str(named)), None if here else Path(ran_in))
         except (OSError, ValueError, KeyError, TypeError):
             continue  # the run's directory, or that in which it ran, is on another machine or gone
     return None

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from audio_pictures import make_gallery
+from tiny_pipelines import tiny_clip, tiny_sentence_encoder
 from typer.testing import CliRunner
 
 from feda2v_cli.cli.main import app
@@ -16,6 +18,7 @@ CONFIGURATION = Path(__file__).parents[1] / "legacy/config/configs/a2v_generator
 NODES = ("-s", 'nodes=[{id=0, classes=["dog", "rain"]}, {id=1, classes=["siren", "crickets"]}]')
 TRAIN = ("train-generators", *NODES, "-s", "generator.type=gaussian", "-s", "checkpoint.every=0")
 FEDERATE = ("federate", *NODES, "--rounds", "1", "--local-epochs", "1", "--baselines")
+SENTENCES = ("-s", "adapter.targets=sentences")
 COMPARE = ("compare", *NODES, "-s", "generator.type=gaussian", "-s", "federation.local_epochs=1", "--rounds", "1")
 GROUPS = ("-s", 'generator.groups={animals=["dog", "crickets"], others=["rain", "siren"]}')
 
@@ -27,7 +30,9 @@ COMMAND_LINES = {
     "checkpoints verify": ("checkpoints", "verify", "--nodes", "7"),
     "checkpoints verify --explain": ("checkpoints", "verify", "--explain", "FA001"),
     "federate --dry-run": (*FEDERATE, "--dry-run"),
-    "federate": FEDERATE,
+    "federate": (*FEDERATE, *SENTENCES),
+    "targets": ("targets", *NODES, *SENTENCES),
+    "images": ("images", *NODES, "--gallery", "gallery", "--score", "clip"),
     "evaluate": ("evaluate", "--seeds", "2"),
     "compare": (*COMPARE, *GROUPS, "--no-picture"),
     "convert-config": ("convert-config", str(CONFIGURATION), "-o", "new.toml"),
@@ -60,6 +65,9 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     found = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("commands"))
+        tiny_sentence_encoder(Path("sentences"))
+        tiny_clip(Path("clip"))
+        make_gallery(Path("gallery"))
         for name, words in COMMAND_LINES.items():
             done = CliRunner().invoke(app, [*words, "--json"])
             found[name] = fields(json.loads(done.stdout)["data"])

@@ -185,7 +185,7 @@ dropout = 2
     big = f'the name "Big G" is not valid, expected {class_name}; did you mean "big_g"?'
     granularities = "one of unified, per_class, per_group, auto"
     base_name = "a name of letters, digits, underscores and hyphens (at most 64)"
-    sections = "experiment, data, embedding, generator, checkpoint, synthetic, adapter, federation, nodes"
+    sections = "experiment, data, embedding, generator, checkpoint, synthetic, adapter, federation, images, nodes"
 
     assert refusal(path, text).splitlines() == [
         "profile mine.toml has 27 problems",
@@ -204,7 +204,7 @@ dropout = 2
         '  mine.toml:19:8 synthetic.use.0 = "locl" — expected one of local, server, kd; did you mean "local"?',
         '  mine.toml:22:1 experiment.memory = "2 gb" — expected auto, or a size like "2GB"',
         f'  mine.toml:23:1 experiment.name = "my run!" — expected {base_name}; did you mean "my_run"?',
-        "  mine.toml:26:1 adapter.spaces = [] — expected a list with at least one item, each one of clip, t5",
+        "  mine.toml:26:1 adapter.spaces = [] — expected a list with at least one item, each one of clip, t5, text",
         "  mine.toml:27:1 adapter.targets = 3 — expected text in quotes",
         "  mine.toml:28:1 adapter.batch_size = 0 — expected a whole number from 1 to 1000000",
         f'  mine.toml:32:12 nodes.0.classes.0 = "Sea Waves" — expected {class_name}; did you mean "sea_waves"?',

@@ -306,19 +306,19 @@ def _of_tensors() -> Iterator[tuple[str, Forgery]]:
         "a parameter": lambda tensor: torch.nn.Parameter(tensor),
         "one that wants gradients": lambda tensor: tensor.clone().requires_grad_(),
         "negated": lambda tensor: _Calls(
-            rebuild, tensor.storage(), 0, tuple(tensor.shape), tensor.stride(), False, OrderedDict(), {"neg": True}
+            rebuild, tensor._typed_storage(), 0, tuple(tensor.shape), tensor.stride(), False, None, {"neg": True}
         ),
         "with hooks": lambda tensor: _Calls(
-            rebuild, tensor.storage(), 0, tuple(tensor.shape), tensor.stride(), False, OrderedDict(a=1)
+            rebuild, tensor._typed_storage(), 0, tuple(tensor.shape), tensor.stride(), False, OrderedDict(a=1)
         ),
         "of an offset below 0": lambda tensor: _Calls(
-            rebuild, tensor.storage(), -1, tuple(tensor.shape), tensor.stride(), False, OrderedDict()
+            rebuild, tensor._typed_storage(), -1, tuple(tensor.shape), tensor.stride(), False, OrderedDict()
         ),
         "of a stride below 0": lambda tensor: _Calls(
-            rebuild, tensor.storage(), 0, tuple(tensor.shape), (-1,) * tensor.dim(), False, OrderedDict()
+            rebuild, tensor._typed_storage(), 0, tuple(tensor.shape), (-1,) * tensor.dim(), False, OrderedDict()
         ),
         "of shape and stride of other lengths": lambda tensor: _Calls(
-            rebuild, tensor.storage(), 0, tuple(tensor.shape), (), False, OrderedDict()
+            rebuild, tensor._typed_storage(), 0, tuple(tensor.shape), (), False, OrderedDict()
         ),
         "a text": lambda tensor: "whale",
         "nothing": lambda tensor: None,

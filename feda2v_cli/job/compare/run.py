@@ -222,7 +222,7 @@ def _evaluate(title: str, loaded: LoadedProfile, listener: Listener) -> Evaluati
     listener(Noted(title))
     profile = loaded.profile
     return evaluate(
-        profile.generator_dir, loaded, base_name=profile.base_name, profile_named=loaded.name, listener=listener
+        profile.generator_dir, loaded, base_name=profile.base_name, profile_named=loaded.argument, listener=listener
     )
 
 

@@ -183,7 +183,7 @@ def plan_federation(
     generators = None
     if needs_samples(profile) and not elsewhere:
         ids = None if node_ids is None else tuple(node_ids)
-        expectation = Expectation.from_profile(loaded, _named(command, loaded), ids, encoder.identity)
+        expectation = Expectation.from_profile(loaded, loaded.argument, ids, encoder.identity)
         generators = find_generators(expectation, command, on_warning)
     spaces = tuple(
         Space.of(name, values, encoder.shape[1], profile.adapter.hidden) for name, values in targets.spaces.items()
@@ -220,11 +220,3 @@ def needs_samples(profile: Profile) -> bool:
     """Whether a run of this profile uses synthetic samples, and so needs generators."""
     uses = make_strategy(profile.federation).sample_uses(profile.synthetic)
     return bool(uses) and profile.synthetic.per_class != 0
-
-
-def _named(command: Sequence[str], loaded: LoadedProfile) -> str:
-    """The profile as its user named it."""
-    for option in ("-p", "--profile"):
-        if option in command[:-1]:
-            return command[list(command).index(option) + 1]
-    return loaded.name

@@ -95,11 +95,12 @@ class ResumableFederation:
     def _run_round(self, number: int) -> None:
         started = time.monotonic()
         last = number == self.rounds
-        pictures = self._pictures if self._pictures is not None and self._pictures.due(number) else None
+        tells = last or self.federation.exchanges_every_round
+        pictures = self._pictures if tells and self._pictures is not None and self._pictures.due(number) else None
         for_pictures = pictures is not None and pictures.needs_nodes(number)
         done = self.federation.run_round(number, keep_nodes=(self._keep_nodes and last) or for_pictures)
         evaluation = None
-        if last or (number % self._section.evaluate_every == 0 and self.federation.exchanges_every_round):
+        if last or (number % self._section.evaluate_every == 0 and tells):
             evaluation = self.federation.evaluate(number)
             self.history.evaluations.append({"round": number} | evaluation.to_dict())
             self.history.confusion = evaluation.confusion.tolist()

@@ -17,6 +17,7 @@ from feda2v_cli.federation.standardise import Standardisation, Sums
 from feda2v_cli.federation.synthetic import NodeGenerator
 from feda2v_cli.generator.rebuild import rebuild
 from feda2v_cli.job.federate.plan import FederationPlan
+from feda2v_cli.threads import threads_per_operation
 
 
 def set_up_federation(plan: FederationPlan, embeddings: Embeddings) -> Setup:
@@ -37,7 +38,8 @@ def set_up_federation(plan: FederationPlan, embeddings: Embeddings) -> Setup:
     def places_of(clips: Sequence[Clip]) -> Tensor:
         return torch.tensor([places[clip] for clip in clips], dtype=torch.long)
 
-    standardisation = Standardisation.of(Sums.of(values[places_of(node.train)]) for node in nodes)
+    with threads_per_operation(1):  # the same bits whatever the number of cores
+        standardisation = Standardisation.of(Sums.of(values[places_of(node.train)]) for node in nodes)
     standardised = standardisation(values)
     labels = torch.tensor([classes.index(clip.class_name) for clip in embedded])
     train = list(dict.fromkeys(clip for node in nodes for clip in node.train))

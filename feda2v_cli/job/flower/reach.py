@@ -17,6 +17,7 @@ from feda2v_cli.flower.process import Process, end_all, flower_environment, free
 from feda2v_cli.flower.superlink import start_superlink
 from feda2v_cli.job.federate.plan import FederationPlan
 from feda2v_cli.job.flower.join import join, wait_for_nodes
+from feda2v_cli.paths import expanded
 from feda2v_cli.profile.load import LoadedProfile, resolved_toml
 from feda2v_cli.run.event import Listener, Noted
 
@@ -50,7 +51,7 @@ def reach_nodes(
     if section.server is not None:
         if section.keys is None:
             raise UsageError("--server without --keys — the server is known by its certificate", hint="--keys DIR")
-        link = Link(section.server, Keys(section.keys.expanduser()), directory / "home")
+        link = Link(section.server, Keys(expanded(section.keys, "flower.keys")), directory / "home")
         with _joined(plan, loaded, link, directory, emit, [], ids, seconds) as reached:
             yield reached
         return

@@ -12,6 +12,7 @@ from feda2v_cli.data.clip import Clip
 from feda2v_cli.data.nodes import clips_of_nodes
 from feda2v_cli.embedding.encoder import Encoder, make_encoder
 from feda2v_cli.embedding.hub import Fetching
+from feda2v_cli.embedding.identity import differences, in_words, source_of
 from feda2v_cli.embedding.target import CODES, PIPELINE, Targets, TextSources, make_targets
 from feda2v_cli.errors import MissingError, UsageError
 from feda2v_cli.image.clip_model import find_clip
@@ -107,7 +108,7 @@ def plan_images(
         FailedError: a model cannot be used.
     """
     adapters = load_adapters(request.adapters, loaded.profile.checkpoint, loaded.profile.images)
-    profile = choose_nodes(_as_trained(loaded.profile, adapters), node_ids)
+    profile = choose_nodes(_as_trained(loaded, adapters), node_ids)
     device = choose_device(profile.experiment.device)
     fetching = Fetching(request.download, tell)
     sources = TextSources(profile.images.pipeline, cache_directory(profile), device, fetching)
@@ -184,18 +185,15 @@ def _prompts_of(metadata: AdapterMetadata, section: AdapterSection) -> AdapterSe
 
 def _encoder(profile: Profile, adapters: Adapters, device: torch.device) -> Encoder:
     encoder = make_encoder(profile.embedding, device)
-    if dict(encoder.identity) != adapters.metadata.encoder:
-        raise FindingsError(
-            [
-                Finding(
-                    "FA007",
-                    str(adapters.path),
-                    f"was trained on embeddings of {adapters.metadata.encoder} — here the encoder is "
-                    f"{dict(encoder.identity)}",
-                    hint="give the profile that trained it: --profile NAME, or --set embedding.encoder=DIR",
-                )
-            ]
+    there = adapters.metadata.encoder
+    differing = differences(there, encoder.identity)
+    if differing:
+        message = (
+            f"was trained on embeddings of encoder {in_words(there, differing)}; embedding.encoder = {encoder.source} "
+            f"is {in_words(encoder.identity, differing)}"
         )
+        hint = "--set embedding.encoder=DIR names the one that it was trained with"
+        raise FindingsError([Finding("FA007", str(adapters.path), message, hint=hint)])
     return encoder
 
 
@@ -227,18 +225,17 @@ def _chosen(
     return chosen
 
 
-def _as_trained(profile: Profile, adapters: Sequence[Adapters]) -> Profile:
+def _as_trained(loaded: LoadedProfile, adapters: Sequence[Adapters]) -> Profile:
     """The profile with the folds, encoder and targets that the checkpoints name, and with their nodes.
 
-    What the user has said of the encoder and of the targets stays where it is of the same name.
+    What the user says of the encoder and of the targets beats what the checkpoints say.
     """
+    profile = loaded.profile
     metadata = adapters[0].metadata
     folds = {"train_folds": metadata.train_folds, "test_folds": metadata.test_folds}
     known = {key: metadata.encoder[key] for key in EmbeddingSection.model_fields if key in metadata.encoder}
-    name = str(metadata.encoder["name"])
-    encoder = profile.embedding.encoder
-    if Path(encoder).name != name:
-        encoder = name
+    by_user = loaded.is_set_outside("embedding.encoder")
+    encoder = loaded.profile.embedding.encoder if by_user else source_of(metadata.encoder)
     embedding = EmbeddingSection.model_validate(profile.embedding.model_dump() | known | {"encoder": encoder})
     adapter, images = profile.adapter, profile.images
     source = metadata.targets.get("source")

@@ -194,7 +194,10 @@ def _subjects_of(node: int | None, subjects: Sequence[Subject]) -> list[Subject]
 
 
 def _centre(plan: ImagesPlan) -> dict[str, Tensor]:
-    return plan.adapters[0].centre
+    """Mean target by space, of those that the pictures are made of."""
+    if plan.source != "targets" or plan.targets is None:
+        return plan.adapters[0].centre
+    return {space: values.mean(0) for space, values in plan.targets.spaces.items()}
 
 
 def _heard(plan: ImagesPlan, subjects: Sequence[Subject]) -> dict[str, str]:

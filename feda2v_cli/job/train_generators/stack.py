@@ -27,9 +27,11 @@ from feda2v_cli.generator.training_set import TrainingSet, training_set
 from feda2v_cli.job.nodes import cache_directory
 from feda2v_cli.job.train_generators.plan import GeneratorPlan, PlannedGenerator
 from feda2v_cli.job.train_generators.resume import StackToTrain, save_state
+from feda2v_cli.paths import as_text
 from feda2v_cli.profile.load import profile_hash
 from feda2v_cli.quality.figures import cheap_figures
 from feda2v_cli.run.event import CheckpointSaved, EpochEnded, Listener, RoundEnded, StackNarrowed
+from feda2v_cli.threads import threads_per_operation
 
 
 class StackTraining:
@@ -158,7 +160,8 @@ class StackTraining:
             if not ends and not last:
                 continue
             generator = fitting.generator(index)
-            quality = cheap_figures(generator, sets[index]) if last else None
+            with threads_per_operation(1):  # the same bits whatever the number of cores
+                quality = cheap_figures(generator, sets[index]) if last else None
             metadata = self._metadata(planned, generator.architecture(), round_number, losses[index], quality)
             for end in (*ends, *([None] if last else [])):
                 path = planned.file(plan.directory, plan.base_name, end)
@@ -217,7 +220,7 @@ class StackTraining:
             torch_version=str(torch.__version__),
             profile_hash=self._profile_hash,
             node_fingerprint=fingerprint(node.train),
-            run_directory=str(self._resume.parent.absolute()),
+            run_directory=as_text(self._resume.parent.absolute()),
         )
 
 
