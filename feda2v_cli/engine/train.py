@@ -18,7 +18,7 @@ from feda2v_cli.engine.batch import draw_epoch, steps_per_epoch
 from feda2v_cli.engine.memory import keep_freed_memory
 from feda2v_cli.engine.random_stream import Identity, random_stream
 from feda2v_cli.engine.stack import Stack, parameters_of
-from feda2v_cli.threads import threads_per_operation
+from feda2v_cli.threads import small_operations, threads_of_large_operations, threads_per_operation
 
 Tensors = Mapping[str, Tensor]
 
@@ -110,7 +110,7 @@ class Trainer:
         self._largest = max(model.size for model in data)
         largest = max(math.prod(shape) for shape in stack.shapes.values())
         small = largest < WEIGHTS_WORTH_THREADS
-        self._threads = 1 if small else torch.get_num_threads()
+        self._threads = 1 if small else threads_of_large_operations()
         self._parts = self._divided(loss) if small and stack.device.type == "cpu" else []
         data = [] if self._parts else data  # the parts hold it
         self._items = {
@@ -161,11 +161,11 @@ class Trainer:
         A model's result does not depend on its neighbours, so that it does not depend on the parts.
         """
         stack = self.stack
-        count = min(torch.get_num_threads(), stack.models, stack.weights.numel() // WEIGHTS_OF_PART)
+        count = min(threads_of_large_operations(), stack.models, stack.weights.numel() // WEIGHTS_OF_PART)
         if count < 2:
             return []
         bounds = [stack.models * part // count for part in range(count + 1)]
-        with threads_per_operation(1):  # so that no part is divided again
+        with small_operations(large=1):  # so that no part is divided again
             parts = [
                 Trainer(stack.part(slice(start, end)), self._data[start:end], loss, self._optimiser, self._seed)
                 for start, end in pairwise(bounds)

@@ -15,9 +15,10 @@ from pydantic import ValidationError
 from tomlkit.items import Table
 
 from feda2v_cli.errors import ProfileError, UsageError, closest
+from feda2v_cli.paths import is_directory, is_there
 from feda2v_cli.profile.contradictions import contradictions
 from feda2v_cli.profile.key_path import KeyPath, Position, dotted, position, positions
-from feda2v_cli.profile.override import from_environment, from_flags, from_settings, put
+from feda2v_cli.profile.override import ENVIRONMENT_PREFIX, from_environment, from_flags, from_settings, put
 from feda2v_cli.profile.problem import Problem, from_pydantic
 from feda2v_cli.profile.schema import Profile
 
@@ -25,7 +26,13 @@ from feda2v_cli.profile.schema import Profile
 _PACKAGE = Path(__file__).parents[1]
 SHIPPED_DIR = next(path for path in (_PACKAGE / "profiles", _PACKAGE.parent / "profiles") if path.is_dir())
 #: Keys that change where a run is recorded or how fast it is, and not what comes out.
-_NO_PART_OF_THE_RESULT = {"experiment": {"name", "memory", "runs"}, "embedding": {"cache"}}
+_NO_PART_OF_THE_RESULT: Any = {
+    "experiment": {"name", "memory", "runs"},
+    "embedding": {"cache"},
+    "federation": {"deadline"},
+    "flower": True,
+    "images": True,  # pictures show what a run has learned, and change nothing of it
+}
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,11 @@ class LoadedProfile:
     text: str
     origins: Mapping[str, str]
 
+    @property
+    def argument(self) -> str:
+        """What a command takes to mean this profile."""
+        return self.name if self.path.parent == SHIPPED_DIR else str(self.path)
+
     def origin(self, key: str) -> str:
         """Where the value of a dotted key came from: its own origin, or that of the table that was set with it."""
         while key:
@@ -53,6 +65,10 @@ class LoadedProfile:
                 return self.origins[key]
             key = key.rpartition(".")[0]
         return "default"
+
+    def is_set_outside(self, key: str) -> bool:
+        """Whether a dotted key got its value from an option or the environment, and not from the file."""
+        return self.origin(key).startswith(("--", f"environment {ENVIRONMENT_PREFIX}"))
 
 
 @dataclass(frozen=True)
@@ -120,9 +136,10 @@ def find_profile(name_or_path: str) -> Path:
 
     Raises:
         UsageError: there is no such profile.
+        FailedError: the system does not say whether there is such a file.
     """
     path = Path(name_or_path)
-    if path.exists() and not path.is_dir():
+    if is_there(path) and not is_directory(path):
         return path
     shipped = shipped_profiles()
     if name_or_path in shipped:

@@ -1,19 +1,23 @@
 """What is quick must stay quick: it never imports PyTorch."""
 
+import os
 import subprocess
 import sys
 from email.message import Message
 from pathlib import Path
 
 import pytest
+from model_samples import store_as_hub_does, write_ast
 from typer.testing import CliRunner
 
 import feda2v_cli
 from feda2v_cli.cli.checkpoints import ExpectedOptions
 from feda2v_cli.cli.compare import ComparisonOptions
 from feda2v_cli.cli.federate import FederationOptions
+from feda2v_cli.cli.images import PictureOptions
 from feda2v_cli.cli.main import app
 from feda2v_cli.cli.options import ProfileOptions, RunOptions, keys_of
+from feda2v_cli.cli.targets import TargetOptions
 from feda2v_cli.cli.train_generators import TrainingOptions
 from feda2v_cli.profile.schema import Profile
 
@@ -23,6 +27,8 @@ QUICK_COMMANDS = [
     ["train-generators", "--help"],
     ["federate", "--help"],
     ["evaluate", "--help"],
+    ["images", "--help"],
+    ["targets", "--help"],
     ["compare", "--help"],
     ["checkpoints", "verify", "--help"],
     ["checkpoints", "ls", "--help"],
@@ -46,6 +52,27 @@ def test_a_quick_command_never_imports_torch(tmp_path: Path, arguments: list[str
         "assert 'torch' not in sys.modules, 'torch was imported'\n"
     )
     completed = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert completed.returncode == 0, completed.stderr
+
+
+@pytest.mark.parametrize("name", ["models/ast", "organisation/ast"])
+def test_verifying_against_a_model_of_hugging_face_never_imports_torch(tmp_path: Path, name: str) -> None:
+    model = write_ast(tmp_path / "models" / "ast")
+    store_as_hub_does(model, tmp_path / "huggingface", "organisation/ast")
+    text = f"[embedding]\nencoder = '{name}'\n[[nodes]]\nid = 0\nclasses = ['dog']\n"
+    (tmp_path / "mine.toml").write_text(text)
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from feda2v_cli.profile.load import load_profile\n"
+        "from feda2v_cli.verifier.expectation import Expectation\n"
+        "assert Expectation.from_profile(load_profile('mine.toml'), 'mine.toml').encoder['weights']\n"
+        "assert 'torch' not in sys.modules, 'torch was imported'\n"
+    )
+    environment = os.environ | {"HF_HOME": str(tmp_path / "huggingface"), "HF_HUB_OFFLINE": "1"}
+    completed = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
     assert completed.returncode == 0, completed.stderr
 
 
@@ -97,6 +124,7 @@ def test_a_bug_is_reported_to_the_address_that_the_package_names(monkeypatch: py
 
 def test_every_option_that_sets_a_key_sets_one_that_profiles_have() -> None:
     groups = (ProfileOptions, RunOptions, TrainingOptions, FederationOptions, ComparisonOptions, ExpectedOptions)
+    groups = (*groups, PictureOptions, TargetOptions)
     keys = [sets.key for group in groups for sets in keys_of(group).values()]
     assert len(keys) > 15
     schemas = {name: field.annotation.model_fields for name, field in Profile.model_fields.items() if name != "nodes"}

@@ -70,7 +70,7 @@ def test_parts_go_on_where_a_stack_was() -> None:
 
 
 def test_an_interruption_ends_all_parts() -> None:
-    def interrupt(epoch: int) -> None:  # noqa: ARG001
+    def interrupt(_: int) -> None:
         raise KeyboardInterrupt
 
     training = trainer(2)

@@ -15,11 +15,12 @@ from feda2v_cli.data.nodes import NodeClips, clips_of_nodes
 from feda2v_cli.embedding.encoder import Encoder, make_encoder
 from feda2v_cli.engine.free_memory import available_bytes
 from feda2v_cli.engine.memory import Cost, memory_budget, stacks
-from feda2v_cli.errors import FailedError, UsageError
+from feda2v_cli.errors import FailedError, UsageError, closest
 from feda2v_cli.generator.granularity import GeneratorSpec, generator_specs
 from feda2v_cli.generator.registry import cost, largest_shapes, rounds_and_epochs, same_steps, set_up_bytes
 from feda2v_cli.job.machine import BASELINE_BYTES, CHECKPOINT_OVERHEAD_BYTES, choose_device
-from feda2v_cli.job.nodes import choose_nodes
+from feda2v_cli.job.nodes import cache_directory, choose_nodes
+from feda2v_cli.paths import is_named
 from feda2v_cli.profile.load import LoadedProfile
 from feda2v_cli.profile.schema import NodeSection, Profile
 
@@ -123,7 +124,7 @@ class GeneratorPlan:
     @property
     def would_overwrite(self) -> list[Path]:
         """Those of `files` that are there already."""
-        return [path for path in self.files if path.exists() or path.is_symlink()]
+        return [path for path in self.files if is_named(path)]
 
     @property
     def disk_bytes(self) -> int:
@@ -140,15 +141,18 @@ class GeneratorPlan:
         return BASELINE_BYTES + stack + max(planned.set_up_bytes for planned in self.generators)
 
 
-def plan_generators(loaded: LoadedProfile, node_ids: Sequence[int] | None = None) -> GeneratorPlan:
+def plan_generators(
+    loaded: LoadedProfile, node_ids: Sequence[int] | None = None, keys: Sequence[str] | None = None
+) -> GeneratorPlan:
     """Plan RUN 1 from a profile. Reads metadata alone: no audio is decoded, nothing is written.
 
     Args:
         loaded: the profile.
         node_ids: nodes that are trained; None for all.
+        keys: classes or groups whose generators are trained; None for all.
 
     Raises:
-        UsageError: the profile says nothing that can be trained, or a node is not in it.
+        UsageError: the profile says nothing that can be trained, or a node or key is not in it.
         MissingError: data, weights or a device are not there.
         FailedError: a generator has too few clips, or is too large for this machine.
     """
@@ -162,14 +166,15 @@ def plan_generators(loaded: LoadedProfile, node_ids: Sequence[int] | None = None
     assert directory is not None
     assert base_name is not None
     profile = choose_nodes(whole, node_ids)
+    cache_directory(profile)
     device = choose_device(profile.experiment.device)
     encoder = make_encoder(profile.embedding, device)
+    specs = _choose(generator_specs(profile), keys)
+    profile = choose_nodes(profile, list(dict.fromkeys(spec.node for spec in specs)))
     nodes = clips_of_nodes(profile)
     sections = {node.id: node for node in profile.nodes}
     held = {node.node_id: node for node in nodes}
-    generators = tuple(
-        _planned(spec, sections[spec.node], held[spec.node], encoder, profile) for spec in generator_specs(profile)
-    )
+    generators = tuple(_planned(spec, sections[spec.node], held[spec.node], encoder, profile) for spec in specs)
     _check_clips(generators, profile)
     _check_memory(generators, device)
     rounds, epochs = rounds_and_epochs(profile.generator)
@@ -188,6 +193,25 @@ def plan_generators(loaded: LoadedProfile, node_ids: Sequence[int] | None = None
         nodes=nodes,
         generators=generators,
     )
+
+
+def _choose(specs: Sequence[GeneratorSpec], keys: Sequence[str] | None) -> Sequence[GeneratorSpec]:
+    """The generators with some keys; None keeps all."""
+    if keys is None:
+        return specs
+    if not keys:
+        raise UsageError("--keys names no class or group", hint="leave --keys out")
+    known = list(dict.fromkeys(spec.key for spec in specs if spec.key is not None))
+    for key in keys:
+        if key not in known:
+            near = closest(key, known)
+            raise UsageError(
+                f"--keys {key} — no generator of these nodes has this key",
+                [f"they are {', '.join(known)}" if known else "generators of all classes of a node have none"]
+                + ([f"did you mean {near}?"] if near else []),
+                hint=f"--keys {near or known[0]}" if known else "leave --keys out",
+            )
+    return [spec for spec in specs if spec.key in keys]
 
 
 def _planned(

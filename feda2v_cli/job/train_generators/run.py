@@ -17,8 +17,9 @@ from feda2v_cli.errors import FailedError
 from feda2v_cli.generator.rebuild import count_parameters
 from feda2v_cli.generator.training_set import differ
 from feda2v_cli.job.files import make_directory, refuse_to_overwrite
+from feda2v_cli.job.inputs import listed_inputs, refuse_other_contents, refuse_other_inputs
 from feda2v_cli.job.machine import peak_memory_bytes
-from feda2v_cli.job.nodes import warn_of_clips
+from feda2v_cli.job.nodes import cache_directory, warn_of_clips
 from feda2v_cli.job.train_generators.plan import MORE_CLIPS, GeneratorPlan, PlannedGenerator, counted, plan_generators
 from feda2v_cli.job.train_generators.resume import unfinished_stacks
 from feda2v_cli.job.train_generators.stack import StackTraining
@@ -33,6 +34,7 @@ from feda2v_cli.run.event import (
     Warned,
     ignore_event,
 )
+from feda2v_cli.threads import small_operations
 from feda2v_cli.verifier.single import read_metadata
 
 
@@ -83,10 +85,12 @@ class TrainedGenerators:
         return plain
 
 
+@small_operations()
 def train_generators(
     profile: LoadedProfile | str,
     *,
     node_ids: Sequence[int] | None = None,
+    keys: Sequence[str] | None = None,
     resume: bool = False,
     force: bool = False,
     command: Sequence[str] = ("train-generators",),
@@ -101,7 +105,9 @@ def train_generators(
     Args:
         profile: a loaded profile, or the name or path of one.
         node_ids: nodes that are trained; None for all.
+        keys: classes or groups whose generators are trained; None for all.
         resume: go on with the newest run of this profile and these nodes that has not ended; without one, start anew.
+            One that was begun with other clips, or another encoder, is refused.
         force: overwrite checkpoints that are there.
         command: words of the command line, for the run directory and for hints.
         listener: is told what happens.
@@ -110,16 +116,20 @@ def train_generators(
         ProfileError: the profile is invalid.
         MissingError: data, weights or a device are not there.
         OverwriteError: checkpoints are there, or another run is writing them.
-        FailedError: a clip is unreadable, memory or the disk is full, a loss is not finite.
+        FailedError: a clip is unreadable, memory or the disk is full, a loss is not finite, or the clips or the encoder
+            of the run to resume have changed.
         RunInterrupted: Ctrl-C or SIGTERM; the run can be resumed.
     """
     started = time.monotonic()
     loaded = load_profile(profile) if isinstance(profile, str) else profile
-    plan = plan_generators(loaded, node_ids)
+    plan = plan_generators(loaded, node_ids, keys)
     runs = plan.profile.experiment.runs
-    key = _run_key(plan)
+    key = _run_key(plan, keys)
+    inputs = listed_inputs((planned.clips for planned in plan.generators), plan.encoder)
 
     interrupted = RunDirectory.latest(runs, key) if resume else None
+    if interrupted is not None:
+        refuse_other_inputs(interrupted, inputs)
     if interrupted is not None and interrupted.status == "done" and all(path.is_file() for path in plan.files):
         listener(Noted(f"{interrupted.path} is done already: there is nothing to resume"))
         return _result(plan, interrupted, 0, 0.0, started)
@@ -139,6 +149,7 @@ def train_generators(
             key=key,
             profile=loaded.text,
             resolved=resolved_toml(loaded),
+            inputs=inputs,
         )
         with run.recording(command, listener) as emit:
             trained, seconds = _train(plan, run, emit, resumed=interrupted is not None)
@@ -152,7 +163,7 @@ def _train(plan: GeneratorPlan, run: RunDirectory, emit: Listener, *, resumed: b
     if plan.nodes[0].dataset.root is None:
         emit(Noted("no data.root is set: training on the built-in sounds (--data-root DIR takes recordings)"))
     emit(Noted(plan.encoder.description))
-    usable = _embed_all(plan, emit)
+    usable = _embed_all(plan, run, emit)
     todo = unfinished_stacks(usable, run.resume)
     rounds_done = sum(stack.rounds_done for stack in todo)
     emit(RunResumed(str(run.path), rounds_done) if resumed else RunStarted(str(run.path)))
@@ -161,7 +172,7 @@ def _train(plan: GeneratorPlan, run: RunDirectory, emit: Listener, *, resumed: b
     return training.clips_seen, training.seconds
 
 
-def _embed_all(plan: GeneratorPlan, emit: Listener) -> GeneratorPlan:
+def _embed_all(plan: GeneratorPlan, run: RunDirectory, emit: Listener) -> GeneratorPlan:
     """Fill the cache with every clip's embedding, and leave unreadable clips out when that is allowed.
 
     Everything that can be wrong with a clip is known before training starts; the embeddings themselves are read again
@@ -173,11 +184,12 @@ def _embed_all(plan: GeneratorPlan, emit: Listener) -> GeneratorPlan:
     damaged: list[Path] = []
     equal: list[str] = []
     poor: list[str] = []
+    contents: dict[str, str] = {}
     for planned in plan.generators:
         embeddings = embed(
             planned.clips,
             plan.encoder,
-            plan.profile.embedding.cache.expanduser(),
+            cache_directory(plan.profile),
             skip_unreadable=plan.profile.data.skip_unreadable,
             progress=lambda clips, _: emit(ClipsEmbedded(done + clips, total)),  # noqa: B023 - called within the turn
         )
@@ -188,6 +200,8 @@ def _embed_all(plan: GeneratorPlan, emit: Listener) -> GeneratorPlan:
             equal.append(f"{planned.spec} has {counted(len(embeddings.clips))}, none different from another")
         else:
             poor += _poor_classes(planned, embeddings)
+        contents |= embeddings.contents
+    refuse_other_contents(run.resume, contents)
     warn_of_clips(unreadable, damaged, emit)
     if equal:
         raise FailedError("a generator needs at least 2 clips that differ", equal, hint=MORE_CLIPS)
@@ -226,10 +240,13 @@ def _check_disk(plan: GeneratorPlan) -> None:
         )
 
 
-def _run_key(plan: GeneratorPlan) -> str:
+def _run_key(plan: GeneratorPlan, keys: Sequence[str] | None) -> str:
     """What a run must share with this one to go on with it: all that its result depends on, and where it goes."""
     nodes = [node.node_id for node in plan.nodes]
-    text = json.dumps(["train-generators", profile_hash(plan.whole), nodes, str(plan.directory), plan.base_name])
+    chosen = [] if keys is None else [sorted(keys)]
+    text = json.dumps(
+        ["train-generators", profile_hash(plan.whole), nodes, str(plan.directory), plan.base_name, *chosen]
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 

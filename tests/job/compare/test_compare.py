@@ -1,9 +1,11 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from feda2v_cli.errors import OverwriteError, ProfileError
+from feda2v_cli.job.compare.report import Row
 from feda2v_cli.job.compare.run import Comparison, compare
 from feda2v_cli.run.event import Event, Noted
 
@@ -75,6 +77,42 @@ def test_every_step_is_told(compared: Comparison, events: list[Event]) -> None:
             f"{granularity}: evaluating",
             f"{granularity}: federating",
         ]
+
+
+def test_figures_do_not_depend_on_how_much_is_done_side_by_side(
+    compared: Comparison, events: list[Event], tmp_path: Path
+) -> None:
+    told: list[Event] = []
+    other = compare(
+        "unified",
+        output=tmp_path,
+        settings=[*QUICK, "experiment.memory=4GB"],
+        rounds=1,
+        picture=False,
+        side_by_side=3,
+        listener=told.append,
+    )
+    assert figures(other) == figures(compared)
+    assert other.without_samples == compared.without_samples
+    assert steps(told) == steps(events)
+
+
+def test_the_federation_without_samples_leaves_the_adapters_of_the_others_alone(
+    compared: Comparison, output: Path
+) -> None:
+    assert compared.without_samples >= 0
+    adapters = {path.parent.parent.name for path in output.glob("*/adapters/*.pt")}
+    assert adapters == {"unified", "per_class", "per_group", "without_samples"}
+
+
+def figures(comparison: Comparison) -> list[Row]:
+    """The rows, but for time, and for bytes: checkpoints name the directories of their run."""
+    return [replace(row, training_seconds=0, disk_bytes_per_node=0) for row in comparison.rows]
+
+
+def steps(events: list[Event]) -> list[str]:
+    """What is told of the steps, but for where files go."""
+    return [event.text for event in events if isinstance(event, Noted) and "/" not in event.text]
 
 
 @pytest.mark.usefixtures("compared")
