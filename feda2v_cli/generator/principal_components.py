@@ -55,7 +55,7 @@ def class_moments(coordinates: Tensor, labels: Tensor, classes: int, shrinkage: 
     shares = torch.where(counts > 1, shrinkage, 1.0)  # [classes]
     if classes == 1 or not shares.any():  # with one class the pooled covariance is its own
         return ClassMoments(means, tuple(own[label].sqrt() * centred[labels == label] for label in range(classes)))
-    pooled = _no_taller_than_wide(centred) / max(len(labels) - classes, 1) ** 0.5
+    pooled = _reduced(centred) / max(len(labels) - classes, 1) ** 0.5
     # Σ_k is a sum of two covariances; its root has the rows of both their roots.
     roots = (
         torch.cat([((1 - share) * weight).sqrt() * centred[labels == label], share.sqrt() * pooled])
@@ -64,14 +64,14 @@ def class_moments(coordinates: Tensor, labels: Tensor, classes: int, shrinkage: 
     return ClassMoments(means, tuple(roots))
 
 
-def _no_taller_than_wide(rows: Tensor) -> Tensor:
-    """R with RᵀR = XᵀX of rows X, [at most as many rows as columns, columns]; X itself when it is no taller.
+def _reduced(rows: Tensor) -> Tensor:
+    """R with RᵀR = XᵀX of many rows X, as many rows as columns; X itself of less than twice as many.
 
     Of X = Q R, R alone is computed: RᵀR = RᵀQᵀQ R = XᵀX. A part of the rows after the other joins it, so that memory
     does not grow with the rows beside what they take themselves.
     """
     width = rows.shape[1]
-    if len(rows) <= width:
+    if len(rows) < 2 * width:
         return rows
     reduced = rows.new_zeros(0, width, dtype=torch.double)
     for part in torch.split(rows, max(ROWS_AT_ONCE, width)):
@@ -108,7 +108,7 @@ class PrincipalComponents:
         found = []
         for root in moments.roots:  # one class at a time: without a projection, its coordinates are many
             _, deviations, axes = torch.linalg.svd(
-                _no_taller_than_wide(root).double() * scale.double(), full_matrices=False
+                _reduced(root).double() * scale.double(), full_matrices=False
             )
             kept = deviations > SMALLEST_DEVIATION_SHARE * deviations[0]
             axes, deviations = axes[kept], deviations[kept]
