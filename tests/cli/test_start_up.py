@@ -88,7 +88,7 @@ def test_help_imports_neither_pydantic_nor_rich() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
-@pytest.mark.parametrize("arguments", [[], ["checkpoints"], ["profiles"]], ids=" ".join)
+@pytest.mark.parametrize("arguments", [[], ["checkpoints"], ["flower"], ["profiles"]], ids=" ".join)
 def test_no_summary_of_a_command_is_cut_off_at_80_columns(feda2v, arguments: list[str]) -> None:
     completed = feda2v(*arguments, "--help", COLUMNS="80")
     _, commands = completed.stdout.split("Commands:\n")
