@@ -17,9 +17,9 @@ from feda2v_cli.profile.load import load_profile
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU")]
 
 GRANULARITIES = ("unified", "per_class", "per_group")
-#: Largest share of a generator's or an adapter's size by which rounding may move it: a GPU adds up in another order,
-#: and Adam's steps do not shrink with a gradient, so that what is nearly zero goes either way. Training moves a VAE by
-#: a tenth and more. Gradients that are off by 2e-7 of themselves move it by 0.01, and an adapter by 2e-6.
+#: Largest share of a generator's or an adapter's size by which rounding may move it. A GPU adds up in another order,
+#: and Adam's steps do not shrink with a gradient, so that what is nearly zero goes either way. Gradients that are off
+#: by 2e-7 of themselves move a VAE by 0.01 and an adapter by 2e-6; training moves a VAE by a tenth and more.
 ROUNDING_OF_VAE = 2e-2
 ROUNDING_OF_ADAPTER = 1e-3
 

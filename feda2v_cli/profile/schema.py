@@ -30,7 +30,7 @@ LARGEST_SEED = 2**63 - 1
 LARGEST_ID = 2**31 - 1
 LARGEST_COUNT = 1_000_000
 LARGEST_WIDTH = 65_536
-LARGEST_FLOAT = 1e12
+LARGEST_FLOAT = 1e30
 
 
 def as_class_name(text: str) -> str | None:
