@@ -26,7 +26,7 @@ Examples:
 
 app = typer.Typer(
     name="flower",
-    help="The same federation on several machines: keys, a server, and nodes.",
+    help="The same federation on several machines.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

@@ -142,7 +142,7 @@ class NodeWork:
         assert self._setup is not None
         assert self._engine is not None
         setup = self._setup
-        owners = len(letter.arrays) // len(setup.spaces)
+        owners = sum(name.startswith("adapter.") for name in letter.arrays) // len(setup.spaces)
         adapters = [
             {space.name: self._parameters(letter, f"adapter.{owner}.{space.name}", space) for space in setup.spaces}
             for owner in range(owners)

@@ -63,5 +63,5 @@ def test_the_command_says_which_file_goes_where(tmp_path: Path) -> None:
     words = ["flower", "keys", "-o", "keys", "--host", "localhost", "--nodes", "2"]
     feda2v = Path(sys.executable).with_name("feda2v")
     done = subprocess.run([feda2v, *words], cwd=tmp_path, capture_output=True, text=True)
-    rows = [line.split(maxsplit=2) for line in done.stdout.splitlines()]
+    rows = [line.split(maxsplit=2) for line in done.stdout.splitlines() if line.startswith("node ")]
     assert ["node", "0", "ca.crt, node_0.key"] in [[*row[:2], row[2].strip()] for row in rows]

@@ -47,6 +47,7 @@ def test_no_message_holds_a_clip_a_name_of_a_file_or_a_path(served, monkeypatch)
     from feda2v_cli.flower.letter import CONTENT, Letter
     from feda2v_cli.job.federate.plan import plan_federation
     from feda2v_cli.job.federate.set_up import set_up_federation
+    from feda2v_cli.job.nodes import embed_nodes
     from feda2v_cli.profile.load import load_profile
     from feda2v_cli.run.event import ignore_event
 
@@ -66,9 +67,8 @@ def test_no_message_holds_a_clip_a_name_of_a_file_or_a_path(served, monkeypatch)
     _run(served, monkeypatch, "flower", "recorded", "fedavg")
     assert {letter.kind for letter in letters} >= {"join", "joined", "train", "trained", "evaluate", "evaluated"}
     assert {letter.kind for letter in letters} <= CONTENT.keys()
-    setup = set_up_federation(
-        plan_federation(load_profile("node.toml", settings=["synthetic.per_class=0"])), ignore_event
-    )
+    plan = plan_federation(load_profile("node.toml", settings=["synthetic.per_class=0"]))
+    setup = set_up_federation(plan, embed_nodes(plan.nodes, plan.encoder, plan.profile, ignore_event))
     clips = torch.cat([setup.clips.embeddings, setup.held_out.embeddings])
     raw = clips * setup.standardisation.scale + setup.standardisation.mean
     # Any token of any clip, as it is and as training sees it.
