@@ -185,7 +185,9 @@ dropout = 2
     big = f'the name "Big G" is not valid, expected {class_name}; did you mean "big_g"?'
     granularities = "one of unified, per_class, per_group, auto"
     base_name = "a name of letters, digits, underscores and hyphens (at most 64)"
-    sections = "experiment, data, embedding, generator, checkpoint, synthetic, adapter, federation, flower, images, nodes"
+    sections = (
+        "experiment, data, embedding, generator, checkpoint, synthetic, adapter, federation, flower, images, nodes"
+    )
 
     assert refusal(path, text).splitlines() == [
         "profile mine.toml has 27 problems",
