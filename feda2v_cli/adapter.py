@@ -44,7 +44,7 @@ class Adapter(nn.Module):
         # W xᵀ, and not x Wᵀ as `self.input(tokens)` has it: the gradient of W then is laid out as W is, and need not be
         # transposed, which for many adapters at once takes longer than to compute it.
         linear = (self.input.weight @ tokens.flatten(0, 1).mT).mT + self.input.bias  # [batch · tokens, hidden]
-        hidden = layer_norm(gelu(linear.unflatten(0, tokens.shape[:2])), self.query.shape[-1:])
+        hidden = layer_norm(gelu(linear.view(*tokens.shape[:2], -1)), self.query.shape[-1:])
         weights = (hidden @ self.query.T / self.query.shape[-1] ** 0.5).softmax(1)  # [batch, tokens, outputs]
         pooled = weights.mT @ hidden + self.query  # [batch, outputs, hidden]
         out: Tensor = self.output(pooled + gelu(self.pooled(pooled)))

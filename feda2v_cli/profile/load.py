@@ -68,7 +68,7 @@ class LoadedProfile:
 
     def is_set_outside(self, key: str) -> bool:
         """Whether a dotted key got its value from an option or the environment, and not from the file."""
-        return self.origin(key).startswith(("--", ENVIRONMENT_PREFIX))
+        return self.origin(key).startswith(("--", f"environment {ENVIRONMENT_PREFIX}"))
 
 
 @dataclass(frozen=True)

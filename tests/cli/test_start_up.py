@@ -1,11 +1,13 @@
 """What is quick must stay quick: it never imports PyTorch."""
 
+import os
 import subprocess
 import sys
 from email.message import Message
 from pathlib import Path
 
 import pytest
+from model_samples import store_as_hub_does, write_ast
 from typer.testing import CliRunner
 
 import feda2v_cli
@@ -53,6 +55,27 @@ def test_a_quick_command_never_imports_torch(tmp_path: Path, arguments: list[str
     assert completed.returncode == 0, completed.stderr
 
 
+@pytest.mark.parametrize("name", ["models/ast", "organisation/ast"])
+def test_verifying_against_a_model_of_hugging_face_never_imports_torch(tmp_path: Path, name: str) -> None:
+    model = write_ast(tmp_path / "models" / "ast")
+    store_as_hub_does(model, tmp_path / "huggingface", "organisation/ast")
+    text = f"[embedding]\nencoder = '{name}'\n[[nodes]]\nid = 0\nclasses = ['dog']\n"
+    (tmp_path / "mine.toml").write_text(text)
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from feda2v_cli.profile.load import load_profile\n"
+        "from feda2v_cli.verifier.expectation import Expectation\n"
+        "assert Expectation.from_profile(load_profile('mine.toml'), 'mine.toml').encoder['weights']\n"
+        "assert 'torch' not in sys.modules, 'torch was imported'\n"
+    )
+    environment = os.environ | {"HF_HOME": str(tmp_path / "huggingface"), "HF_HUB_OFFLINE": "1"}
+    completed = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert completed.returncode == 0, completed.stderr
+
+
 def test_help_imports_neither_pydantic_nor_rich() -> None:
     code = (
         "import sys\n"
@@ -65,7 +88,7 @@ def test_help_imports_neither_pydantic_nor_rich() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
-@pytest.mark.parametrize("arguments", [[], ["checkpoints"], ["profiles"]], ids=" ".join)
+@pytest.mark.parametrize("arguments", [[], ["checkpoints"], ["flower"], ["profiles"]], ids=" ".join)
 def test_no_summary_of_a_command_is_cut_off_at_80_columns(feda2v, arguments: list[str]) -> None:
     completed = feda2v(*arguments, "--help", COLUMNS="80")
     _, commands = completed.stdout.split("Commands:\n")

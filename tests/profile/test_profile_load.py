@@ -185,9 +185,8 @@ dropout = 2
     big = f'the name "Big G" is not valid, expected {class_name}; did you mean "big_g"?'
     granularities = "one of unified, per_class, per_group, auto"
     base_name = "a name of letters, digits, underscores and hyphens (at most 64)"
-    sections = (
-        "experiment, data, embedding, generator, checkpoint, synthetic, adapter, federation, flower, images, nodes"
-    )
+    sections = "experiment, data, embedding, generator, checkpoint, synthetic, adapter, federation, flower, images"
+    sections += ", nodes"
 
     assert refusal(path, text).splitlines() == [
         "profile mine.toml has 27 problems",
@@ -389,3 +388,25 @@ def test_every_value_says_where_it_came_from() -> None:
 )
 def test_a_number_that_nothing_can_hold_is_a_problem_of_the_profile(path: Path, setting: str, expected: str) -> None:
     assert f"expected {expected}" in refusal(path, NODES, settings=[setting])
+
+
+def test_the_argument_of_a_profile_loads_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.toml").write_text("[[nodes]]\nid = 0\nclasses = ['dog']\n")
+
+    assert load_profile("unified").argument == "unified"
+    assert load_profile("mine.toml").argument == "mine.toml"
+
+
+def test_a_value_of_an_option_is_told_from_one_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("[embedding]\ntokens = 2\n[[nodes]]\nid = 0\nclasses = ['dog']\n")
+
+    loaded = load_profile(
+        str(path), settings=["embedding.encoder=a/b"], environment={"FEDA2V_EMBEDDING_SECONDS": "2.0"}
+    )
+
+    outside = [
+        key for key in ("encoder", "seconds", "tokens", "sample_rate") if loaded.is_set_outside(f"embedding.{key}")
+    ]
+    assert outside == ["encoder", "seconds"]
