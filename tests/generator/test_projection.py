@@ -4,7 +4,7 @@ from generator_samples import embeddings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feda2v_cli.generator.projection import Projection
+from feda2v_cli.generator.projection import Projection, fitting_bytes
 
 CLIPS = embeddings(20).flatten(1)
 
@@ -107,3 +107,9 @@ def test_more_clips_than_features_keep_all_axes_that_there_are() -> None:
 def test_equal_clips_span_no_axis_however_many_they_are() -> None:
     with pytest.raises(ValueError, match="span no axis"):
         Projection.pca(CLIPS[:1].expand(200, -1), 8, 1.0)
+
+
+def test_many_clips_take_memory_for_their_features_and_not_for_each_other() -> None:
+    clips = torch.randn(40_000, 24, generator=torch.Generator().manual_seed(0))  # whose Gram matrix takes 12.8 GB
+    assert fitting_bytes("pca", *clips.shape) < 1e8
+    assert Projection.pca(clips, 24, 1.0).rank == 24

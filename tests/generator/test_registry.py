@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -47,3 +51,29 @@ def test_the_sizes_of_a_type_are_those_that_its_checkpoints_have(name: str) -> N
     sampler = fitting.generator(0).sampler
     assert sampler.type == name
     assert sampler.architecture().keys() == set(kind.size_names) == kind.largest_sizes({"dog": 12}, 8, SMALL).keys()
+
+
+PEAK = """
+import sys, torch
+from generator_samples import spec
+from feda2v_cli.generator.registry import set_up_bytes
+from feda2v_cli.generator.training_set import training_set
+from feda2v_cli.job.machine import peak_memory_bytes
+from feda2v_cli.profile.schema import GeneratorSection
+
+clips, section = int(sys.argv[1]), GeneratorSection()
+torch.linalg.eigh(torch.eye(64, dtype=torch.double))  # what LAPACK takes the first time
+before = peak_memory_bytes()
+data = training_set(spec(), torch.randn(clips, 4, 768), ["dog"] * clips, section)
+data.components(0.0)
+print(peak_memory_bytes() - before, set_up_bytes(clips, 4 * 768, section))
+"""
+
+
+@pytest.mark.parametrize("clips", [200, 1200])
+def test_what_fitting_takes_of_memory_is_known_before(clips: int) -> None:
+    samples = Path(__file__).parents[1] / "samples"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(samples), os.environ.get("PYTHONPATH", "")])}
+    words = [sys.executable, "-c", PEAK, str(clips)]
+    taken, said = map(int, subprocess.check_output(words, text=True, env=environment).split())
+    assert 0.6 * said - 8e6 < taken < 1.1 * said + 8e6

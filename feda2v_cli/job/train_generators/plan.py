@@ -23,9 +23,12 @@ from feda2v_cli.job.nodes import cache_directory, choose_nodes
 from feda2v_cli.paths import is_named
 from feda2v_cli.profile.load import LoadedProfile
 from feda2v_cli.profile.schema import NodeSection, Profile
+from feda2v_cli.threads import threads_of_large_operations
 
 #: What to do about a class of which there is too little.
 MORE_CLIPS = "give it more clips, or leave its class out with train_classes of its node"
+#: Share of the budget that training sets may take together while they are made.
+SET_UP_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,14 @@ class GeneratorPlan:
         stack = max(
             sum(planned.cost.held + on_host * planned.cost.trained for planned in stack) for stack in self.stacks
         )
-        return BASELINE_BYTES + stack + max(planned.set_up_bytes for planned in self.generators)
+        return BASELINE_BYTES + stack + self.set_ups_at_once * max(planned.set_up_bytes for planned in self.generators)
+
+    @property
+    def set_ups_at_once(self) -> int:
+        """How many generators' training sets are made side by side: one a core, within a part of the budget."""
+        largest = max(planned.set_up_bytes for planned in self.generators)
+        fitting = int(SET_UP_SHARE * self.budget / largest)
+        return max(1, min(threads_of_large_operations(), len(self.generators), fitting))
 
 
 def plan_generators(

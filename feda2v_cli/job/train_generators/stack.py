@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from feda2v_cli.paths import as_text
 from feda2v_cli.profile.load import profile_hash
 from feda2v_cli.quality.figures import cheap_figures
 from feda2v_cli.run.event import CheckpointSaved, EpochEnded, Listener, RoundEnded, StackNarrowed
-from feda2v_cli.threads import threads_per_operation
+from feda2v_cli.threads import side_by_side, threads_per_operation
 
 
 class StackTraining:
@@ -103,7 +104,8 @@ class StackTraining:
         return [StackToTrain(stack.generators[:half]), StackToTrain(stack.generators[half:])]
 
     def _train(self, stack: StackToTrain) -> None:
-        sets = [self._training_set(planned) for planned in stack.generators]
+        making = [partial(self._training_set, planned) for planned in stack.generators]
+        sets = list(side_by_side(making, self._plan.set_ups_at_once))
         fitting = self._fitting(sets, stack)
         clips = sum(len(planned.clips) for planned in stack.generators)
         if stack.state is not None:

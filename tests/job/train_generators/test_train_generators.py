@@ -288,3 +288,22 @@ def test_checkpoints_say_which_run_wrote_them_and_that_all_of_a_node_saw_the_sam
     assert {metadata.run_directory for metadata in seen} == {str(result.run_dir.absolute())}
     assert len({metadata.node_fingerprint for metadata in seen}) == 1
     assert len({metadata.dataset_fingerprint for metadata in seen}) == 5
+
+
+CORES = """
+import sys, torch
+from feda2v_cli.job.train_generators.run import train_generators
+from feda2v_cli.profile.load import load_profile
+
+torch.set_num_threads(int(sys.argv[1]))
+train_generators(load_profile("unified", settings=sys.argv[2:]))
+"""
+
+
+def test_a_run_has_the_same_bits_on_any_number_of_cores() -> None:
+    for cores in ("1", "3"):
+        settings = [*QUICK, f"checkpoint.dir='{cores}'"]
+        subprocess.run([sys.executable, "-c", CORES, cores, *settings], check=True)
+    one, three = tensors("1"), tensors("3")
+    assert one.keys() == three.keys() != set()
+    assert all(torch.equal(value, three[name]) for name, value in one.items())
