@@ -7,7 +7,17 @@ from typing import Annotated
 import typer
 
 from feda2v_cli import __version__
-from feda2v_cli.cli import checkpoints, compare, convert_config, evaluate, federate, profiles, train_generators
+from feda2v_cli.cli import (
+    checkpoints,
+    compare,
+    convert_config,
+    evaluate,
+    federate,
+    profiles,
+    report,
+    runs,
+    train_generators,
+)
 from feda2v_cli.cli.output import exit_on_misuse
 
 app = typer.Typer(
@@ -23,6 +33,8 @@ app.command("train-generators", epilog=train_generators.EXAMPLES)(train_generato
 app.command("federate", epilog=federate.EXAMPLES)(federate.federate)
 app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command("compare", epilog=compare.EXAMPLES)(compare.compare)
+app.command("report", epilog=report.EXAMPLES)(report.report)
+app.add_typer(runs.app, name="runs")
 app.add_typer(checkpoints.app, name="checkpoints")
 app.add_typer(profiles.app, name="profiles")
 app.command("convert-config", epilog=convert_config.EPILOG)(convert_config.convert_config)

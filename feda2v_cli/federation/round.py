@@ -33,6 +33,7 @@ class Round:
         failed: ids of the nodes that were asked and did not answer.
         skipped: whether too few answered: nothing has changed.
         loss: mean over the nodes of the last epoch's loss, by space; empty when no node trained.
+        node_loss: of each node that trained, by its id and by space.
         steps: optimiser steps of all nodes and spaces together.
     """
 
@@ -41,6 +42,7 @@ class Round:
     failed: tuple[int, ...]
     skipped: bool
     loss: Mapping[str, float]
+    node_loss: Mapping[int, Mapping[str, float]]
     steps: int
 
 
@@ -111,12 +113,16 @@ class Federation:
         if not skipped:
             self._draw(number)
         adapters, losses, steps = dict(self.adapters), {}, 0
+        node_losses: dict[int, dict[str, float]] = {node.id: {} for node in nodes}
         for space in setup.spaces:
             exchange = self._exchange(space, nodes, number)
             aggregation = self._strategy.begin(exchange)
             # Step 3: nodes start where the strategy says, train, and send what they have trained.
             if nodes:
-                losses[space.name], taken = self._train_nodes(exchange, aggregation, keep_nodes=keep_nodes)
+                own, taken = self._train_nodes(exchange, aggregation, keep_nodes=keep_nodes)
+                losses[space.name] = sum(own.values()) / len(own)
+                for node, loss in own.items():
+                    node_losses[node][space.name] = loss
                 steps += taken
             # Step 4: the strategy makes the server's adapter of it, and the server trains that on samples.
             if not skipped:
@@ -126,7 +132,7 @@ class Federation:
                 left = aggregation.initial([node], adapters[space.name])
                 self.store.write(number, space.name, [node], left.expand(1, -1))
         self.adapters = adapters
-        return Round(number, tuple(present), tuple(failed), skipped, losses, steps)
+        return Round(number, tuple(present), tuple(failed), skipped, losses, node_losses, steps)
 
     def evaluate(self, number: int) -> RetrievalAccuracy:
         """How good the adapters are after a round, for the clips of all nodes."""
@@ -171,8 +177,10 @@ class Federation:
             samples=self._server_samples,
         )
 
-    def _train_nodes(self, exchange: Exchange, aggregation: Aggregation, *, keep_nodes: bool) -> tuple[float, int]:
-        """The nodes' mean loss and their steps."""
+    def _train_nodes(
+        self, exchange: Exchange, aggregation: Aggregation, *, keep_nodes: bool
+    ) -> tuple[dict[int, float], int]:
+        """The loss of each node, and the steps of all."""
         space, number = exchange.space, exchange.number
         losses: dict[int, float] = {}
         steps = 0
@@ -190,7 +198,7 @@ class Federation:
             aggregation.add(trained)
             losses |= dict(zip(trained.nodes, trained.losses.tolist(), strict=True))
             steps += trained.steps * len(trained.nodes)
-        return sum(losses.values()) / len(losses), steps
+        return losses, steps
 
     def _train_server(self, exchange: Exchange, aggregation: Aggregation) -> Tensor:
         server, space = aggregation.server(), exchange.space

@@ -30,6 +30,10 @@ COMMAND_LINES = {
     "federate": FEDERATE,
     "evaluate": ("evaluate", "--seeds", "2"),
     "compare": (*COMPARE, *GROUPS, "--no-picture"),
+    "report": ("report",),
+    "runs ls": ("runs", "ls"),
+    "runs show": ("runs", "show", "old"),
+    "runs rm": ("runs", "rm", "old", "--yes"),
     "convert-config": ("convert-config", str(CONFIGURATION), "-o", "new.toml"),
     "profiles ls": ("profiles", "ls"),
     "profiles show": ("profiles", "show", "unified"),
@@ -57,6 +61,8 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     found = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("commands"))
+        Path("old").mkdir()
+        Path("old/run.json").write_text('{"status": "failed"}')
         for name, words in COMMAND_LINES.items():
             done = CliRunner().invoke(app, [*words, "--json"])
             found[name] = fields(json.loads(done.stdout)["data"])

@@ -15,15 +15,18 @@ from feda2v_cli.embedding.encoder import make_encoder
 from feda2v_cli.errors import FailedError, OverwriteError, RunInterrupted
 from feda2v_cli.job.compare.picture import draw_comparison, require_matplotlib
 from feda2v_cli.job.compare.report import Row, markdown
+from feda2v_cli.job.evaluate.map import EmbeddingMap
 from feda2v_cli.job.evaluate.run import Evaluation, evaluate
 from feda2v_cli.job.federate.run import federate
-from feda2v_cli.job.machine import choose_device
+from feda2v_cli.job.machine import choose_device, device_name
 from feda2v_cli.job.train_generators.plan import plan_generators
 from feda2v_cli.job.train_generators.run import TrainedGenerators, train_generators
 from feda2v_cli.profile.generator_names import BASE_NAMES
-from feda2v_cli.profile.load import LoadedProfile, load_profile
+from feda2v_cli.profile.load import LoadedProfile, load_profile, resolved_toml
 from feda2v_cli.quality.verdict import Figure
-from feda2v_cli.run.event import ClipsEmbedded, Listener, Noted, ignore_event
+from feda2v_cli.run.directory import RunDirectory
+from feda2v_cli.run.event import ClipsEmbedded, Listener, Noted, RunStarted, ignore_event
+from feda2v_cli.run.record import INNER_RUNS
 
 #: In the order of the table: the coarsest first.
 GRANULARITIES: tuple[Granularity, ...] = get_args(Granularity)
@@ -37,6 +40,7 @@ class Comparison:
     """The granularities, measured.
 
     Attributes:
+        run_dir: directory of the run; those of what it trained, evaluated and federated lie in its `runs/`.
         rows: one a granularity.
         without_samples: accuracy of the federation that exchanges parameters alone.
         setting: clips, rounds and seeds that the figures were measured with.
@@ -44,6 +48,7 @@ class Comparison:
         files: what was written.
     """
 
+    run_dir: Path
     rows: tuple[Row, ...]
     without_samples: float
     setting: dict[str, Any]
@@ -53,6 +58,7 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         """What the command prints under --json, and writes."""
         return {
+            "run_dir": str(self.run_dir),
             "table": [row.to_dict() for row in self.rows],
             "without_samples": {"accuracy": self.without_samples},
             "setting": self.setting,
@@ -70,6 +76,7 @@ def compare(
     rounds: int = FEDERATION_ROUNDS,
     picture: bool = True,
     force: bool = False,
+    command: Sequence[str] = ("compare",),
     listener: Listener = ignore_event,
 ) -> Comparison:
     """Train generators of each granularity on the same clips, evaluate them, and federate with their samples.
@@ -82,6 +89,7 @@ def compare(
         rounds: of each federation.
         picture: whether to draw.
         force: overwrite a comparison that is there.
+        command: words of the command line, for the run directory.
         listener: is told what happens.
 
     Raises:
@@ -102,33 +110,60 @@ def compare(
             "a comparison is there already", there, hint="--force overwrites, --output DIR writes elsewhere"
         )
     profiles = {name: _profile(profile, name, output, settings, flags or {}, rounds) for name in GRANULARITIES}
+    asked = load_profile(profile, settings=settings, flags=flags)
+    run = RunDirectory.create(
+        asked.profile.experiment.runs,
+        "compare",
+        command=["feda2v", *command],
+        profile=asked.text,
+        resolved=resolved_toml(asked),
+        kind="compare",
+        device=device_name(choose_device(asked.profile.experiment.device)),
+    )
+    alone = _profile(profile, "unified", output, ["synthetic.per_class=0", *settings], flags or {}, rounds)
     try:
-        _embed_once(profiles[GRANULARITIES[0]], listener)
-        rows, evaluations = [], []
-        for name, loaded in profiles.items():
-            row, evaluated = _measured(name, loaded, listener)
-            rows.append(row)
-            evaluations.append(evaluated)
-        listener(Noted("without samples: federating"))
-        alone = _profile(profile, "unified", output, ["synthetic.per_class=0", *settings], flags or {}, rounds)
-        without = federate(alone, force=True, command=("compare",), listener=listener)
+        with run.recording(command, listener) as emit:
+            emit(RunStarted(str(run.path)))
+            _embed_once(profiles[GRANULARITIES[0]], emit)
+            rows, evaluations = [], []
+            for name, loaded in profiles.items():
+                row, evaluated = _measured(name, _within(run, loaded, name), emit, listener)
+                rows.append(row)
+                evaluations.append(evaluated)
+            emit(Noted("without samples: federating"))
+            without = federate(
+                _within(run, alone, "without_samples"), force=True, command=("compare",), listener=listener
+            )
+            finished = Comparison(
+                run_dir=run.path,
+                rows=tuple(rows),
+                without_samples=without.final["accuracy"],
+                setting=_setting(profiles[GRANULARITIES[0]], evaluations[0], rounds),
+                seconds=time.monotonic() - started,
+                files=tuple(files),
+            )
+            _write_report(finished, evaluations, output, picture=picture)
+            run.finish("done", finished.to_dict())
     except RunInterrupted:
         raise RunInterrupted("interrupted — a comparison starts anew", hint="feda2v compare --force") from None
-    finished = Comparison(
-        rows=tuple(rows),
-        without_samples=without.final["accuracy"],
-        setting=_setting(profiles[GRANULARITIES[0]], evaluations[0], rounds),
-        seconds=time.monotonic() - started,
-        files=tuple(files),
-    )
+    return finished
+
+
+def _within(run: RunDirectory, loaded: LoadedProfile, name: str) -> LoadedProfile:
+    """The same profile for a run that is kept within another."""
+    experiment = loaded.profile.experiment.model_copy(update={"name": name, "runs": run.path / INNER_RUNS})
+    return loaded.with_values(loaded.profile.model_copy(update={"experiment": experiment}), "compare")
+
+
+def _write_report(finished: Comparison, evaluations: Sequence[Evaluation], output: Path, *, picture: bool) -> None:
     _write(
         output / REPORT,
         markdown(finished.rows, finished.without_samples, finished.setting, PICTURE if picture else None),
     )
     if picture:
-        draw_comparison(finished.rows, [evaluated.points for evaluated in evaluations], output / PICTURE)
+        maps = [EmbeddingMap.of(evaluated.points) for evaluated in evaluations]
+        draw_comparison(finished.rows, maps, output / PICTURE)
     _write(output / DATA, json.dumps(finished.to_dict(), indent=2, ensure_ascii=False) + "\n")
-    return finished
 
 
 def _profile(
@@ -144,7 +179,6 @@ def _profile(
         "compare generators": ("checkpoint.dir", str(output / granularity / "generators")),
         "compare base name": ("checkpoint.base_name", BASE_NAMES[granularity]),
         "compare adapters": ("checkpoint.adapter_dir", str(output / granularity / "adapters")),
-        "compare runs": ("experiment.runs", str(output / "runs")),
         "compare saves": ("checkpoint.every", 0),
         "compare rounds": ("federation.rounds", rounds),
         "compare evaluations": ("federation.evaluate_every", rounds),
@@ -168,15 +202,21 @@ def _embed_once(loaded: LoadedProfile, listener: Listener) -> None:
     )
 
 
-def _measured(name: Granularity, loaded: LoadedProfile, listener: Listener) -> tuple[Row, Evaluation]:
+def _measured(name: Granularity, loaded: LoadedProfile, emit: Listener, listener: Listener) -> tuple[Row, Evaluation]:
+    """One granularity: `emit` is told what the comparison does, `listener` what its runs do."""
     profile = loaded.profile
-    listener(Noted(f"{name}: training"))
+    emit(Noted(f"{name}: training"))
     trained = train_generators(loaded, force=True, command=("compare",), listener=listener)
-    listener(Noted(f"{name}: evaluating"))
+    emit(Noted(f"{name}: evaluating"))
     evaluated = evaluate(
-        profile.generator_dir, loaded, base_name=profile.base_name, profile_named=loaded.name, listener=listener
+        profile.generator_dir,
+        loaded,
+        base_name=profile.base_name,
+        profile_named=loaded.name,
+        command=("compare",),
+        listener=listener,
     )
-    listener(Noted(f"{name}: federating"))
+    emit(Noted(f"{name}: federating"))
     federated = federate(loaded, force=True, command=("compare",), listener=listener)
     memory = max(plan_generators(loaded, [node.id]).memory_bytes for node in profile.nodes)
     return _row(name, trained, evaluated, memory, federated.final["accuracy"]), evaluated

@@ -16,9 +16,10 @@ from feda2v_cli.job.federate.rounds import History, ResumableFederation
 from feda2v_cli.job.federate.save import save_adapters
 from feda2v_cli.job.federate.set_up import set_up_federation
 from feda2v_cli.job.files import make_directory, refuse_to_overwrite
+from feda2v_cli.job.machine import device_name
 from feda2v_cli.profile.load import LoadedProfile, load_profile, profile_hash, resolved_toml
 from feda2v_cli.run.directory import RunDirectory
-from feda2v_cli.run.event import Listener, Noted, RunResumed, RunStarted, Warned, ignore_event
+from feda2v_cli.run.event import Listener, Noted, RunResumed, RunStarted, ignore_event
 from feda2v_cli.verifier.finding import Finding
 
 #: What the chosen strategy is compared with: nothing exchanged, nothing but parameters exchanged, all clips exchanged.
@@ -133,9 +134,11 @@ def federate(
             experiment.runs,
             experiment.name,
             command=["feda2v", *command],
-            key=key,
             profile=loaded.text,
             resolved=resolved_toml(loaded),
+            key=key,
+            kind="federate",
+            device=device_name(plan.device),
         )
         with run.recording(command, listener) as emit:
             _introduce(plan, warnings, emit)
@@ -205,7 +208,7 @@ def _introduce(plan: FederationPlan, warnings: Sequence[Finding], emit: Listener
     emit(Noted(plan.encoder.description))
     emit(Noted(plan.targets.description))
     for finding in warnings:
-        emit(Warned(f"{finding.path} {finding.message} ({finding.code})"))
+        emit(finding.event())
     if plan.generators is not None:
         emit(Noted(f"samples come from {plan.generators}"))
     if plan.strategy.remark is not None:

@@ -16,7 +16,7 @@ from feda2v_cli.embedding.embed import embed
 from feda2v_cli.errors import FailedError
 from feda2v_cli.generator.rebuild import count_parameters
 from feda2v_cli.job.files import make_directory, refuse_to_overwrite
-from feda2v_cli.job.machine import peak_memory_bytes
+from feda2v_cli.job.machine import device_name
 from feda2v_cli.job.nodes import warn_of_clips
 from feda2v_cli.job.train_generators.plan import GeneratorPlan, PlannedGenerator, plan_generators
 from feda2v_cli.job.train_generators.resume import unfinished_stacks
@@ -31,6 +31,7 @@ from feda2v_cli.run.event import (
     RunStarted,
     ignore_event,
 )
+from feda2v_cli.run.machine import peak_memory_bytes
 from feda2v_cli.verifier.single import read_metadata
 
 
@@ -134,9 +135,11 @@ def train_generators(
             runs,
             plan.profile.experiment.name,
             command=["feda2v", *command],
-            key=key,
             profile=loaded.text,
             resolved=resolved_toml(loaded),
+            key=key,
+            kind="train-generators",
+            device=device_name(plan.device),
         )
         with run.recording(command, listener) as emit:
             trained, seconds = _train(plan, run, emit, resumed=interrupted is not None)
