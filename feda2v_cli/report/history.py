@@ -3,7 +3,6 @@
 from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -30,11 +29,13 @@ class Curve:
     values: "array[float]" = field(default_factory=lambda: array("d"))
 
     def points(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-        """Rounds, ascending, and the value that each was told last."""
+        """Rounds, ascending, and the value that each was told last; what is not finite is left out."""
         rounds = np.frombuffer(self.rounds, np.int64)[::-1]
         values = np.frombuffer(self.values, np.float64)[::-1]
         kept, places = np.unique(rounds, return_index=True)
-        return kept, values[places]
+        latest = values[places]
+        finite = np.isfinite(latest)
+        return kept[finite], latest[finite]
 
 
 @dataclass
@@ -71,44 +72,43 @@ class History:
             except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
                 history.damaged += 1
         history.damaged += events.damaged
+        history.curves = {key: curve for key, curve in history.curves.items() if len(curve.points()[0])}
         return history
 
-    def _add(self, chart: str, what: str, line: str, number: int, value: Any) -> None:
-        if not isinstance(number, int) or not 0 <= number < _ROUNDS_END:
-            raise ValueError(f"{number} is no round")
-        if value is None or not isfinite(value):
+    def _add(self, key: CurveKey, number: int, value: Any) -> None:
+        if value is None:
             return
-        key = (chart, what, line)
         curve = self.curves.get(key)
         if curve is None:
             curve = self.curves[key] = Curve()
+        curve.values.append(value)  # fails when it is no number
         curve.rounds.append(number)
-        curve.values.append(value)
 
     def _take_training(self, event: Mapping[str, Any]) -> None:
-        number = event["round"]
+        number = _round_of(event)
         for model, losses in event["losses"].items():
             for name, value in losses.items():
-                self._add("training", name, model, number, value)
+                self._add(("training", name, model), number, value)
 
     def _take_federation(self, event: Mapping[str, Any]) -> None:
-        federation, number = event["federation"], event["round"]
+        federation, number = event["federation"], _round_of(event)
         for space, value in event["loss"].items():
-            self._add("loss", space, _line_of(federation), number, value)
+            self._add(("loss", space, _line_of(federation)), number, value)
         if federation == CHOSEN:
             for node, losses in event.get("node_loss", {}).items():
+                line = f"node {node}"
                 for space, value in losses.items():
-                    self._add("loss", space, f"node {node}", number, value)
+                    self._add(("loss", space, line), number, value)
 
     def _take_evaluation(self, event: Mapping[str, Any]) -> None:
-        federation, number = event["federation"], event["round"]
-        self._add("accuracy", "", _line_of(federation), number, event["accuracy"])
+        federation, number = event["federation"], _round_of(event)
+        self._add(("accuracy", "", _line_of(federation)), number, event["accuracy"])
         if federation != CHOSEN:
             return
         for node, value in event["node_accuracy"].items():
-            self._add("accuracy", "", f"node {node}", number, value)
+            self._add(("accuracy", "", f"node {node}"), number, value)
         for space, value in event["loss"].items():
-            self._add("loss", space, HELD_OUT, number, value)
+            self._add(("loss", space, HELD_OUT), number, value)
 
     def _take_finding(self, event: Mapping[str, Any]) -> None:
         if len(self.findings) < MOST_TEXTS:
@@ -131,6 +131,13 @@ _TAKES: Mapping[str, Callable[[History, Mapping[str, Any]], None]] = {
     "found": History._take_finding,
     "warned": History._take_warning,
 }
+
+
+def _round_of(event: Mapping[str, Any]) -> int:
+    number = event["round"]
+    if not isinstance(number, int) or not 0 <= number < _ROUNDS_END:
+        raise ValueError(f"{number} is no round")
+    return number
 
 
 def _line_of(federation: str) -> str:
