@@ -23,9 +23,9 @@ import torch
 from setting import settings_of_seed, sounds_of_no_fold
 from torch.nn.utils import clip_grad_norm_
 
+from feda2v_cli.adapter import Adapter
 from feda2v_cli.embedding.embed import embed
 from feda2v_cli.engine.stack import parameters_of, row_of
-from feda2v_cli.federation.adapter import Adapter
 from feda2v_cli.federation.local_training import LocalTraining
 from feda2v_cli.federation.pool import Node, Pool
 from feda2v_cli.federation.retrieval import HeldOut
@@ -36,6 +36,7 @@ from feda2v_cli.federation.standardise import Standardisation
 from feda2v_cli.job.federate.plan import FederationPlan, plan_federation
 from feda2v_cli.job.federate.rounds import ResumableFederation
 from feda2v_cli.job.federate.set_up import set_up_federation
+from feda2v_cli.job.nodes import embed_nodes
 from feda2v_cli.job.train_generators.run import train_generators
 from feda2v_cli.profile.load import load_profile
 from feda2v_cli.profile.schema import Profile
@@ -96,7 +97,7 @@ def _curves(
         ]
         train_generators(load_profile(profile, settings=[*settings, f"generator.granularity={granularity}"]))
         plan = plan_federation(load_profile(profile, settings=[*settings, "generator.granularity=auto"]))
-        setup = set_up_federation(plan, ignore_event)
+        setup = set_up_federation(plan, embed_nodes(plan.nodes, plan.encoder, plan.profile, ignore_event))
         if arguments.unseen and not arguments.profile:
             setup = replace(setup, held_out=unseen_clips(setup, plan, arguments.unseen))
         if seed not in baselines:

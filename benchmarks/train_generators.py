@@ -5,6 +5,13 @@ python benchmarks/train_generators.py runs       default runs on the built-in so
 python benchmarks/train_generators.py ratio      per_class beside unified on the same clips, embeddings cached
 python benchmarks/train_generators.py loop       a stack beside a plain loop over the same models
 python benchmarks/train_generators.py long       embeddings of [1214, 768]: one class of 40 clips, and 50 classes
+
+Not of the five minutes:
+
+python benchmarks/train_generators.py growth     per_class runs on 100 to 100,000 clips of 50 classes on 10 nodes, whose
+                                                 embeddings [4, 768] are cached (a quarter of an hour)
+python benchmarks/train_generators.py growth N   the same on N clips alone
+python benchmarks/train_generators.py fitting    fitting alone, without epochs: one generator of 100 to 32,000 clips
 """
 
 import json
@@ -13,20 +20,26 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
+import numpy as np
+import soundfile
 import torch
 from torch.profiler import ProfilerActivity, profile
 
 from feda2v_cli.checkpoint.file import write_checkpoint
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
+from feda2v_cli.data.clip import hash_of
+from feda2v_cli.embedding.cache import EmbeddingCache
+from feda2v_cli.embedding.encoder import make_encoder
 from feda2v_cli.engine.batch import draw_epoch, steps_per_epoch
 from feda2v_cli.engine.memory import memory_budget, stacks
 from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.generator.granularity import GeneratorSpec
 from feda2v_cli.generator.principal_components import first_columns
-from feda2v_cli.generator.registry import cost
+from feda2v_cli.generator.registry import cost, set_up_bytes
 from feda2v_cli.generator.training_set import TrainingSet, training_set
 from feda2v_cli.generator.vae import ConditionalVae, learned_components, vae_loss
 from feda2v_cli.generator.vae_fitting import VaeFitting
@@ -242,8 +255,95 @@ def long() -> None:
         )
 
 
+CLASSES, NODES, FOLD = 50, 10, 1
+PROFILE_OF_GROWTH = """
+[data]
+root = "data"
+train_folds = [1]
+test_folds = [2]
+
+[generator]
+granularity = "per_class"
+"""
+
+
+def cached_clips(directory: Path, cache: Path, clips: int) -> None:
+    """A data set of so many tiny clips in 50 classes on 10 nodes, with embeddings of noise in the cache."""
+    nodes = "".join(
+        f"[[nodes]]\nid = {node}\nclasses = {[f'class{label}' for label in range(node, CLASSES, NODES)]}\n"
+        for node in range(NODES)
+    )
+    (directory / "growth.toml").write_text(PROFILE_OF_GROWTH + nodes.replace("'", '"'))
+    (directory / "data/audio").mkdir(parents=True)
+    (directory / "data/meta").mkdir()
+    encoder = make_encoder(load_profile(str(directory / "growth.toml")).profile.embedding, CPU)
+    kept = EmbeddingCache(cache, encoder)
+    random = np.random.default_rng(0)
+    rows = ["filename,fold,target,category,esc10,src_file,take\n"]
+    for clip in range(clips):
+        label = clip % CLASSES
+        name = f"{FOLD}-{clip}-A-{label}.wav"
+        rows.append(f"{name},{FOLD},{label},class{label},False,{clip},A\n")
+        path = directory / "data/audio" / name
+        soundfile.write(path, random.uniform(-1, 1, 64), encoder.sample_rate)
+        kept.write(hash_of(path.read_bytes()), random.standard_normal(encoder.shape, dtype=np.float32))
+    (directory / "data/meta/esc50.csv").write_text("".join(rows))
+
+
+def growth(counts: Sequence[int] = (100, 1_000, 10_000, 100_000)) -> None:
+    print("per_class runs with the defaults: 50 classes on 10 nodes, embeddings [4, 768] cached")
+    print("  clips    seconds   of training   a clip   peak memory   dry run said", flush=True)
+    for clips in counts:
+        with tempfile.TemporaryDirectory() as place:
+            directory = Path(place)
+            cached_clips(directory, directory / "cache", clips)
+            planned = feda2v(directory, directory / "cache", "-p", "growth.toml", "--dry-run")
+            done = feda2v(directory, directory / "cache", "-p", "growth.toml")
+            lines = (directory / done["run_dir"] / "metrics.jsonl").read_text().splitlines()
+        training = sum(event.get("seconds", 0) for event in map(json.loads, lines) if event["event"] == "round_ended")
+        print(
+            f"{clips:7} {done['seconds']:8.1f} s {training:11.1f} s {1000 * done['seconds'] / clips:6.1f} ms "
+            f"{done['peak_memory_bytes'] / 1e6:10.0f} MB {planned['memory_bytes'] / 1e6:11.0f} MB",
+            flush=True,
+        )
+
+
+def fitting(counts: Sequence[int] = (100, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000)) -> None:
+    print("one generator of 50 classes, embeddings [4, 768]: its projection and the components of its classes")
+    print("  clips    projection   components   a clip   peak memory   said beforehand", flush=True)
+    for clips in counts:
+        # A process of its own, so that its peak memory is its own.
+        print(subprocess.check_output([sys.executable, __file__, "fit-one", str(clips)], text=True), end="", flush=True)
+
+
+def fit_one(clips: int) -> None:
+    """Fit one generator of so many clips; print a line of the table."""
+    section = GeneratorSection()
+    classes = min(CLASSES, clips // 2)
+    names = tuple(f"class{label}" for label in range(classes))
+    embeddings = torch.randn(clips, 4, 768, generator=random_stream(0, "growth"))
+    before = peak_memory_bytes()
+    started = time.perf_counter()
+    spec = GeneratorSpec(0, "unified", None, names)
+    data = training_set(spec, embeddings, [names[clip % classes] for clip in range(clips)], section)
+    projected = time.perf_counter() - started
+    data.components(section.shrinkage)
+    seconds = time.perf_counter() - started
+    said = set_up_bytes(clips, 4 * 768, section)
+    print(
+        f"{clips:7} {projected:10.1f} s {seconds - projected:10.1f} s {1000 * seconds / clips:6.2f} ms "
+        f"{(peak_memory_bytes() - before + embeddings.nbytes) / 1e6:10.0f} MB {said / 1e6:14.0f} MB"
+    )
+
+
 def main() -> None:
     match sys.argv[1:]:
+        case ["fit-one", clips]:
+            fit_one(int(clips))
+        case ["growth", clips]:
+            growth([int(clips)])
+        case ["growth" | "fitting" as part]:
+            globals()[part]()
         case ["train-long", classes]:
             train_long(int(classes))
         case [] | ["runs" | "ratio" | "loop" | "long"]:

@@ -1,7 +1,15 @@
-"""Writing a file so that a reader sees the old one or the new one, and never a part."""
+"""Writing a file so that a reader sees the old one or the new one, and never a part.
 
+A name that is a link stays one: what it leads to is replaced. A device, a FIFO or a socket is written through, once all
+of the content is there. A file that is read-only stays as it is.
+"""
+
+import errno
 import os
 import secrets
+import shutil
+import stat
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -9,6 +17,9 @@ from typing import BinaryIO
 
 _TEMPORARY_SUFFIX = ".tmp"
 _RANDOM_BYTES = 4
+#: As many links as Linux follows.
+_MOST_LINKS = 40
+_WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
 @contextmanager
@@ -21,8 +32,56 @@ def atomic_write(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
             too leaves the old file or the new. What can be made again needs no syncing.
 
     Raises:
-        OSError: the file cannot be written.
+        OSError: the file cannot be written, or is read-only.
     """
+    target, status = _target(path)
+    if status is None:
+        with _replacing(target, durable=durable) as file:
+            yield file
+    elif stat.S_ISREG(status.st_mode):
+        if not status.st_mode & _WRITABLE or not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, "the file is read-only", str(path))
+        with _replacing(target, durable=durable) as file:
+            _keep_mode(file, stat.S_IMODE(status.st_mode))
+            yield file
+    else:
+        with _through(path) as file:
+            yield file
+
+
+def _target(path: Path) -> tuple[Path, os.stat_result | None]:
+    """What a path leads to, and its status; None when nothing is there yet."""
+    for _ in range(_MOST_LINKS):
+        try:
+            status = os.lstat(path)
+        except FileNotFoundError:
+            return path, None
+        if not stat.S_ISLNK(status.st_mode):
+            return path, status
+        reached = os.stat(path) if os.path.exists(path) else None
+        if reached is not None and not stat.S_ISREG(reached.st_mode):
+            return path, reached  # what /dev/stdout leads to may have no name of its own
+        path = path.parent / os.readlink(path)
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+
+
+def _keep_mode(file: BinaryIO, mode: int) -> None:
+    # Some file systems have one mode for all files, and refuse to set even that.
+    if stat.S_IMODE(os.fstat(file.fileno()).st_mode) != mode:
+        os.fchmod(file.fileno(), mode)
+
+
+@contextmanager
+def _through(path: Path) -> Iterator[BinaryIO]:
+    with tempfile.TemporaryFile() as file:
+        yield file
+        file.seek(0)
+        with open(path, "wb", buffering=0) as device:
+            shutil.copyfileobj(file, device)
+
+
+@contextmanager
+def _replacing(path: Path, *, durable: bool) -> Iterator[BinaryIO]:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(_RANDOM_BYTES)}{_TEMPORARY_SUFFIX}")
     descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:

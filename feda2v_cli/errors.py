@@ -13,7 +13,7 @@ Whatever is raised and is none of these is a bug of this program and ends with e
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 
 class Feda2vError(Exception):
@@ -36,6 +36,16 @@ class Feda2vError(Exception):
 
     def __str__(self) -> str:
         return "\n  ".join((self.title, *self.details))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as what it says, and not as what it was made of, so that it can come from another process."""
+        return Feda2vError._restored, (type(self), self.args), vars(self)
+
+    @classmethod
+    def _restored(cls, kind: type[Self], args: tuple[Any, ...]) -> Self:
+        error = kind.__new__(kind)
+        error.args = args
+        return error
 
 
 class FailedError(Feda2vError):

@@ -12,6 +12,7 @@ from filelock import FileLock
 
 # Makes the modules there importable for every test.
 sys.path.insert(0, str(Path(__file__).with_name("samples")))
+pytest_plugins = ["missing_packages"]
 
 # Tests run side by side: several threads an operation would wait for each other on cores that have other work.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

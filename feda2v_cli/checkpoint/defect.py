@@ -2,6 +2,7 @@
 
 Defect             any code
 ├── Corrupt        FA009    the bytes are not those that were written
+│   └── NotFetched          a pointer of git-lfs lies in the file's place
 ├── Unsafe         FA010    the pickle asks for more than tensors and plain values
 ├── Misnamed       FA012    the file is not called what its metadata demand
 └── NewerFormat    FA017    a later version wrote it
@@ -29,6 +30,13 @@ class Corrupt(Defect):
 
     def __init__(self, message: str, tensor: str | None = None) -> None:
         super().__init__("FA009", message, tensor)
+
+
+class NotFetched(Corrupt):
+    """A pointer of git-lfs lies in the file's place."""
+
+    def __init__(self) -> None:
+        super().__init__("is a pointer of git-lfs and no checkpoint: the file itself was not fetched")
 
 
 class Unsafe(Defect):

@@ -11,6 +11,8 @@ from typing import Any, Literal, get_args, get_origin
 from feda2v_cli.errors import FailedError
 
 _LARGEST_NUMBER = sys.float_info.max
+#: Lists and tables within each other. Real metadata has three.
+_DEEPEST = 32
 
 
 class MetadataError(FailedError):
@@ -51,6 +53,8 @@ def plain(value: Any, place: str) -> Any:
         if not -_LARGEST_NUMBER <= value <= _LARGEST_NUMBER:
             raise MetadataError(place, f"is {_shown(value)} — expected a finite number")
         return value
+    if place.count(".") > _DEEPEST:
+        raise MetadataError(place.partition(".")[0], f"is nested more than {_DEEPEST} deep")
     if isinstance(value, Mapping):
         for key in value:
             if type(key) is not str:

@@ -17,6 +17,7 @@ from feda2v_cli.atomic_write import atomic_write
 from feda2v_cli.checkpoint.content import METADATA_RECORD, Content, M, header_text, read_content
 from feda2v_cli.checkpoint.format.archive import SEAL_BYTES, Archive, digest, read_archive, seal
 from feda2v_cli.checkpoint.format.opening import OpenFile, opened
+from feda2v_cli.checkpoint.format.references import TensorReference
 from feda2v_cli.checkpoint.metadata import Metadata
 from feda2v_cli.errors import FailedError
 
@@ -47,7 +48,8 @@ def write_checkpoint(path: Path, metadata: Metadata, state: Mapping[str, "Tensor
     path = Path(path)
     if path.name != metadata.filename:
         raise ValueError(f"the file is to be called {path.name}, its metadata demand {metadata.filename}")
-    tensors = {name: _own(tensor) for name, tensor in state.items()}
+    taken: set[int] = set()
+    tensors = {name: _own(tensor, taken) for name, tensor in state.items()}
     content = {"metadata": metadata.to_dict(), metadata.state_key: tensors}
     try:
         with atomic_write(path) as file:
@@ -79,21 +81,37 @@ def load_content(path: Path, expected: type[M]) -> tuple[Content[M], dict[str, "
     Raises:
         Defect: it is damaged, unsafe, of another kind, or contradicts itself.
     """
+    # The same descriptor, so that nobody can swap the file between check and load.
+    with opened(path) as file:
+        archive = read_archive(file)
+        content = read_content(archive, expected)
+        return content, {name: _tensor(archive, reference) for name, reference in content.tensors.items()}
+
+
+def _tensor(archive: Archive, reference: TensorReference) -> "Tensor":
+    """The elements of a record as a tensor. They are what was checked: no unpickler has a say in it."""
     import torch
 
-    with opened(path) as file:
-        content = read_content(read_archive(file), expected)
-        # The same descriptor, so that nobody can swap the file between check and load.
-        with open(os.dup(file.descriptor), "rb") as stream:
-            stream.seek(0)
-            loaded = torch.load(stream, map_location="cpu", weights_only=True)
-    return content, loaded[content.metadata.state_key]
+    dtype = getattr(torch, reference.storage.dtype)
+    if not reference.elements:
+        return torch.empty(reference.shape, dtype=dtype)
+    elements = bytearray(archive.content(archive.records[f"data/{reference.storage.key}"]))
+    return torch.frombuffer(elements, dtype=dtype).view(reference.shape)
 
 
-def _own(tensor: "Tensor") -> "Tensor":
-    """The tensor on the CPU, with storage of its own and no other element in it."""
+def _own(tensor: "Tensor", taken: set[int]) -> "Tensor":
+    """The tensor on the CPU, with storage of its own and no other element in it.
+
+    Args:
+        tensor: on any device, a part of a larger one or not.
+        taken: where the storages of other tensors lie; this one's is added.
+    """
     plain = tensor.detach().cpu().contiguous()
-    return plain if plain.untyped_storage().nbytes() == plain.numel() * plain.element_size() else plain.clone()
+    storage = plain.untyped_storage()
+    if storage.nbytes() != plain.numel() * plain.element_size() or storage.data_ptr() in taken:
+        plain = plain.clone()
+    taken.add(plain.untyped_storage().data_ptr())
+    return plain
 
 
 def _append_metadata(file: BinaryIO, metadata: Metadata) -> None:

@@ -35,7 +35,10 @@ def lock_nodes(directory: Path, base_name: str, nodes: Iterable[int]) -> Iterato
             except Timeout:
                 raise LockedError(
                     f"another run is writing the checkpoints of node {node} in {directory}",
-                    ["two runs may write into one directory when they train different nodes"],
+                    [
+                        f"it holds {path}; if it ran on another machine that is gone, remove this file",
+                        "two runs may write into one directory when they train different nodes",
+                    ],
                     hint="wait for it to end, or write elsewhere: --checkpoint-dir DIR",
                 ) from None
             except OSError as error:

@@ -27,10 +27,12 @@ class Metadata:
     Attributes:
         kind: what the file calls the kind.
         state_key: under which key the pickle holds the tensors.
+        optional: fields that files of earlier versions lack; they have defaults.
     """
 
     kind: ClassVar[str]
     state_key: ClassVar[str]
+    optional: ClassVar[frozenset[str]] = frozenset()
 
     @property
     def filename(self) -> str:
@@ -65,13 +67,24 @@ class Metadata:
         if type(version) is int and version > FORMAT_VERSION:
             raise NewerFormatError(version)
         fields = fields_of(cls.kind)
+        if type(version) is int and version < 1:
+            raise MetadataError("format_version", f"is {version} — expected at least 1")
         for name in fields:
-            if name not in values:
+            if name not in values and name not in cls.optional:
                 raise MetadataError(name, "is missing")
         for name in values:
             if name not in fields:
                 raise MetadataError(name, "is unknown")
-        return cls(**{name: typed(values[name], hint, name) for name, hint in fields.items()})
+        metadata = cls(**{name: typed(values[name], hint, name) for name, hint in fields.items() if name in values})
+        metadata.check()
+        return metadata
+
+    def check(self) -> None:
+        """Check that the fields do not contradict each other.
+
+        Raises:
+            MetadataError: two of them do.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +112,9 @@ class GeneratorMetadata(Metadata):
         node_classes: all classes that this node's generators make together.
         expected_keys: keys of all of this node's generators; empty for unified.
         architecture: everything that rebuilds the model, in plain values.
-        encoder: identity of the audio encoder: name, sample_rate (Hz), seconds, tokens, version and what else it has.
+        encoder: identity of the audio encoder: name, sample_rate (Hz), seconds, tokens, version and what else it has;
+            of a model of Hugging Face `model`, `weights`, a hash of its files, which tell it from others whatever its
+            name, and `source`, how the profile named it, unless that is its name.
         embedding_shape: [tokens, dim] of a sample.
         dataset_name: data set of the clips.
         train_folds: folds that trained.
@@ -117,10 +132,15 @@ class GeneratorMetadata(Metadata):
         torch_version: version of PyTorch that wrote the file.
         profile_hash: SHA-256 of the effective profile, of what results depend on.
         format_version: version of the file format.
+        node_fingerprint: of the list of all clips that the node has to train on, made like `dataset_fingerprint`; equal
+            in all files of a node that one data set trained. Files of earlier versions lack it.
+        run_directory: absolute path of the directory of the run that wrote the file, for commands that train it again.
+            Files of earlier versions lack it.
     """
 
     kind = "generator"
     state_key = "generator_state_dict"
+    optional = frozenset({"node_fingerprint", "run_directory"})
 
     base_name: str
     node_id: int
@@ -154,6 +174,28 @@ class GeneratorMetadata(Metadata):
     torch_version: str
     profile_hash: str
     format_version: int = FORMAT_VERSION
+    node_fingerprint: str | None = None
+    run_directory: str | None = None
+
+    def check(self) -> None:
+        """Check that the fields do not contradict each other.
+
+        Raises:
+            MetadataError: two of them do.
+        """
+        key, classes = self.generator_key, self.generator_classes
+        of_class, of_group = self.generator_granularity == "per_class", self.generator_granularity == "per_group"
+        said = "is not what generator_key and generator_granularity say"
+        _require("class_name", self.class_name == (key if of_class else None), said)
+        _require("group_name", self.group_name == (key if of_group else None), said)
+        _require("generator_classes", not of_class or classes == (key,), said)
+        _require_classes("generator_classes", classes, "node_classes", self.node_classes)
+        _require("expected_keys", not self.expected_keys or key in self.expected_keys, "lacks generator_key")
+        counted = self.samples_per_class.keys() <= set(classes)
+        _require("samples_per_class", counted, "has a class that generator_classes lacks")
+        for name in ("node_id", "round", "generator_training_epochs"):
+            _require(name, getattr(self, name) >= 0, "is negative")
+        _require_of_embeddings(self.encoder, self.embedding_shape, self.train_folds, self.test_folds)
 
     @property
     def name(self) -> GeneratorName:
@@ -233,6 +275,22 @@ class AdapterMetadata(Metadata):
     profile_hash: str
     format_version: int = FORMAT_VERSION
 
+    def check(self) -> None:
+        """Check that the fields do not contradict each other.
+
+        Raises:
+            MetadataError: two of them do.
+        """
+        _require_classes("node_classes", self.node_classes, "classes", self.classes)
+        for name in ("round", "synthetic_per_class"):
+            _require(name, getattr(self, name) >= 0, "is negative")
+        _require("node_id", (self.node_id or 0) >= 0, "is negative")
+        _require("accuracy", 0 <= self.accuracy <= 1, "is no share")
+        _require_of_embeddings(self.encoder, self.embedding_shape, self.train_folds, self.test_folds)
+        _require(
+            "base_name", not set(self.base_name) & set("/\0") and self.base_name[:1] not in ("", "."), "is no name"
+        )
+
     @property
     def filename(self) -> str:
         """The name that its file must have."""
@@ -244,6 +302,26 @@ class AdapterMetadata(Metadata):
         A pickle says a text that is one object only once. So the bytes do not depend on which keys the program shares.
         """
         return {name: _with_own_keys(value) for name, value in super().to_dict().items()}
+
+
+def _require(field: str, holds: bool, problem: str) -> None:
+    if not holds:
+        raise MetadataError(field, problem)
+
+
+def _require_classes(field: str, classes: tuple[str, ...], whole: str, among: tuple[str, ...]) -> None:
+    _require(field, bool(classes), "is empty")
+    _require(field, len(set(classes)) == len(classes), "names a class twice")
+    _require(field, set(classes) <= set(among), f"names a class that {whole} lacks")
+
+
+def _require_of_embeddings(
+    encoder: Mapping[str, Any], shape: tuple[int, int], train: tuple[int, ...], test: tuple[int, ...]
+) -> None:
+    _require("encoder", type(encoder.get("name")) is str, "has no name")
+    _require("embedding_shape", min(shape) > 0, "is no shape")
+    _require("train_folds", min(train, default=0) > 0, "are no folds")
+    _require("test_folds", min(test, default=0) > 0, "are no folds")
 
 
 def _with_own_keys(value: Any) -> Any:

@@ -1,7 +1,6 @@
 """The command `feda2v checkpoints`."""
 
 import itertools
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -52,14 +51,15 @@ def list_checkpoints(paths: Paths = None, as_json: AsJson = False, quiet: Quiet 
     Node, key, classes, round, size, encoder, loss, and the spread of samples at the end.
     """
     with command_output("checkpoints ls", ConsoleOptions(as_json, quiet)) as output:
+        from feda2v_cli.paths import is_named
         from feda2v_cli.verifier.catalogue import catalogue
         from feda2v_cli.verifier.verify import DEFAULT_ROOT
 
         for path in paths or ():
-            if not os.path.lexists(path):
+            if not is_named(path):
                 raise MissingError(f"{path} — no such file or directory", hint="feda2v checkpoints ls")
         roots = paths or [DEFAULT_ROOT]
-        entries = catalogue(root for root in roots if os.path.lexists(root))
+        entries = catalogue(root for root in roots if is_named(root))
         if not entries:
             output.note(f"no checkpoints in {', '.join(map(str, roots))}")
         fields = [_fields(entry) for entry in entries]

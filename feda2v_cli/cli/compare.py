@@ -43,8 +43,8 @@ class ComparisonOptions:
 def compare(*, profile: ProfileOptions, comparison: ComparisonOptions, console: ConsoleOptions) -> None:
     """The three granularities side by side, measured.
 
-    They are trained on the same clips, evaluated, and federated. Writes comparison.md, comparison.json and
-    comparison.png. The picture needs matplotlib: pip install 'feda2v[plot]'.
+    They are trained on the same clips, evaluated, and federated, side by side on the cores that there are. Writes
+    comparison.md, comparison.json and comparison.png. The picture needs matplotlib: pip install 'feda2v[plot]'.
     """
     with command_output("compare", console) as output:
         from feda2v_cli.cli.progress import Progress

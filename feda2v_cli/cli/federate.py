@@ -34,6 +34,8 @@ Examples:
   feda2v federate --strategy kd --synthetic-per-class auto
   feda2v federate --generators checkpoints/generators_per_class --dry-run
   feda2v federate -p my.toml --set federation.fraction=0.5 --resume
+  feda2v federate --engine flower
+  feda2v federate -p federation.toml --engine flower --server HOST:9000 --keys DIR
 """
 
 
@@ -66,7 +68,7 @@ class FederationOptions:
         Sets("federation.strategy"),
     ] = None
     baselines: Annotated[
-        bool, typer.Option("--baselines", help="Compare with none, fedavg and central.", show_default=False)
+        bool, typer.Option("--baselines", help="Compare with none, fedavg, central, one_shot.", show_default=False)
     ] = False
     checkpoint_dir: Annotated[
         Path | None,
@@ -80,7 +82,17 @@ class FederationOptions:
         Sets("federation.local_epochs"),
     ] = None
     engine: Annotated[
-        str | None, typer.Option(metavar="NAME", help="local.", show_default="local"), Sets("federation.engine")
+        str | None,
+        typer.Option(metavar="NAME", help="local or flower.", show_default="local"),
+        Sets("federation.engine"),
+    ] = None
+    server: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="flower: the server.", show_default="one on this machine"),
+        Sets("flower.server"),
+    ] = None
+    keys: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="flower: keys.", show_default=False), Sets("flower.keys", str)
     ] = None
 
 
@@ -174,7 +186,7 @@ def _result_tables(done: "Federated", output: Output) -> list["Table | str"]:
         tables += ["", _comparison(done)]
     if output.verbose:
         tables += ["", _classes_table(done)]
-    samples = sum(done.synthetic["node_samples"].values())
+    samples = sum(done.synthetic["node_samples"].values()) or done.synthetic["server_samples"]
     source = f"{samples} samples of {done.synthetic['generators']} generators" if samples else "no samples"
     directory = done.adapters[0].parent if done.adapters else ""
     return [
@@ -187,7 +199,12 @@ def _result_tables(done: "Federated", output: Output) -> list["Table | str"]:
 def _comparison(done: "Federated") -> "Table":
     spaces = list(done.final["loss"])
     runs = table("side by side", right=("accuracy", "worst node", *(f"loss {space}" for space in spaces)))
-    names = {"none": "none: every node alone", "fedavg": "fedavg, no samples, as many steps", "central": "central"}
+    names = {
+        "none": "none: every node alone",
+        "fedavg": "fedavg, no samples, as many steps",
+        "central": "central",
+        "one_shot": "one_shot: samples alone",
+    }
     rows: Mapping[str, dict[str, Any]] = {names[name]: final for name, final in done.baselines.items()}
     for name, final in {f"{done.strategy}: this run": done.final, **rows}.items():
         worst = min((value for value in final["node_accuracy"].values() if value is not None), default=None)

@@ -13,12 +13,16 @@ from feda2v_cli.cli import (
     convert_config,
     evaluate,
     federate,
+    flower,
+    images,
     profiles,
     report,
     runs,
+    targets,
     train_generators,
 )
 from feda2v_cli.cli.output import exit_on_misuse
+from feda2v_cli.cli.streams import prepare_streams
 
 app = typer.Typer(
     name="feda2v",
@@ -33,9 +37,12 @@ app.command("train-generators", epilog=train_generators.EXAMPLES)(train_generato
 app.command("federate", epilog=federate.EXAMPLES)(federate.federate)
 app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command("compare", epilog=compare.EXAMPLES)(compare.compare)
+app.command("targets", epilog=targets.EXAMPLES)(targets.targets)
+app.command("images", epilog=images.EXAMPLES)(images.images)
 app.command("report", epilog=report.EXAMPLES)(report.report)
 app.add_typer(runs.app, name="runs")
 app.add_typer(checkpoints.app, name="checkpoints")
+app.add_typer(flower.app, name="flower")
 app.add_typer(profiles.app, name="profiles")
 app.command("convert-config", epilog=convert_config.EPILOG)(convert_config.convert_config)
 
@@ -57,6 +64,7 @@ def _root(
 
 def run() -> None:
     """Run the command line of this process and exit with the code that docs/command-line.md promises."""
+    prepare_streams()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: a run ends cleanly
     with exit_on_misuse(sys.argv[1:]):
         sys.exit(app(standalone_mode=False))

@@ -1,6 +1,5 @@
 """How every command speaks: results to stdout, the rest to stderr, one JSON envelope, exit codes."""
 
-import json
 import os
 import sys
 import traceback
@@ -13,7 +12,9 @@ import typer
 
 from feda2v_cli import __version__
 from feda2v_cli.cli.options import ConsoleOptions
-from feda2v_cli.errors import Feda2vError, RunInterrupted, UsageError
+from feda2v_cli.cli.streams import lost_result
+from feda2v_cli.errors import FailedError, Feda2vError, RunInterrupted, UsageError, first_line
+from feda2v_cli.run.json_text import json_text
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -49,12 +50,17 @@ class Output:
         return _console(sys.stderr)
 
     def result(self, data: dict[str, Any], *renderables: "RenderableType") -> None:
-        """Print the result: the envelope with `data` under --json, else the renderables."""
+        """Print the result: the envelope with `data` under --json, else the renderables.
+
+        Raises:
+            FailedError: stdout does not take it.
+        """
         if self.as_json:
             self._envelope({"status": "ok", "data": data})
             return
-        for renderable in renderables:
-            self.out.print(renderable, soft_wrap=isinstance(renderable, str), markup=False, highlight=False)
+        with self._to_stdout():
+            for renderable in renderables:
+                self.out.print(renderable, soft_wrap=isinstance(renderable, str), markup=False, highlight=False)
 
     def note(self, text: str) -> None:
         """Tell the user something that is good to know."""
@@ -79,7 +85,10 @@ class Output:
         """
         if self.as_json:
             message = {"code": error.code, "message": str(error), "hint": error.hint}
-            self._envelope({"status": "error", "error": message, "data": data or {}})
+            try:
+                self._envelope({"status": "error", "error": message, "data": data or {}})
+            except FailedError as lost:
+                self.fail(lost)
         else:
             code = f" ({error.code})" if error.code.startswith("FA") else ""
             self._say("error: ", "bold red", f"{error.title}{code}")
@@ -89,6 +98,13 @@ class Output:
                 self._say("hint: ", "bold cyan", error.hint)
         raise typer.Exit(error.exit_code)
 
+    def end(self, error: Feda2vError) -> NoReturn:
+        """Print an error and end the process with its code, outside of any command."""
+        try:
+            self.fail(error)
+        except typer.Exit as end:
+            sys.exit(end.exit_code)
+
     def _say(self, label: str, style: str, text: str) -> None:
         from rich.text import Text
 
@@ -96,8 +112,19 @@ class Output:
 
     def _envelope(self, body: dict[str, Any]) -> None:
         head = {"schema_version": SCHEMA_VERSION, "status": body.pop("status"), "command": self.command}
-        sys.stdout.write(json.dumps(head | body, ensure_ascii=False) + "\n")
-        sys.stdout.flush()
+        with self._to_stdout():
+            sys.stdout.write(json_text(head | body, encoding=sys.stdout.encoding) + "\n")
+
+    @contextmanager
+    def _to_stdout(self) -> Iterator[None]:
+        try:
+            yield
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            self.as_json = False  # stderr is where it can still be told
+            raise lost_result(error) from error
 
 
 @contextmanager
@@ -124,9 +151,17 @@ def command_output(command: str, console: ConsoleOptions) -> Iterator[Output]:
         raise typer.Exit(1) from None
     except typer.Exit:
         raise
+    except OSError as error:
+        output.fail(_of_the_system(error))
     except Exception as error:  # noqa: BLE001 - the one place where a bug of this program ends
         traceback.print_exc()
         output.fail(_bug(error))
+
+
+def _of_the_system(error: OSError) -> Feda2vError:
+    """What the system refuses is no bug of this program: its own words, and the file."""
+    words = error.strerror or first_line(error)
+    return FailedError(words if error.filename is None else f"{error.filename} cannot be used — {words}")
 
 
 def _bug(error: Exception) -> Feda2vError:
@@ -168,10 +203,9 @@ def exit_on_misuse(arguments: Sequence[str]) -> Iterator[None]:
         if type(error).__name__ == "NoArgsIsHelpError":
             sys.stderr.write(f"{text}\n")
             sys.exit(UsageError.exit_code)
-        try:
-            output.fail(UsageError(text[0].lower() + text[1:].rstrip("."), hint=f"{words} --help"))
-        except typer.Exit as end:
-            sys.exit(end.exit_code)
+        output.end(UsageError(text[0].lower() + text[1:].rstrip("."), hint=f"{words} --help"))
+    except OSError as error:  # of --help and --version; what commands write has its own end
+        Output("feda2v", ConsoleOptions()).end(lost_result(error))
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(RunInterrupted.exit_code)
 

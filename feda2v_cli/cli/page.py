@@ -27,6 +27,8 @@ of findings are promises: tests pin them.
 
 Results go to stdout; progress, notes, warnings and errors go to stderr. With `NO_COLOR`, `TERM=dumb` or without a
 terminal there is no colour, no animation and no control character, and progress is one plain line a round at most.
+What stderr does not take is lost, and no run stops for it; a result that stdout does not take is exit code 1. A letter
+that the encoding of a stream lacks is escaped, and so is a byte of a path that is no UTF-8.
 
 With `--json`, stdout is exactly one object, with the command's `data` as described below:
 
@@ -115,15 +117,23 @@ DATA: Mapping[str, Mapping[str, str]] = {
         "final.node_accuracy.<node>": "for the clips of a node",
         "final.per_class_accuracy": "by class",
         "final.loss": "by target space",
+        "final.cosine": "by target space: of clips to the `own` class's target and to the nearest `other`, centred",
         "synthetic.per_class": "samples of a class",
         "synthetic.generators": "how many made them",
         "synthetic.node_samples": "samples of every node, by its id",
+        "synthetic.server_samples": "samples that the server trains on",
         "synthetic.use": "local, server, kd",
         "synthetic.granularity": "of the generators; only with generators",
         "synthetic.directory": "where they lie; only with generators",
         "synthetic.refresh": "once or round; only with generators",
-        "baselines": "with `--baselines`: `none`, `fedavg` and `central`, each of the form of `final`",
+        "baselines": "with `--baselines`: `none`, `fedavg`, `central` and `one_shot`, each of the form of `final`",
     },
+    "flower keys": {
+        "files": "that were made",
+        "machines.<machine>": "names of the files that a machine needs",
+    },
+    "flower server": {"state": "directory of its state and its log"},
+    "flower node": {"run_dir": "directory of the run"},
     "federate --dry-run": {
         "nodes[].node": "id of the node",
         "nodes[].classes": "of its clips",
@@ -165,7 +175,7 @@ DATA: Mapping[str, Mapping[str, str]] = {
         "table[].parameters_per_node": "mean",
         "table[].memory_bytes_per_node": "planned, PyTorch included",
         "table[].disk_bytes_per_node": "of final checkpoints",
-        "table[].training_seconds": "of all nodes, without making embeddings",
+        "table[].training_seconds": "of all nodes, beside other parts of the comparison, without making embeddings",
         "table[].tstr": "as of `evaluate`, as are the next three",
         "table[].trtr": "a probe trained on clips",
         "table[].recall": "of the clips",
@@ -177,6 +187,39 @@ DATA: Mapping[str, Mapping[str, str]] = {
         "setting": "data, clips, rounds and seed",
         "seconds": "from start to end",
         "files": "what was written",
+    },
+    "targets": {
+        "path": "the dictionary file; null without `-o`",
+        "targets": "what made them: its identity",
+        "fingerprint": "of that identity and of every number",
+        "shapes": "of a target, by target space",
+        "classes[].class": "of the profile",
+        "classes[].nearest": "the other class that lies nearest to it",
+        "classes[].cosine": "between the two, centred at the mean target",
+        "worst_pairs[].classes": "two that lie near to each other: what a run will confuse first",
+        "worst_pairs[].cosine": "between them",
+    },
+    "images": {
+        "run_dir": "directory of the run",
+        "directory": "of the pictures and of images.json, which holds the same",
+        "contact_sheet": "the sounds and their pictures on one page",
+        "pictures[].file": "relative to the directory",
+        "pictures[].source": "adapter: of what an adapter makes of the clip; target: of its class's true target",
+        "pictures[].class": "of the clip; empty for `--audio`",
+        "pictures[].clip": "its file; null for targets, as are the next three",
+        "pictures[].split": "train, test or audio",
+        "pictures[].node": "whose adapters: an id, or server",
+        "pictures[].adapter": "digest of their checkpoint",
+        "pictures[].heard": "class whose target lies nearest to what the adapter makes of the clip",
+        "pictures[].seed": "of the picture",
+        "pictures[].nearest": "with a gallery: its five nearest pictures, each `{picture, caption, class, cosine}`",
+        "made": "pictures that were not there yet",
+        "maker": "pipeline or gallery, and its settings",
+        "retrieval": "share of the clips that are heard as their class",
+        "gallery": "by source: `recall_at_1`, `recall_at_5`, what chance reaches, and `clips`",
+        "score": "with `--score`: zero-shot figures of adapter, target (ceiling) and shuffled (floor): `pictures`, "
+        "`accuracy`, `balanced_accuracy`, `macro_f1`, `clip_score`",
+        "seconds": "from start to end",
     },
     "report": {
         "path": "the file",

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, ProgressColumn, TextColumn, TimeRemainingCo
 from rich.progress import Progress as RichProgress
 
 from feda2v_cli.cli.output import Output, is_plain
-from feda2v_cli.cli.tables import rounds_table
+from feda2v_cli.cli.tables import rounds_table, size
 from feda2v_cli.run.event import (
     CheckpointSaved,
     ClipsEmbedded,
@@ -19,7 +19,9 @@ from feda2v_cli.run.event import (
     Evaluated,
     Event,
     FederationRoundEnded,
+    LettersExchanged,
     Noted,
+    PictureMade,
     RoundEnded,
     RoundSkipped,
     RunResumed,
@@ -97,7 +99,7 @@ class Progress:
                 self._output.warn(f"memory ran out for {models} models at once: going on with {width}")
             case ClipsEmbedded(done, total):
                 self._move(event, "embedding", done, total, "clips/s")
-                self._say_sometimes(f"embedding {done} of {total} clips")
+                self._say_sometimes(f"embedding {done} of {total} clips", last=done == total)
             case EpochEnded(round_number, epoch, seen, total):
                 self._move(event, f"round {round_number} epoch {epoch}", seen, total, "clips/s")
             case RoundEnded(round_number, rounds, stack, stacks, seconds, losses):
@@ -110,18 +112,28 @@ class Progress:
                     self._output.detail(text)
             case FederationRoundEnded():
                 self._show_round(event)
+            case LettersExchanged(what, _, nodes, sent, received, seconds, computing):
+                self._output.detail(
+                    f"{what}: {size(sent)} to {nodes} nodes, {size(received)} back, in {seconds:.1f} s "
+                    f"({computing:.1f} s of computing)"
+                )
             case RoundSkipped(federation, round_number, present, quorum):
                 self._output.warn(
                     f"{_of(federation)}round {round_number} is skipped: {len(present)} nodes answered, quorum {quorum}"
                 )
             case Evaluated():
                 self._show_evaluation(event)
+            case PictureMade(path, made, done, total, seconds):
+                self._move(event, "pictures", done, total, "pictures/min", 60)
+                rate = f", {60 / seconds:.1f} a minute" if made and seconds > 0 else ""
+                self._say_sometimes(f"picture {done} of {total}{rate}", last=done == total)
+                self._output.detail(f"{'made' if made else 'kept'} {path}")
             case CheckpointSaved(path, _):
                 self._output.detail(f"saved {path}")
 
     def _show_round(self, ended: FederationRoundEnded) -> None:
         self._move(ended, f"{_of(ended.federation)}round {ended.round}", ended.round, ended.rounds, "rounds/s")
-        loss = ", ".join(f"{space} {value:.3f}" for space, value in ended.loss.items())
+        loss = ", ".join(f"{space} {value:.3f}" for space, value in ended.loss.items()) or "of no node"
         failed = f", {len(ended.failed)} nodes failed" if ended.failed else ""
         which = f"{_of(ended.federation)}round {ended.round} of {ended.rounds}"
         self._output.detail(f"{which}: loss {loss}{failed} in {ended.seconds:.1f} s")
@@ -137,7 +149,7 @@ class Progress:
         which = f"{_of(evaluated.federation)}round {evaluated.round} of {evaluated.rounds}"
         self._say(f"{which}: accuracy {evaluated.accuracy:.3f}{by_node}, loss {loss}")
 
-    def _move(self, event: Event, text: str, done: int, total: int, unit: str) -> None:
+    def _move(self, event: Event, text: str, done: int, total: int, unit: str, seconds: int = 1) -> None:
         if self._plain:
             return
         if self._phase is not type(event):
@@ -145,14 +157,14 @@ class Progress:
             self._started = time.monotonic()
             self._bars.reset(self._task, total=total, rate="", visible=True)
         passed = time.monotonic() - self._started
-        rate = f"{done / passed:,.0f} {unit}" if passed > 1 else ""
+        rate = f"{seconds * done / passed:,.0f} {unit}" if passed > 1 else ""
         self._bars.update(self._task, description=text, completed=done, total=total, rate=rate)
 
     def _say(self, text: str) -> None:
         self._output.note(text)
 
-    def _say_sometimes(self, text: str) -> None:
-        if self._plain and time.monotonic() - self._said > SECONDS_BETWEEN_LINES:
+    def _say_sometimes(self, text: str, *, last: bool) -> None:
+        if self._plain and (last or time.monotonic() - self._said > SECONDS_BETWEEN_LINES):
             self._said = time.monotonic()
             self._say(text)
 

@@ -17,6 +17,7 @@ from feda2v_cli.cli.options import (
     Sets,
     granularity_in,
     takes_options,
+    words_in,
 )
 from feda2v_cli.cli.output import Output, command_output
 from feda2v_cli.cli.tables import planned_files, size, table
@@ -51,6 +52,15 @@ class TrainingOptions:
         typer.Option(metavar="N", help="Epochs a round.", show_default=FROM_PROFILE),
         Sets("generator.epochs"),
     ] = None
+    keys: Annotated[
+        str | None,
+        typer.Option(metavar="dog,cow", help="Only of these classes or groups.", show_default="all of the nodes"),
+    ] = None
+
+    @property
+    def chosen_keys(self) -> tuple[str, ...] | None:
+        """The keys that are meant; None is all."""
+        return None if self.keys is None else tuple(dict.fromkeys(filter(None, words_in(self.keys))))
 
 
 @takes_options
@@ -68,7 +78,7 @@ def train_generators(
         if run.dry_run:
             from feda2v_cli.job.train_generators.plan import plan_generators
 
-            plan = plan_generators(loaded, run.node_ids)
+            plan = plan_generators(loaded, run.node_ids, training.chosen_keys)
             output.result(_plan_data(plan), *_plan_tables(plan))
             return
 
@@ -79,6 +89,7 @@ def train_generators(
             trained = train(
                 loaded,
                 node_ids=run.node_ids,
+                keys=training.chosen_keys,
                 resume=run.resume,
                 force=run.force,
                 command=sys.argv[1:],

@@ -4,17 +4,19 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from feda2v_cli.errors import FailedError, first_line
+from feda2v_cli.errors import FailedError
 
 #: One analysis window of the audio models in use (25 ms). What is shorter has no spectrum, and repeated to a clip's
 #: length it would become a tone that nobody recorded.
 SHORTEST_SECONDS = 0.025
+
+#: Rates in Hz below which nothing can be heard, and above which nothing records.
+LOWEST_RATE, HIGHEST_RATE = 1_000, 10_000_000
 
 SKIP_HINT = "--skip-unreadable leaves such clips out, and lists them"
 
@@ -69,6 +71,11 @@ class Clip(ABC):
     class_name: str
     fold: int
 
+    @property
+    def place(self) -> str:
+        """What messages call it."""
+        return self.name
+
     @abstractmethod
     def content(self) -> bytes:
         """The bytes that determine the sound.
@@ -112,26 +119,29 @@ class FileClip(Clip):
 
     path: Path = field(kw_only=True)
 
+    @property
+    def place(self) -> str:
+        """The file."""
+        return str(self.path)
+
     def content(self) -> bytes:
         """The file's bytes."""
         try:
             return self.path.read_bytes()
         except OSError as error:
-            raise UnreadableClipError(str(self.path), error.strerror or type(error).__name__) from error
+            raise UnreadableClipError(self.place, error.strerror or type(error).__name__) from error
 
     def decode(self, content: bytes) -> Waveform:
         """The sound in the file's bytes."""
-        import soundfile  # loads a native library, which listing clips does not need
+        from feda2v_cli.data.audio_file import UndecodableError, decode  # a native library; listing clips needs none
 
         try:
-            samples, sample_rate = soundfile.read(BytesIO(content), dtype="float32", always_2d=True)
-        except (soundfile.SoundFileError, ValueError, OSError) as error:
-            reason = f"{len(content)} bytes that are no audio this program can decode: {first_line(error)}"
-            raise UnreadableClipError(str(self.path), reason if content else "the file is empty") from error
-        waveform = Waveform(np.ascontiguousarray(samples.T), sample_rate)
+            waveform = Waveform(*decode(content))
+        except UndecodableError as error:
+            raise UnreadableClipError(self.place, str(error)) from error
         problem = problem_with(waveform)
         if problem:
-            raise UnreadableClipError(str(self.path), problem)
+            raise UnreadableClipError(self.place, problem)
         return waveform
 
 
@@ -149,6 +159,8 @@ def problem_with(waveform: Waveform) -> str | None:
     samples = waveform.samples
     if samples.size == 0:
         return "it holds no samples"
+    if not LOWEST_RATE <= waveform.sample_rate <= HIGHEST_RATE:
+        return f"its sample rate is {waveform.sample_rate:,} Hz, expected {LOWEST_RATE:,} to {HIGHEST_RATE:,} Hz"
     if waveform.seconds < SHORTEST_SECONDS:
         return f"{waveform.seconds * 1000:.1f} ms long, at least {SHORTEST_SECONDS * 1000:.0f} ms are needed"
     if not np.isfinite(samples).all():
@@ -165,4 +177,4 @@ def fingerprint(clips: Iterable[Clip]) -> str:
     'e3b0c44298fc1c14'
     """
     lines = sorted(f"{clip.name}\t{clip.class_name}\t{clip.fold}\n" for clip in clips)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
+    return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()[:16]

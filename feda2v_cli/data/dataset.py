@@ -10,6 +10,7 @@ from feda2v_cli.data.builtin import builtin_clips
 from feda2v_cli.data.clip import Clip
 from feda2v_cli.data.esc50 import esc50_clips
 from feda2v_cli.errors import UsageError, closest
+from feda2v_cli.paths import expanded
 
 DatasetName = Literal["builtin", "esc50"]
 
@@ -62,7 +63,7 @@ def open_dataset(dataset: str, root: Path | None) -> Dataset:
             clips: Sequence[Clip] = builtin_clips()
         case ("auto" | "esc50", Path()):
             name = "esc50"
-            root = root.expanduser()
+            root = expanded(root, "data.root")
             clips = esc50_clips(root)
         case ("esc50", None):
             raise UsageError("data.root is not set, and esc50 needs one", hint="--data-root DIR")

@@ -4,14 +4,16 @@ Piczak, "ESC: Dataset for Environmental Sound Classification" (2015), https://gi
 """
 
 import csv
-import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from feda2v_cli.data.clip import FileClip
 from feda2v_cli.errors import FailedError, MissingError, closest
+from feda2v_cli.paths import entries, is_directory, is_file, is_there
+from feda2v_cli.profile.schema import as_class_name
 
 FOLDS = range(1, 6)
 _NEEDED_COLUMNS = ("filename", "fold", "category")
@@ -25,23 +27,29 @@ class _Row:
     fold: str
     category: str
 
+    @property
+    def class_name(self) -> str:
+        return as_class_name(self.category) or ""
+
 
 def esc50_clips(root: Path) -> tuple[FileClip, ...]:
     """All clips that `meta/esc50.csv` names. Reads no audio: it looks only whether the files are there.
 
-    Columns other than filename, fold and category may be there, and are not read.
+    Columns other than filename, fold and category may be there, and are not read. A file whose name differs from the
+    metadata's only in case, or in how its accents are written, is found when no other does.
 
     Args:
         root: the directory that holds `meta` and `audio`.
 
     Raises:
         MissingError: the root, the metadata, the audio directory, or files that the metadata names are not there.
-        FailedError: the metadata is empty, lacks columns, or holds wrong values; with line numbers.
+        FailedError: the metadata is empty, lacks columns, holds wrong values or rows that do not fit the header, or two
+            categories that would become one class; with line numbers.
     """
-    if not root.is_dir():
+    if not is_directory(root):
         raise _no_root(root)
     metadata, audio = root / "meta" / "esc50.csv", root / "audio"
-    for path, holds in ((metadata, metadata.is_file()), (audio, audio.is_dir())):
+    for path, holds in ((metadata, is_file(metadata)), (audio, is_directory(audio))):
         if not holds:
             raise MissingError(
                 f"{path} is not there",
@@ -50,25 +58,17 @@ def esc50_clips(root: Path) -> tuple[FileClip, ...]:
             )
     rows = _rows(metadata)
     _check_values(metadata, rows)
-    _check_files(metadata, audio, rows)
+    _check_classes(metadata, rows)
+    files = _files(metadata, audio, rows)
     return tuple(
-        FileClip(row.filename, class_name(row.category), int(row.fold), path=audio / row.filename) for row in rows
+        FileClip(row.filename, row.class_name, int(row.fold), path=path) for row, path in zip(rows, files, strict=True)
     )
 
 
-def class_name(category: str) -> str:
-    """A category as a class name: lower case, words joined by underscores.
-
-    >>> class_name("Sea waves")
-    'sea_waves'
-    """
-    return "_".join(re.findall(r"[a-z0-9]+", category.lower()))
-
-
 def _no_root(root: Path) -> MissingError:
-    if root.exists():
+    if is_there(root):
         return MissingError(f"data.root {root} is a file — expected the directory that holds meta and audio")
-    siblings = [path.name for path in root.parent.iterdir() if path.is_dir()] if root.parent.is_dir() else []
+    siblings = [path.name for path in entries(root.parent) if path.is_dir()] if is_directory(root.parent) else []
     near = closest(root.name, siblings)
     return MissingError(
         f"data.root {root} is not there",
@@ -80,10 +80,8 @@ def _no_root(root: Path) -> MissingError:
 def _rows(metadata: Path) -> list[_Row]:
     try:
         with metadata.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            _check_columns(metadata, reader.fieldnames or [])
-            rows = [_row(reader.line_num, values) for values in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
+            rows = list(_read(metadata, file))
+    except UnicodeDecodeError as error:
         raise FailedError(f"{metadata} is no CSV file in UTF-8 — {error}") from error
     except OSError as error:
         raise MissingError(f"{metadata} cannot be read — {error.strerror}") from error
@@ -92,11 +90,50 @@ def _rows(metadata: Path) -> list[_Row]:
     return rows
 
 
-def _row(line: int, values: Mapping[str, str | None]) -> _Row:
-    return _Row(line, *((values[column] or "").strip() for column in _NEEDED_COLUMNS))
+def _read(metadata: Path, text: Iterable[str]) -> Iterator[_Row]:
+    """The rows below the header, each with its line."""
+    reader = csv.reader(text, strict=True)
+    header: list[str] = []
+    problems: list[str] = []
+    line = 1
+    try:
+        for values in reader:
+            first, line = line, reader.line_num + 1
+            if reader.line_num > first:
+                problems.append(
+                    f"{metadata}:{first} a quoted field goes on to line {reader.line_num}: a quote too many?"
+                )
+            elif not values:
+                continue
+            elif not header:
+                header = values
+                _check_columns(metadata, header)
+            elif len(values) != len(header):
+                problems.append(f"{metadata}:{first} has {_fields(len(values))}, the header has {len(header)}")
+            else:
+                named = dict(zip(header, values, strict=True))
+                yield _Row(first, *(named[column].strip() for column in _NEEDED_COLUMNS))
+    except csv.Error as error:
+        problems.append(f"{metadata}:{line} is no CSV — {error}")
+    if problems:
+        count = "1 line that does" if len(problems) == 1 else f"{len(problems)} lines that do"
+        raise FailedError(
+            f"{metadata} has {count} not fit its header",
+            _first(problems),
+            hint='a field with a comma stands in quotes: "a, b"',
+        )
+    if not header:
+        _check_columns(metadata, header)
+
+
+def _fields(count: int) -> str:
+    return "1 field" if count == 1 else f"{count} fields"
 
 
 def _check_columns(metadata: Path, columns: Sequence[str]) -> None:
+    twice = [column for column in _NEEDED_COLUMNS if columns.count(column) > 1]
+    if twice:
+        raise FailedError(f"{metadata}:1 names the column {twice[0]} twice")
     missing = [column for column in _NEEDED_COLUMNS if column not in columns]
     if not columns:
         raise FailedError(f"{metadata} is empty — expected columns {', '.join(_NEEDED_COLUMNS)}")
@@ -126,19 +163,69 @@ def _problems(row: _Row) -> Iterator[str]:
         yield "filename is empty"
     if not (row.fold.isascii() and row.fold.isdigit() and int(row.fold) in FOLDS):
         yield f"fold is {row.fold!r} — expected {FOLDS[0]} to {FOLDS[-1]}"
-    if not class_name(row.category):
-        yield f"category is {row.category!r} — expected a class"
+    if not row.class_name:
+        yield f"category is {row.category!r} — expected a class, in Latin letters or digits"
 
 
-def _check_files(metadata: Path, audio: Path, rows: list[_Row]) -> None:
-    there = {path.name for path in audio.iterdir()}
-    absent = [row for row in rows if row.filename not in there and not (audio / row.filename).is_file()]
+def _check_classes(metadata: Path, rows: list[_Row]) -> None:
+    """Refuse categories that would become one class."""
+    categories: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    for row in rows:
+        categories[row.class_name].setdefault(row.category, row.line)
+    problems = [
+        f"{' and '.join(f'{category!r} (line {line})' for category, line in lines.items())} would become {name}"
+        for name, lines in categories.items()
+        if len(lines) > 1
+    ]
+    if problems:
+        raise FailedError(
+            f"{metadata} has categories that become one class",
+            _first(problems),
+            hint="name them so that they differ in more than case, accents and signs",
+        )
+
+
+def _files(metadata: Path, audio: Path, rows: list[_Row]) -> list[Path]:
+    """The file of every row."""
+    there = {path.name for path in entries(audio)}
+    alike: defaultdict[str, list[str]] = defaultdict(list)
+    for name in there:
+        alike[_folded(name)].append(name)
+    files: list[Path] = []
+    absent: list[str] = []
+    for row in rows:
+        path = audio / row.filename
+        candidates = alike[_folded(row.filename)]
+        if row.filename in there or is_file(path):
+            files.append(path)
+        elif len(candidates) == 1:
+            files.append(audio / candidates[0])
+        else:
+            several = f" — which is it: {' or '.join(sorted(candidates))}?" if candidates else ""
+            absent.append(f"{metadata}:{row.line} {row.filename}{several}")
     if absent:
         raise MissingError(
             f"{audio} lacks {len(absent)} of the {len(rows)} files that {metadata} names",
-            _first([f"{metadata}:{row.line} {row.filename}" for row in absent]),
+            _first(absent),
             hint="complete the download, or remove those rows",
         )
+    _check_one_row_a_file(metadata, rows, files)
+    return files
+
+
+def _check_one_row_a_file(metadata: Path, rows: list[_Row], files: list[Path]) -> None:
+    first: dict[Path, _Row] = {}
+    for row, path in zip(rows, files, strict=True):
+        other = first.setdefault(path, row)
+        if other is not row:
+            raise FailedError(
+                f"{metadata}:{row.line} {row.filename} is the file of line {other.line} too, {other.filename}: {path}"
+            )
+
+
+def _folded(filename: str) -> str:
+    """A file name without case, accents in one form: what some file systems hold to be one name."""
+    return unicodedata.normalize("NFC", filename).casefold()
 
 
 def _first(lines: list[str]) -> list[str]:
@@ -147,5 +234,5 @@ def _first(lines: list[str]) -> list[str]:
 
 
 def _listing(directory: Path) -> str:
-    names = sorted(path.name for path in directory.iterdir() if not path.name.startswith("."))
+    names = sorted(path.name for path in entries(directory) if not path.name.startswith("."))
     return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "") if names else "nothing"

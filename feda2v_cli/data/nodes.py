@@ -86,6 +86,14 @@ def check_held_out(profile: Profile, nodes: Iterable[NodeClips], purpose: str) -
         )
 
 
+def dataset_name(data: DataSection, node: NodeSection) -> str:
+    """The layout of a node's data set, whether or not it is on this machine."""
+    name, root = _place(data, node)
+    if name != "auto":
+        return name
+    return "builtin" if root is None else "esc50"
+
+
 def _place(data: DataSection, node: NodeSection) -> tuple[str, Path | None]:
     """Layout and root of a node's data set: its own, if it names one, or the profile's."""
     if node.dataset is None and node.root is None:

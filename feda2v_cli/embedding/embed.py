@@ -5,16 +5,17 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from feda2v_cli.data.clip import Clip, UnreadableClipError, hash_of
 from feda2v_cli.embedding.cache import DamagedEntryError, Embedding, EmbeddingCache
 from feda2v_cli.embedding.encoder import Encoder
-from feda2v_cli.embedding.waveform import prepare
+from feda2v_cli.embedding.waveform import InaudibleError, prepare
 from feda2v_cli.threads import threads_per_operation
 
 #: Clips that are encoded at once, and decoded ahead of that: what bounds the memory.
@@ -28,6 +29,7 @@ class Embeddings:
     Attributes:
         values: float32 `[clips, tokens, dim]`, on the CPU.
         clips: the clips, in the order asked for, without those skipped.
+        content_hashes: of what the clips contain, in the same order.
         skipped: unreadable clips, each with what is wrong with it.
         computed: how many were computed.
         cached: how many came from the cache.
@@ -36,15 +38,21 @@ class Embeddings:
 
     values: Tensor
     clips: tuple[Clip, ...]
+    content_hashes: tuple[str, ...]
     skipped: tuple[tuple[Clip, str], ...]
     computed: int
     cached: int
     damaged: tuple[Path, ...]
 
+    @property
+    def contents(self) -> dict[str, str]:
+        """A hash of what each clip contains, by its name."""
+        return dict(zip((clip.name for clip in self.clips), self.content_hashes, strict=True))
+
 
 @dataclass(frozen=True)
 class _Loaded:
-    """What is known of a clip before encoding: its embedding, or its waveform, or why it has neither."""
+    """What is known of a clip: its embedding, or before encoding its waveform, or why it has neither."""
 
     content_hash: str = ""
     embedding: Embedding | None = None
@@ -74,49 +82,63 @@ def embed(
         progress: called with the number of clips that are done and of all.
 
     Raises:
-        UnreadableClipError: a clip cannot be read, and `skip_unreadable` is not set.
+        UnreadableClipError: a clip cannot be read, or its embedding is not finite, and `skip_unreadable` is not set.
         FailedError: the cache cannot be read or written.
     """
     kept = EmbeddingCache(cache, encoder)
     values = torch.empty(len(clips), *encoder.shape)
     embedded: list[Clip] = []
+    hashes: list[str] = []
     skipped: list[tuple[Clip, str]] = []
     damaged: list[Path] = []
     computed = done = 0
     # The threads are for the clips, so an operation gets one; both end here, whatever happens.
     with threads_per_operation(1), closing(_load_ahead(clips, kept, encoder)) as batches:
         for batch, loaded in batches:
-            usable = []
-            for clip, item in zip(batch, loaded, strict=True):
-                if item.error is None:
-                    usable.append(item)
+            for clip, item in zip(batch, _encoded(batch, loaded, encoder, kept), strict=True):
+                if item.embedding is not None:
+                    values.numpy()[len(embedded)] = item.embedding
                     embedded.append(clip)
-                elif skip_unreadable:
+                    hashes.append(item.content_hash)
+                    computed += item.waveform is not None
+                    damaged += [item.damaged] if item.damaged else []
+                elif item.error is not None and skip_unreadable:
                     skipped.append((clip, item.error.reason))
-                else:
+                elif item.error is not None:
                     raise item.error
-            rows = values[len(embedded) - len(usable) : len(embedded)]
-            computed += _fill(rows, usable, encoder, kept)
-            damaged += [item.damaged for item in usable if item.damaged]
             done += len(batch)
             if progress:
                 progress(done, len(clips))
     return Embeddings(
-        values[: len(embedded)], tuple(embedded), tuple(skipped), computed, len(embedded) - computed, tuple(damaged)
+        values=values[: len(embedded)],
+        clips=tuple(embedded),
+        content_hashes=tuple(hashes),
+        skipped=tuple(skipped),
+        computed=computed,
+        cached=len(embedded) - computed,
+        damaged=tuple(damaged),
     )
 
 
-def _fill(rows: Tensor, loaded: list[_Loaded], encoder: Encoder, cache: EmbeddingCache) -> int:
-    """Put embeddings into `rows`, `[clips, tokens, dim]`; how many had to be computed."""
+def _encoded(
+    clips: Sequence[Clip], loaded: Sequence[_Loaded], encoder: Encoder, cache: EmbeddingCache
+) -> list[_Loaded]:
+    """The same clips with the embeddings that had to be computed; those are in the cache then."""
     waveforms = [item.waveform for item in loaded if item.waveform is not None]
-    made = iter(encoder.encode(torch.stack(waveforms)) if waveforms else ())
-    for row, item in zip(rows.numpy(), loaded, strict=True):
-        if item.embedding is not None:
-            row[:] = item.embedding
+    made = iter(encoder.encode(torch.stack(waveforms)).numpy() if waveforms else ())
+    encoded = []
+    for clip, item in zip(clips, loaded, strict=True):
+        if item.waveform is None:
+            encoded.append(item)
+            continue
+        embedding = next(made)
+        if np.isfinite(embedding).all():
+            cache.write(item.content_hash, embedding)
+            encoded.append(replace(item, embedding=embedding))
         else:
-            row[:] = next(made).numpy()
-            cache.write(item.content_hash, row)
-    return len(waveforms)
+            problem = f"{encoder.name} makes an embedding of it that holds NaN or infinite values"
+            encoded.append(replace(item, error=UnreadableClipError(clip.name, problem)))
+    return encoded
 
 
 def _load_ahead(
@@ -152,4 +174,6 @@ def _load(clip: Clip, cache: EmbeddingCache, encoder: Encoder) -> _Loaded:
         waveform = prepare(clip.decode(content), encoder.sample_rate, encoder.seconds)
     except UnreadableClipError as error:
         return _Loaded(error=error)
+    except InaudibleError as error:
+        return _Loaded(error=UnreadableClipError(clip.place, str(error)))
     return _Loaded(content_hash, waveform=waveform, damaged=damaged)

@@ -1,19 +1,12 @@
 """What an encoder is, and which there are."""
 
-import re
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from feda2v_cli.errors import UsageError, closest
+from feda2v_cli.embedding.identity import MELSTATS, Identity, check_name
 from feda2v_cli.profile.schema import EmbeddingSection
-
-MELSTATS = "melstats"
-#: `organisation/model` on the hub of Hugging Face.
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 class Encoder(Protocol):
@@ -21,7 +14,8 @@ class Encoder(Protocol):
 
     Attributes:
         name: short name, like `melstats`.
-        identity: everything that changes what it makes, as plain JSON values. Two encoders of one identity are one.
+        source: value of the key `embedding.encoder` that means it.
+        identity: everything that changes what it makes, as plain JSON values; `embedding.identity` compares them.
         shape: tokens and dimensions of an embedding.
         sample_rate: Hz of the waveforms it takes.
         seconds: length of the waveforms it takes.
@@ -31,7 +25,9 @@ class Encoder(Protocol):
     @property
     def name(self) -> str: ...  # noqa: D102 - described above
     @property
-    def identity(self) -> Mapping[str, str | int | float]: ...  # noqa: D102
+    def source(self) -> str: ...  # noqa: D102
+    @property
+    def identity(self) -> Identity: ...  # noqa: D102
     @property
     def shape(self) -> tuple[int, int]: ...  # noqa: D102
     @property
@@ -63,22 +59,13 @@ def make_encoder(section: EmbeddingSection, device: torch.device) -> Encoder:
     Raises:
         UsageError: there is no such encoder, or its clips are too short for so many tokens.
         MissingError: transformers, the model, or its weights are not there.
+        FailedError: the model cannot be loaded, or is none that makes embeddings of sounds.
     """
     if section.encoder == MELSTATS:
         from feda2v_cli.embedding.melstats import MelStats
 
         return MelStats(section.tokens, section.sample_rate, section.seconds, device)
-    path = Path(section.encoder).expanduser()
-    if path.is_dir() or path.is_absolute() or _HUB_NAME.fullmatch(section.encoder):
-        from feda2v_cli.embedding.huggingface import load_huggingface
+    check_name(section.encoder)
+    from feda2v_cli.embedding.huggingface import load_huggingface
 
-        return load_huggingface(section.encoder, section.tokens, section.seconds, device)
-    near = closest(section.encoder.lower(), [MELSTATS])
-    raise UsageError(
-        f"embedding.encoder = {section.encoder} — no such encoder",
-        [
-            f"built in: {MELSTATS}",
-            "or an audio model of Hugging Face: its directory, or a name like MIT/ast-finetuned-audioset-10-10-0.4593",
-            *([f"did you mean {near}?"] if near else []),
-        ],
-    )
+    return load_huggingface(section.encoder, section.tokens, section.seconds, device)

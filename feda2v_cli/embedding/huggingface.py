@@ -1,21 +1,21 @@
 """Audio models of Hugging Face as encoders: frozen, their last hidden states averaged over time to a few tokens."""
 
-import hashlib
-import re
-import sys
-from collections.abc import Mapping
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from feda2v_cli.errors import FailedError, MissingError, UsageError, closest
-from feda2v_cli.threads import threads_per_operation
+from feda2v_cli.data.clip import SHORTEST_SECONDS
+from feda2v_cli.embedding.identity import HUGGING_FACE_VERSION, Identity
+from feda2v_cli.embedding.model_directory import digest_of_model, find_model, short_name
+from feda2v_cli.errors import FailedError, Feda2vError, MissingError, UsageError, first_line
+from feda2v_cli.threads import threads_of_large_operations, threads_per_operation
 
-#: Raised when the same model gives other embeddings than it did.
-VERSION = 1
+#: What a message names when a model is of no use here.
+_KNOWN_MODELS = (
+    "models that are known to work: AST, wav2vec 2.0, HuBERT, WavLM, the encoder of Whisper, CLAP's audio tower"
+)
 
 #: On a CPU a batch saves nothing. On a GPU it does; batches are filled up to this size, since kernels, and with them
 #: the rounding, are chosen by the size of a batch, and a clip's embedding must be the same in any company.
@@ -23,23 +23,21 @@ _BATCH = {"cpu": 1, "cuda": 8, "mps": 8}
 
 #: Model types whose hidden states are `[2 + frequencies x times]`, frequency by frequency, after two special tokens.
 _SPECTROGRAM_TRANSFORMER = "audio-spectrogram-transformer"
+_CLAP = "clap"
+_CLAP_AUDIO = "clap_audio_model"
 
 #: Weights that only training uses, which some published models leave out.
 _TRAINING_ONLY = {"masked_spec_embed"}
-
-#: Files that hold weights, the ones that are preferred first.
-_WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
-_SMALL_FILES = ("*.json", "*.txt")
 
 
 class HuggingFaceEncoder:
     """A pre-trained audio model, frozen.
 
-    A model with a window of fixed length (AST: 10.24 s, Whisper: 30 s) hears the clip repeated to fill it, since it
-    would otherwise hear mostly padding; only the hidden states of the first `seconds` are kept.
+    A model with a window of fixed length (AST: 10.24 s, Whisper: 30 s, CLAP: 10 s) hears the clip repeated to fill it,
+    since it would otherwise hear mostly padding; only the hidden states of the first `seconds` are kept.
 
     Args:
-        name: short name.
+        source: how the profile names it.
         model: gives hidden states `[clips, times, dim]`.
         extractor: the model's feature extractor.
         weights: hash of the model's files.
@@ -49,12 +47,12 @@ class HuggingFaceEncoder:
 
     Raises:
         UsageError: the clips are longer than the model's window, or it tells fewer times apart than there are tokens.
-        FailedError: the model gives no hidden states over time.
+        FailedError: the model gives no finite hidden states over time.
     """
 
     def __init__(
         self,
-        name: str,
+        source: str,
         model: nn.Module,
         extractor: Any,
         weights: str,
@@ -62,31 +60,36 @@ class HuggingFaceEncoder:
         seconds: float,
         device: torch.device,
     ) -> None:
-        self.name = name
+        self.name = name = short_name(source)
+        self.source = source
         self.sample_rate = int(extractor.sampling_rate)
         self.seconds = seconds
         self._extractor = extractor
         self._model = model.eval().requires_grad_(requires_grad=False).to(device)
         self._device = device
         self._tokens = tokens
+        if seconds < SHORTEST_SECONDS:
+            raise UsageError(
+                f"embedding.seconds = {seconds:g} is too short — expected at least {SHORTEST_SECONDS:g}",
+                hint="--set embedding.seconds=5.0",
+            )
         self._window_seconds = _window_seconds(extractor) or seconds
         if seconds > self._window_seconds + 0.01:
             raise UsageError(
                 f"embedding.seconds = {seconds:g} is longer than what {name} hears at once, {self._window_seconds:g} s",
                 hint=f"--set embedding.seconds={self._window_seconds:g}",
             )
-        self.identity: Mapping[str, str | int | float] = {
+        self.identity: Identity = {
             "name": name,
-            "version": VERSION,
+            "version": HUGGING_FACE_VERSION,
             "model": type(model).__name__,
             "weights": weights,
             "sample_rate": self.sample_rate,
             "seconds": seconds,
             "tokens": tokens,
         }
-        self._threads = torch.get_num_threads()
-        silence = torch.zeros(1, round(seconds * self.sample_rate))
-        times, dim = self._hidden_states(silence).shape[1:]
+        self._threads = threads_of_large_operations()
+        times, dim = self._try_out().shape[1:]
         if times < tokens:
             raise UsageError(
                 f"embedding.tokens = {tokens} — {name} tells only {times} stretches of {seconds:g} s apart",
@@ -124,6 +127,19 @@ class HuggingFaceEncoder:
                 embeddings[start : start + size] = pooled.transpose(1, 2)
         return embeddings
 
+    def _try_out(self) -> Tensor:
+        """Hidden states of a sound, `[1, times, dim]`. A model that gives none fails in whatever way its parts fail."""
+        noise = torch.rand(1, round(self.seconds * self.sample_rate), generator=torch.Generator().manual_seed(0)) - 0.5
+        try:
+            states = self._hidden_states(noise)
+        except Feda2vError:
+            raise
+        except Exception as error:
+            raise self._unusable(f"it hears nothing in {self.seconds:g} s of sound: {first_line(error)}") from error
+        if not states.isfinite().all():
+            raise self._unusable("its hidden states of a sound are not finite numbers")
+        return states
+
     @torch.inference_mode()
     def _hidden_states(self, waveforms: Tensor) -> Tensor:
         """Last hidden states over the clips' own time: `[clips, samples]` → `[clips, times, dim]`."""
@@ -132,16 +148,21 @@ class HuggingFaceEncoder:
         sounds = list(waveforms.repeat(1, repeats)[:, :window].cpu().numpy())
         features = self._extractor(sounds, sampling_rate=self.sample_rate, return_tensors="pt")
         inputs = {name: value.to(self._device) for name, value in features.items()}
-        states = self._model(**inputs).last_hidden_state
-        if states.ndim != 3:
-            raise FailedError(
-                f"{self.name} ({type(self._model).__name__}) gives hidden states {list(states.shape)} — expected "
-                "[clips, times, dim]",
-                ["models that are known to work: AST, wav2vec 2.0, HuBERT, WavLM, the encoder of Whisper"],
-            )
+        if "is_longer" in inputs:
+            # CLAP calls one sound of a batch, drawn at random, longer than its window; none is.
+            inputs["is_longer"] = torch.zeros_like(inputs["is_longer"])
+        states = getattr(self._model(**inputs), "last_hidden_state", None)
+        if states is None:
+            raise self._unusable("it gives no hidden states")
         states = _over_time(states, self._model.config)
+        if states.ndim != 3 or len(states) != len(waveforms):
+            raise self._unusable(f"its hidden states are {list(states.shape)}, expected [clips, times, dim]")
         own = max(1, round(states.shape[1] * self.seconds / self._window_seconds))
         return states[:, :own].float()
+
+    def _unusable(self, reason: str) -> FailedError:
+        kind = type(self._model).__name__
+        return FailedError(f"{self.source} ({kind}) cannot be used as an encoder — {reason}", [_KNOWN_MODELS])
 
 
 def load_huggingface(name_or_path: str, tokens: int, seconds: float, device: torch.device) -> HuggingFaceEncoder:
@@ -167,30 +188,43 @@ def load_huggingface(name_or_path: str, tokens: int, seconds: float, device: tor
             f"embedding.encoder = {name_or_path} needs transformers, which is not installed",
             hint="pip install 'feda2v[hf]'",
         ) from error
-    directory = _find_model(name_or_path)
+    directory = find_model(name_or_path)
     transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()  # what matters of its reports is checked below
     try:
-        extractor = transformers.AutoFeatureExtractor.from_pretrained(directory, local_files_only=True)
+        extractor = transformers.AutoFeatureExtractor.from_pretrained(
+            directory, local_files_only=True, trust_remote_code=False
+        )
         model, loading = transformers.AutoModel.from_pretrained(
-            directory, local_files_only=True, dtype=torch.float32, output_loading_info=True
+            directory, local_files_only=True, trust_remote_code=False, dtype=torch.float32, output_loading_info=True
         )
     except Exception as error:  # transformers raises whatever its parts raise on a broken file
-        raise FailedError(f"{directory} cannot be loaded as a model of Hugging Face — {error}") from error
+        raise FailedError(
+            f"{directory} cannot be loaded as a model of Hugging Face — {first_line(error)}", [_KNOWN_MODELS]
+        ) from error
     if not hasattr(extractor, "sampling_rate"):
-        raise FailedError(f"{name_or_path} is no audio model — its feature extractor is {type(extractor).__name__}")
-    absent = sorted(set(loading["missing_keys"]) - _TRAINING_ONLY)
+        raise FailedError(
+            f"{name_or_path} is no audio model — its feature extractor is {type(extractor).__name__}", [_KNOWN_MODELS]
+        )
+    misshapen = {name for name, *_ in loading["mismatched_keys"]}
+    absent = sorted({*loading["missing_keys"], *misshapen} - _TRAINING_ONLY)
     if absent:  # they would be drawn at random, anew in every run
         raise FailedError(f"{directory} lacks weights of the model: {', '.join(absent[:3])} ({len(absent)} in all)")
-    if model.config.is_encoder_decoder:
+    for name, weights in model.state_dict().items():
+        if not weights.isfinite().all():
+            raise FailedError(f"{directory} holds weights that are not finite numbers: {name}", [_KNOWN_MODELS])
+    if getattr(model.config, "is_encoder_decoder", False):
         model = model.get_encoder()
-    name = re.sub(r"[^\w.-]", "_", name_or_path.rstrip("/").rpartition("/")[2])
-    return HuggingFaceEncoder(name, model, extractor, _hash_of_model(directory), tokens, seconds, device)
+    elif model.config.model_type == _CLAP:
+        model = model.audio_model
+    return HuggingFaceEncoder(name_or_path, model, extractor, digest_of_model(directory), tokens, seconds, device)
 
 
 def _window_seconds(extractor: Any) -> float | None:
     """Length of what the model hears at once, or None when it hears clips of any length."""
-    if hasattr(extractor, "chunk_length"):  # Whisper
-        return float(extractor.chunk_length)
+    for name in ("n_samples", "nb_max_samples"):  # Whisper, CLAP
+        if hasattr(extractor, name):
+            return float(getattr(extractor, name)) / float(extractor.sampling_rate)
     if hasattr(extractor, "num_mel_bins") and getattr(extractor, "max_length", None):  # AST: frames 10 ms apart
         return float(extractor.max_length) / 100
     return None
@@ -200,84 +234,13 @@ def _over_time(states: Tensor, config: Any) -> Tensor:
     """Hidden states in the order of time: `[clips, positions, dim]` → `[clips, times, dim]`.
 
     A spectrogram transformer has a position for every patch of the spectrogram, all times of the lowest frequency
-    first. Pooled as they come they would be averaged over time and kept apart by frequency.
+    first. Pooled as they come they would be averaged over time and kept apart by frequency. CLAP's audio tower has
+    `[clips, dim, frequencies, times]`.
     """
+    if config.model_type == _CLAP_AUDIO and states.ndim == 4:
+        return states.mean(dim=2).transpose(1, 2)
     if config.model_type != _SPECTROGRAM_TRANSFORMER:
         return states
     frequencies = (config.num_mel_bins - config.patch_size) // config.frequency_stride + 1
     patches = states[:, 2:]  # after the class token and the distillation token
     return patches.reshape(len(states), frequencies, -1, states.shape[2]).mean(dim=1)
-
-
-def _hash_of_model(directory: Path) -> str:
-    """A hash of the files that decide what the model makes: weights, architecture, features."""
-    digest = hashlib.sha256()
-    for path in (*_weight_files(directory), directory / "config.json", directory / "preprocessor_config.json"):
-        if path.is_file():
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:32]
-
-
-def _weight_files(directory: Path) -> list[Path]:
-    """The files that hold a model's weights, sorted; safetensors where there are both."""
-    return next((files for pattern in _WEIGHTS if (files := sorted(directory.glob(pattern)))), [])
-
-
-def _find_model(name_or_path: str) -> Path:
-    """The directory that holds a model. What is on this machine is used without the network.
-
-    Args:
-        name_or_path: a directory, or `organisation/model`.
-
-    Raises:
-        MissingError: it is neither here nor on a hub that can be reached, or has no weights.
-    """
-    path = Path(name_or_path).expanduser()
-    if path.is_dir():
-        return _checked_complete(path)
-    if path.is_absolute() or name_or_path.startswith((".", "~")):
-        siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-        near = closest(path.name, siblings)
-        raise MissingError(
-            f"embedding.encoder = {name_or_path} — no such directory",
-            [f"did you mean {path.parent / near}?"] if near else [],
-        )
-    return _from_hub(name_or_path)
-
-
-def _from_hub(name: str) -> Path:
-    hub: Any = import_module("huggingface_hub")  # comes with transformers
-    if not sys.stderr.isatty():
-        hub.utils.disable_progress_bars()
-    try:
-        stored = Path(hub.snapshot_download(name, local_files_only=True))
-    except (OSError, ValueError):
-        pass  # not in the local store
-    else:
-        if _weight_files(stored) and (stored / "config.json").is_file():
-            return stored
-    try:
-        for pattern in _WEIGHTS:
-            fetched = Path(hub.snapshot_download(name, allow_patterns=[*_SMALL_FILES, pattern]))
-            if _weight_files(fetched):
-                break
-    except Exception as error:  # of a network, any exception may come
-        raise MissingError(
-            f"embedding.encoder = {name} is not on this machine, and cannot be fetched from Hugging Face",
-            [f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"],
-            hint=f"with a network: hf download {name}; or name a directory that holds the model",
-        ) from error
-    return _checked_complete(fetched)
-
-
-def _checked_complete(directory: Path) -> Path:
-    missing = [] if (directory / "config.json").is_file() else ["config.json"]
-    missing += [] if (directory / "preprocessor_config.json").is_file() else ["preprocessor_config.json"]
-    missing += [] if _weight_files(directory) else [" or ".join(_WEIGHTS)]
-    if missing:
-        raise MissingError(
-            f"{directory} holds no complete audio model — it lacks {', '.join(missing)}",
-            hint="expected a directory as save_pretrained writes it, of the model and of its feature extractor",
-        )
-    return directory

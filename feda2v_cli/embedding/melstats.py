@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 from torchaudio.functional import melscale_fbanks
 
+from feda2v_cli.embedding.identity import MELSTATS, MELSTATS_VERSION
 from feda2v_cli.errors import UsageError
 from feda2v_cli.threads import threads_per_operation
 
-VERSION = 1
 BANDS = 128
 STATISTICS = ("mean", "standard deviation", "maximum", "10 % quantile", "mean change", "standard deviation of change")
 
@@ -36,7 +36,7 @@ class MelStats:
         UsageError: a stretch would be too short to hold two windows.
     """
 
-    name = "melstats"
+    name = source = MELSTATS
 
     def __init__(self, tokens: int, sample_rate: int, seconds: float, device: torch.device) -> None:
         self.sample_rate = sample_rate
@@ -59,7 +59,7 @@ class MelStats:
         """Name, version, sample rate, seconds, tokens."""
         return {
             "name": self.name,
-            "version": VERSION,
+            "version": MELSTATS_VERSION,
             "sample_rate": self.sample_rate,
             "seconds": self.seconds,
             "tokens": self.shape[0],

@@ -1,7 +1,6 @@
 """Class to target: the points of the target spaces that adapters must hit.
 
-They are codes, or read from a dictionary file in the earlier system's form:
-{class: {"sd": [77, 768], "flux": {"prompt_embeds": [1, 17, 4096], "pooled_prompt_embeds": [1, 768]}}}
+They are codes, made by text encoders from a prompt for each class, or read from a dictionary file.
 """
 
 import hashlib
@@ -9,16 +8,22 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
+from feda2v_cli.embedding.diffusion import open_pipeline
+from feda2v_cli.embedding.hub import HUB_NAME, NOTHING_IS_FETCHED, Fetching
+from feda2v_cli.embedding.target_dictionary import read_dictionary
+from feda2v_cli.embedding.text import PipelineText, SentenceText, TextEncoder, encode_cached
 from feda2v_cli.engine.random_stream import random_stream
-from feda2v_cli.errors import FailedError, MissingError, UsageError, closest, first_line
-from feda2v_cli.profile.schema import AdapterSection, as_class_name
+from feda2v_cli.errors import UsageError
+from feda2v_cli.paths import expanded, is_directory, is_there
+from feda2v_cli.profile.schema import AdapterSection
 
 CODES = "codes"
+PIPELINE = "pipeline"
 
 #: Shape of a class's target in each space: small ones for quick runs, and those of two diffusion pipelines.
 SHAPES: Mapping[str, Mapping[str, tuple[int, ...]]] = {
@@ -26,9 +31,6 @@ SHAPES: Mapping[str, Mapping[str, tuple[int, ...]]] = {
     "flux": {"clip": (768,), "t5": (17, 4096)},
     "sd": {"clip": (77, 768)},
 }
-
-#: Where in a file's entry of a class the target of each space stands, with the shapes of flux.
-_FLUX_KEYS = {"clip": "pooled_prompt_embeds", "t5": "prompt_embeds"}
 
 #: Codes are drawn with a seed of their own: a class has the same code in every run.
 _CODES_SEED = 0
@@ -56,124 +58,154 @@ class Targets:
             digest.update(name.encode() + values.contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
 
+    @property
+    def layout(self) -> str:
+        """How a dictionary file calls them: flux, sd or text."""
+        if "text" in self.spaces:
+            return "text"
+        return "flux" if "t5" in self.spaces or self.spaces["clip"].dim() == 2 else "sd"
 
-def make_targets(section: AdapterSection, classes: Sequence[str]) -> Targets:
+    def nearness(self) -> Tensor:
+        """Cosine between any two classes, mean over the spaces, [classes, classes].
+
+        Targets are centred at their mean, as for retrieval: text embeddings have a large part in common.
+        """
+        cosines = []
+        for values in self.spaces.values():
+            centred = values.flatten(1).double()
+            centred = centred - centred.mean(0) if len(values) > 2 else centred
+            directions = normalize(centred, dim=1)
+            cosines.append(directions @ directions.T)
+        return torch.stack(cosines).mean(0)
+
+
+_CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class TextSources:
+    """Where text encoders come from.
+
+    Attributes:
+        pipeline: directory or hub name of a diffusion pipeline, for targets `pipeline`.
+        cache: directory of the cache; None for none.
+        device: where they compute.
+        fetching: whether they may be downloaded.
+    """
+
+    pipeline: str | None = None
+    cache: Path | None = None
+    device: torch.device = _CPU
+    fetching: Fetching = NOTHING_IS_FETCHED
+
+
+def make_targets(section: AdapterSection, classes: Sequence[str], sources: TextSources | None = None) -> Targets:
     """The targets that a profile names.
 
     Args:
-        section: text encoder, spaces and shapes.
+        section: text encoder, prompts, spaces and shapes.
         classes: of the federation.
+        sources: where text encoders come from.
 
     Raises:
-        UsageError: the shapes lack a space, or do not go with the text encoder.
-        MissingError: the dictionary file, or a class in it, is not there.
-        FailedError: the dictionary file cannot be used.
+        UsageError: the shapes lack a space, or do not go with the text encoder; a prompt is too long.
+        MissingError: the dictionary file or a class in it, a text encoder, or transformers is not there.
+        FailedError: the dictionary file or the text encoder cannot be used.
     """
-    shapes = target_shapes(section)
     if section.targets == CODES:
         return Targets(
             {"name": CODES, "shapes": section.shapes},
             "text encoder codes: a fixed random code for each class name, near-orthogonal to the others; "
             "accuracies mean something, images would not",
-            {space: torch.stack([_code(space, name, shape) for name in classes]) for space, shape in shapes.items()},
+            {
+                space: torch.stack([_code(space, name, shape) for name in classes])
+                for space, shape in target_shapes(section).items()
+            },
         )
-    return _targets_from_file(section, shapes, classes)
+    encoder = text_encoder(section, sources or TextSources())
+    if encoder is None:
+        dictionary = read_dictionary(section, classes)
+        return Targets(
+            dictionary.identity,
+            f"text embeddings of {expanded(Path(section.targets), 'adapter.targets')}",
+            dictionary.spaces,
+        )
+    return text_targets(encoder, section, classes, sources or TextSources())
+
+
+def text_encoder(section: AdapterSection, sources: TextSources) -> TextEncoder | None:
+    """The text encoder that a profile names; None when it names codes or a dictionary file.
+
+    Raises:
+        UsageError: it names the pipeline's, and there is no pipeline.
+        MissingError: the text encoder, or transformers, is not there.
+        FailedError: its configuration cannot be read.
+    """
+    if section.targets == PIPELINE:
+        if sources.pipeline is None:
+            raise UsageError(
+                'adapter.targets = "pipeline" — images.pipeline is not set',
+                ["targets are made by the text encoders inside the diffusion pipeline that images.pipeline names"],
+                hint="--set images.pipeline=DIR",
+            )
+        pipeline = open_pipeline(sources.pipeline, sources.fetching)
+        return PipelineText(pipeline, section.t5_tokens, sources.device)
+    path = expanded(Path(section.targets), "adapter.targets")
+    if is_directory(path) or (path.suffix != ".pt" and HUB_NAME.fullmatch(section.targets) and not is_there(path)):
+        return SentenceText(section.targets, sources.device, sources.fetching)
+    return None
+
+
+def text_targets(
+    encoder: TextEncoder, section: AdapterSection, classes: Sequence[str], sources: TextSources
+) -> Targets:
+    """Targets of classes from prompts.
+
+    Args:
+        encoder: makes them.
+        section: prompts, and the spaces that are wanted.
+        classes: of the federation.
+        sources: says where the cache is.
+
+    Raises:
+        UsageError: the encoder has no such space, or a prompt is too long.
+        FailedError: the encoder cannot be loaded.
+    """
+    prompts = [section.prompt_of(name) for name in classes]
+    spaces = encode_cached(encoder, prompts, sources.cache)
+    for space in section.spaces or ():
+        if space not in spaces:
+            raise UsageError(
+                f"adapter.targets = {section.targets} gives no target space {space}",
+                [f"it gives {', '.join(spaces)}"],
+                hint=f"leave adapter.spaces out, or: --set 'adapter.spaces={json.dumps(list(spaces))}'",
+            )
+    own = {name: section.prompts[name] for name in classes if name in section.prompts}
+    identity = dict(encoder.identity) | {"prompt": section.prompt, "prompts": json.dumps(own, sort_keys=True)}
+    shown = section.prompt_of(classes[0])
+    return Targets(
+        identity,
+        f"{encoder.description}; {shown!r}",
+        {space: spaces[space] for space in section.spaces or spaces},
+    )
 
 
 def target_shapes(section: AdapterSection) -> dict[str, tuple[int, ...]]:
-    """Shape of a class's target in each space of a profile.
+    """Shape of a class's code in each space of a profile.
 
     Raises:
         UsageError: the shapes lack a space.
     """
     known = SHAPES[section.shapes]
-    for space in section.spaces:
+    for space in section.spaces or ():
         if space not in known:
             raise UsageError(
                 f'adapter.shapes = "{section.shapes}" has no target space {space}',
                 [f"it has {', '.join(known)}"],
                 hint=f"--set 'adapter.spaces={json.dumps(list(known))}'",
             )
-    return {space: known[space] for space in section.spaces}
+    return {space: known[space] for space in section.spaces or known}
 
 
 def _code(space: str, name: str, shape: tuple[int, ...]) -> Tensor:
     return torch.randn(shape, generator=random_stream(_CODES_SEED, "code", space, name))
-
-
-def _targets_from_file(
-    section: AdapterSection, shapes: Mapping[str, tuple[int, ...]], classes: Sequence[str]
-) -> Targets:
-    """Targets of classes from a dictionary file. Nothing in it is executed.
-
-    Args:
-        section: the path, and which of the shapes in it count.
-        shapes: shape of a class's target in each space.
-        classes: of the federation.
-
-    Raises:
-        UsageError: the shapes are those of the codes.
-        MissingError: the file, or classes in it, are not there.
-        FailedError: the file cannot be read, or a target is not finite or of another shape.
-    """
-    path = Path(section.targets).expanduser()
-    if section.shapes == "small":
-        raise UsageError(
-            f'adapter.targets = {section.targets} goes with shapes "flux" or "sd", adapter.shapes is "small"',
-            hint="--set adapter.shapes=flux",
-        )
-    content = _read_dictionary(path)
-    entries = {as_class_name(str(name)): value for name, value in content.items()}
-    missing = [name for name in classes if name not in entries]
-    if missing:
-        near = {name: closest(name, [known for known in entries if known]) for name in missing}
-        raise MissingError(
-            f"{path} has no text embedding of {', '.join(missing)}",
-            [f"did you mean {known} for {name}?" for name, known in near.items() if known],
-            hint="make the dictionary with these classes, or --set adapter.targets=codes",
-        )
-    spaces = {
-        space: torch.stack([_target_in(entries[name], section.shapes, space, shape, path, name) for name in classes])
-        for space, shape in shapes.items()
-    }
-    identity = {
-        "name": path.name,
-        "shapes": section.shapes,
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-    }
-    return Targets(identity, f"text embeddings of {path}", spaces)
-
-
-def _read_dictionary(path: Path) -> Mapping[Any, Any]:
-    if not path.is_file():
-        raise MissingError(
-            f"adapter.targets = {path} — no such file",
-            [f"expected {CODES}, or a file with a dictionary of text embeddings"],
-            hint="--set adapter.targets=codes",
-        )
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        reason = first_line(error)
-        raise FailedError(f"{path} cannot be read as a dictionary of tensors — {reason}") from error
-    if not isinstance(content, Mapping):
-        raise FailedError(f"{path} holds a {type(content).__name__} — expected a dictionary by class")
-    return content
-
-
-def _target_in(entry: Any, shapes: str, space: str, shape: tuple[int, ...], path: Path, name: str) -> Tensor:
-    key = _FLUX_KEYS[space] if shapes == "flux" else None
-    value = entry.get(shapes) if isinstance(entry, Mapping) else None
-    if key is not None:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    place = f"{path}: {name}, {shapes}" + (f", {key}" if key else "")
-    if not isinstance(value, Tensor):
-        raise FailedError(f"{place} — expected a tensor of shape {list(shape)}, there is none")
-    target = value.detach().float()
-    if target.dim() == len(shape) + 1 and target.shape[0] == 1:
-        target = target[0]
-    if tuple(target.shape) != shape:
-        raise FailedError(f"{place} has shape {list(value.shape)} — expected {list(shape)}")
-    if not torch.isfinite(target).all():
-        raise FailedError(f"{place} holds NaN or infinite values")
-    return target

@@ -28,7 +28,11 @@ class EpochBatches:
 
 
 def draw_epoch(
-    streams: Sequence[torch.Generator], sizes: Sequence[int], noise_sizes: Sequence[int], steps: int
+    streams: Sequence[torch.Generator],
+    sizes: Sequence[int],
+    noise_sizes: Sequence[int],
+    steps: int,
+    largest: int | None = None,
 ) -> EpochBatches:
     """Draw an epoch's batches and noise, each model's from its own stream.
 
@@ -37,8 +41,9 @@ def draw_epoch(
         sizes: items of each model's data set.
         noise_sizes: normal numbers that each model needs an item.
         steps: steps of the epoch, the same for all.
+        largest: items of the largest data set that batches have room for; None for the largest of these.
     """
-    models, batch = len(streams), -(-max(sizes) // steps)
+    models, batch = len(streams), -(-(largest or max(sizes)) // steps)
     dealt = torch.zeros(models, batch * steps, dtype=torch.long)
     noise = torch.zeros(models, steps, batch, max(noise_sizes))
     # Nothing but the drawing goes model by model, for each has its own stream.

@@ -1,7 +1,6 @@
 """What training takes of memory: which models fit in one stack, and keeping what a step frees for the next."""
 
 import ctypes
-import os
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
@@ -12,6 +11,7 @@ from typing import TypeVar
 
 import torch
 
+from feda2v_cli.engine.free_memory import available_bytes
 from feda2v_cli.engine.stack import BYTES_PER_WEIGHT
 
 #: Share of the free memory that training takes when nobody says how much.
@@ -44,7 +44,7 @@ class Cost:
         activations: numbers that the backward pass keeps for one item of a batch.
         data: numbers of its data set.
         batch: items of a step.
-        held: bytes that stay beside the training, like a projection.
+        held: bytes that stay beside the training, like a projection, in the host's memory wherever training happens.
     """
 
     weights: int
@@ -55,8 +55,13 @@ class Cost:
 
     @property
     def bytes(self) -> int:
-        """Bytes of one model while it trains."""
-        return self.weights * BYTES_PER_WEIGHT + 4 * (self.activations * self.batch + self.data) + self.held
+        """Bytes of one model while it trains, wherever they are."""
+        return self.trained + self.held
+
+    @property
+    def trained(self) -> int:
+        """Bytes of the training itself, on the device."""
+        return self.weights * BYTES_PER_WEIGHT + 4 * (self.activations * self.batch + self.data)
 
 
 def memory_budget(memory: str, device: torch.device) -> int:
@@ -72,7 +77,7 @@ def memory_budget(memory: str, device: torch.device) -> int:
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return int(free * AUTO_SHARE)
-    return int(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * AUTO_SHARE)
+    return int(available_bytes() * AUTO_SHARE)  # of the host; a Mac's GPU shares it
 
 
 def quick_width(weights: int, device: torch.device) -> int | None:

@@ -58,6 +58,12 @@ class Stack:
         """Where the parameters are."""
         return self.weights.device
 
+    def part(self, models: slice) -> Self:
+        """Some of the models, in the same memory: what trains them trains this stack's. It counts steps of its own."""
+        part = type(self)(self.shapes, self.weights[models])
+        part.first_moments, part.second_moments = self.first_moments[models], self.second_moments[models]
+        return part
+
     def model(self, index: int) -> dict[str, Tensor]:
         """One model's parameters, on the CPU, as tensors of their own."""
         parameters = parameters_of(self.weights[index].cpu(), self.shapes)

@@ -1,8 +1,12 @@
 """The training loop: every step moves every model of a stack."""
 
 import math
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,7 +18,7 @@ from feda2v_cli.engine.batch import draw_epoch, steps_per_epoch
 from feda2v_cli.engine.memory import keep_freed_memory
 from feda2v_cli.engine.random_stream import Identity, random_stream
 from feda2v_cli.engine.stack import Stack, parameters_of
-from feda2v_cli.threads import threads_per_operation
+from feda2v_cli.threads import small_operations, threads_of_large_operations, threads_per_operation
 
 Tensors = Mapping[str, Tensor]
 
@@ -22,8 +26,13 @@ Tensors = Mapping[str, Tensor]
 #: they save a tenth of the time, on busy ones they cost ten times as much.
 WEIGHTS_WORTH_THREADS = 1_000_000
 
+#: Weights of a part of a stack, at least, for which a thread of its own is worth it; of less, a step is mostly Python,
+#: of which one thread runs at a time.
+WEIGHTS_OF_PART = 500_000
+
 #: (parameters of one model, its batch {name: [batch, …]} and constants {name: […]}, noise [batch, noise], progress [])
-#: -> losses, each [batch]. The loss named "loss" is what training makes small; the others are reported beside it.
+#: -> losses, each [batch], or [] for the whole batch. The batch's "mask" is 1 for items that count, [batch]. The loss
+#: named "loss" is what training makes small; the others are reported beside it.
 Loss = Callable[[Tensors, Tensors, Tensor, Tensor], dict[str, Tensor]]
 
 
@@ -98,16 +107,24 @@ class Trainer:
         self._optimiser = optimiser
         self._seed = seed
         self._steps = steps.pop()
-        self._items = {name: _padded([model.items[name] for model in data], stack.device) for name in data[0].items}
-        self._constants = {
-            name: torch.stack([model.constants[name] for model in data]).to(stack.device) for name in data[0].constants
-        }
+        self._largest = max(model.size for model in data)
         largest = max(math.prod(shape) for shape in stack.shapes.values())
-        self._threads = 1 if largest < WEIGHTS_WORTH_THREADS else torch.get_num_threads()
+        small = largest < WEIGHTS_WORTH_THREADS
+        self._threads = 1 if small else threads_of_large_operations()
+        self._parts = self._divided(loss) if small and stack.device.type == "cpu" else []
+        data = [] if self._parts else data  # the parts hold it
+        self._items = {
+            name: _padded([model.items[name] for model in data], stack.device)
+            for name in (data[0].items if data else ())
+        }
+        self._constants = {
+            name: torch.stack([model.constants[name] for model in data]).to(stack.device)
+            for name in (data[0].constants if data else ())
+        }
         self._rows = torch.arange(stack.models, device=stack.device).unsqueeze(1)
 
         def mean_loss(row: Tensor, batch: Tensors, mask: Tensor, noise: Tensor, progress: Tensor) -> dict[str, Tensor]:
-            losses = loss(parameters_of(row, stack.shapes), batch, noise, progress)
+            losses = loss(parameters_of(row, stack.shapes), {**batch, "mask": mask}, noise, progress)
             # The mean over the items that count: Σ mask · loss / Σ mask.
             return {name: (value * mask).sum() / mask.sum() for name, value in losses.items()}
 
@@ -131,25 +148,90 @@ class Trainer:
         Returns:
             Mean losses of the last epoch by name, each [models], on the CPU.
         """
-        streams = [random_stream(self._seed, *model.identity, "round", round_number) for model in self._data]
-        losses: dict[str, Tensor] = {}
         with threads_per_operation(self._threads):
-            for epoch in range(1, epochs + 1):
-                passed = (round_number - 1) * epochs + epoch - 1
-                losses = self._train_epoch(streams, torch.tensor(passed / (rounds * epochs), device=self.stack.device))
-                if on_epoch is not None:
-                    on_epoch(epoch)
+            if self._parts:
+                losses = self._train_parts(round_number, rounds, epochs, on_epoch)
+            else:
+                losses = self._train_rows(round_number, rounds, epochs, on_epoch)
         return {name: value.cpu() for name, value in losses.items()}
 
-    def _train_epoch(self, streams: Sequence[torch.Generator], progress: Tensor) -> dict[str, Tensor]:
+    def _divided(self, loss: Loss) -> list["Trainer"]:
+        """Trainers of parts of the stack, one a core; empty where that is not worth it.
+
+        A model's result does not depend on its neighbours, so that it does not depend on the parts.
+        """
+        stack = self.stack
+        count = min(threads_of_large_operations(), stack.models, stack.weights.numel() // WEIGHTS_OF_PART)
+        if count < 2:
+            return []
+        bounds = [stack.models * part // count for part in range(count + 1)]
+        with small_operations(large=1):  # so that no part is divided again
+            parts = [
+                Trainer(stack.part(slice(start, end)), self._data[start:end], loss, self._optimiser, self._seed)
+                for start, end in pairwise(bounds)
+            ]
+        for part in parts:
+            part._largest = self._largest  # batches of the same shape round in the same way
+        return parts
+
+    def _train_parts(
+        self, round_number: int, rounds: int, epochs: int, on_epoch: Callable[[int], None] | None
+    ) -> dict[str, Tensor]:
+        """Train the parts side by side: no operation waits for another core, as the threads of one operation do."""
+        stop = threading.Event()
+        first, *others = self._parts
+        for part in self._parts:
+            part.stack.steps.copy_(self.stack.steps)
+        with ThreadPoolExecutor(len(others), thread_name_prefix="train") as pool:
+            given = (round_number, rounds, epochs, None, stop)
+            futures = [pool.submit(part._train_alone, *given) for part in others]
+            try:
+                trained = [first._train_rows(round_number, rounds, epochs, on_epoch, stop)]
+                trained += [future.result() for future in futures]
+            except BaseException:
+                stop.set()  # Ctrl-C, or what went wrong, ends all parts at their next step
+                raise
+        self.stack.steps.copy_(first.stack.steps)
+        return {name: torch.cat([losses[name] for losses in trained]) for name in trained[0]}
+
+    def _train_alone(self, *given: Any) -> dict[str, Tensor]:
+        torch.set_num_threads(1)  # of this thread
+        return self._train_rows(*given)
+
+    def _train_rows(
+        self,
+        round_number: int,
+        rounds: int,
+        epochs: int,
+        on_epoch: Callable[[int], None] | None,
+        stop: threading.Event | None = None,
+    ) -> dict[str, Tensor]:
+        streams = [random_stream(self._seed, *model.identity, "round", round_number) for model in self._data]
+        losses: dict[str, Tensor] = {}
+        for epoch in range(1, epochs + 1):
+            passed = (round_number - 1) * epochs + epoch - 1
+            progress = torch.tensor(passed / (rounds * epochs), device=self.stack.device)
+            losses = self._train_epoch(streams, progress, stop)
+            if on_epoch is not None:
+                on_epoch(epoch)
+        return losses
+
+    def _train_epoch(
+        self, streams: Sequence[torch.Generator], progress: Tensor, stop: threading.Event | None
+    ) -> dict[str, Tensor]:
         """Mean losses by name, each [models]; they stay on the device, so that nothing waits for them."""
         drawn = draw_epoch(
-            streams, [model.size for model in self._data], [model.noise for model in self._data], self._steps
+            streams,
+            [model.size for model in self._data],
+            [model.noise for model in self._data],
+            self._steps,
+            self._largest,
         )
-        device = self.stack.device
-        index, mask, noise = (part.to(device, non_blocking=True) for part in (drawn.index, drawn.mask, drawn.noise))
+        index, mask, noise = (_moved(part, self.stack.device) for part in (drawn.index, drawn.mask, drawn.noise))
         total: dict[str, Tensor] = {}
         for step in range(self._steps):
+            if stop is not None and stop.is_set():
+                raise InterruptedError("another part of the stack has stopped")
             losses = self._step(index[step], mask[step], noise[step], progress)
             total = {name: value + total.get(name, 0) for name, value in losses.items()}
         return {name: value / self._steps for name, value in total.items()}
@@ -164,7 +246,7 @@ class Trainer:
         (gradients,) = torch.autograd.grad(losses["loss"].sum(), weights)  # [models, row]
         weights.requires_grad_(False)
         # Each model by the norm of its own row; what is added keeps a gradient of zero from dividing by it.
-        norms = gradients.square().sum(1, keepdim=True).sqrt()
+        norms = torch.linalg.vector_norm(gradients, dim=1, keepdim=True)
         gradients.mul_((self._optimiser.clip_norm / (norms + 1e-6)).clamp(max=1.0))
         self._move(gradients)
         return {name: value.detach() for name, value in losses.items()}
@@ -187,6 +269,11 @@ class Trainer:
             eps=1e-8,
             maximize=False,
         )
+
+
+def _moved(part: Tensor, device: torch.device) -> Tensor:
+    """A tensor on the device; to a GPU it goes while the CPU goes on, which only pinned memory allows."""
+    return part.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else part.to(device)
 
 
 def _padded(parts: Sequence[Tensor], device: torch.device) -> Tensor:

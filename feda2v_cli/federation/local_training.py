@@ -10,6 +10,7 @@ from torch.func import functional_call
 
 from feda2v_cli.engine.batch import steps_per_epoch
 from feda2v_cli.engine.memory import Cost, is_out_of_memory, quick_width, stacks
+from feda2v_cli.engine.of_thread import OfThread
 from feda2v_cli.engine.stack import Stack
 from feda2v_cli.engine.train import Loss, ModelData, Optimiser, Trainer
 from feda2v_cli.errors import FailedError
@@ -100,7 +101,7 @@ class LocalTraining:
         tokens = pool.embeddings.shape[1]
         todo = stacks(
             tasks,
-            self._like,
+            lambda task: self._like(len(task.items), task.learning_rate),
             lambda task: self.cost(space, tokens, len(task.items)).bytes,
             self.budget,
             quick_width(self.cost(space, tokens, 0).weights, self.device),
@@ -138,8 +139,20 @@ class LocalTraining:
             batch=min(self.section.batch_size, items),
         )
 
-    def _like(self, task: Task) -> tuple[int, float]:
-        return steps_per_epoch(len(task.items), self.section.batch_size), task.learning_rate
+    def order(self, nodes: Sequence[tuple[int, int, float]]) -> list[int]:
+        """The order in which `train` yields nodes, as long as memory suffices: it depends on nothing but themselves.
+
+        Args:
+            nodes: id, number of items and learning rate of each, sorted by id.
+        """
+        alike = [self._like(items, rate) for _, items, rate in nodes]
+        return [node for _, (node, _, _) in sorted(enumerate(nodes), key=lambda pair: alike.index(alike[pair[0]]))]
+
+    def _like(self, items: int, learning_rate: float) -> tuple[int, int, float]:
+        # Nodes of a stack have batches of one width: what fills up a batch changes the order in which its sums are
+        # added, and the last bits would depend on who a node's neighbours are.
+        steps = steps_per_epoch(items, self.section.batch_size)
+        return steps, -(-items // steps), learning_rate
 
     def _train(
         self,
@@ -185,6 +198,7 @@ def adapter_loss(
     Returns:
         A loss on items `item` [items], places in the pool, with the pool's width of noise.
     """
+    adapters = OfThread(space.adapter)
 
     def loss(
         parameters: Mapping[str, Tensor],
@@ -193,7 +207,7 @@ def adapter_loss(
         progress: Tensor,  # noqa: ARG001 - every round is like the first
     ) -> dict[str, Tensor]:
         item = batch["item"]
-        output = functional_call(space.adapter, dict(parameters), (pool.noisy(item, input_noise, noise),))
+        output = functional_call(adapters.own, dict(parameters), (pool.noisy(item, input_noise, noise),))
         error = (output - space.targets[pool.labels[item]]).square().flatten(1).mean(1)
         if not proximal or anchor is None:
             return {"loss": error, "error": error}

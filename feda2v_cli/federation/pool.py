@@ -101,6 +101,7 @@ def learning_rates(section: AdapterSection, node: NodeSection | None = None) -> 
     return {
         "clip": (node and node.clip_learning_rate) or section.clip_learning_rate,
         "t5": (node and node.t5_learning_rate) or section.t5_learning_rate,
+        "text": (node and node.text_learning_rate) or section.text_learning_rate,
     }
 
 

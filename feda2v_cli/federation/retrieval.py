@@ -1,7 +1,9 @@
 """How good adapters are: retrieval of a clip's class among all classes of the federation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
 from typing import Any
 
 import torch
@@ -42,12 +44,14 @@ class RetrievalAccuracy:
         confusion: clips by class and by the class that was retrieved, [classes, classes].
         node_hits: clips of each node that were retrieved rightly, and all of its clips.
         squared_error: sum over clips of the scaled squared error, by space.
+        cosines: sums over clips of the cosine to the own target and to the nearest other, by space.
     """
 
     classes: tuple[str, ...]
     confusion: Tensor
     node_hits: Mapping[int, tuple[int, int]]
     squared_error: Mapping[str, float] = field(default_factory=dict)
+    cosines: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def accuracy(self) -> float:
@@ -59,6 +63,12 @@ class RetrievalAccuracy:
         """Mean scaled squared error of a clip, by space: 1 is what the mean of the targets scores."""
         return {space: total / int(self.confusion.sum()) for space, total in self.squared_error.items()}
 
+    @property
+    def cosine(self) -> dict[str, dict[str, float]]:
+        """Mean cosine of a clip's output to its own target and to the nearest other, by space; both centred."""
+        clips = int(self.confusion.sum())
+        return {space: {"own": own / clips, "other": other / clips} for space, (own, other) in self.cosines.items()}
+
     def __add__(self, other: "RetrievalAccuracy") -> "RetrievalAccuracy":
         return RetrievalAccuracy(
             self.classes,
@@ -68,7 +78,16 @@ class RetrievalAccuracy:
                 for node, (hits, clips) in self.node_hits.items()
             },
             {space: total + other.squared_error[space] for space, total in self.squared_error.items()},
+            {
+                space: (own + other.cosines[space][0], nearest + other.cosines[space][1])
+                for space, (own, nearest) in self.cosines.items()
+            },
         )
+
+    @staticmethod
+    def total(parts: "Iterable[RetrievalAccuracy]") -> "RetrievalAccuracy":
+        """The sum of at least one."""
+        return reduce(add, parts)
 
     def to_dict(self) -> dict[str, Any]:
         """Accuracies and losses as JSON has them; a node or class without a clip held out has null."""
@@ -82,6 +101,7 @@ class RetrievalAccuracy:
                 name: int(row[index]) / int(row.sum()) if row.sum() else None for index, (name, row) in enumerate(rows)
             },
             "loss": self.loss,
+            "cosine": self.cosine,
         }
 
 
@@ -99,29 +119,36 @@ def measure_retrieval(
         held_out: the clips.
         classes: of the federation, in the order of the targets.
     """
-    errors = {}
+    errors, cosines = {}, {}
     similarity = torch.zeros(len(held_out.labels), len(classes))
     with torch.no_grad(), threads_per_operation(1):
         for space in spaces:
             parameters = parameters_of(adapters[space.name].to(held_out.embeddings.device), space.shapes)
             targets = space.targets.flatten(1)  # [classes, elements]
             directions = normalize(targets, dim=1).T
-            total = 0.0
+            total = own = nearest = 0.0
             for start in range(0, len(held_out.labels), _CLIPS_AT_ONCE):
                 part = slice(start, start + _CLIPS_AT_ONCE)
                 output = functional_call(space.adapter, parameters, (held_out.embeddings[part],)).flatten(1)
-                total += float((output - targets[held_out.labels[part]]).square().mean(1).double().sum())
-                similarity[part] += (normalize(output, dim=1) @ directions).cpu()
+                # On the CPU: a Mac's GPU knows no double precision.
+                total += float((output - targets[held_out.labels[part]]).square().mean(1).cpu().double().sum())
+                cosine = (normalize(output, dim=1) @ directions).cpu()
+                similarity[part] += cosine
+                right = held_out.labels[part].cpu()[:, None]
+                own += float(cosine.gather(1, right).double().sum())
+                if len(classes) > 1:
+                    nearest += float(cosine.scatter(1, right, -2.0).amax(1).double().sum())
             errors[space.name] = total
+            cosines[space.name] = (own, nearest)
     labels = held_out.labels.cpu()
     retrieved = similarity.argmax(1)
     shown = one_hot(labels * len(classes) + retrieved, len(classes) ** 2).sum(0)
-    right = (retrieved == labels).tolist()
+    hit = (retrieved == labels).tolist()
     hits = dict.fromkeys(held_out.nodes, 0)
     clips = dict.fromkeys(held_out.nodes, 0)
-    for holders, is_right in zip(held_out.holders, right, strict=True):
+    for holders, is_right in zip(held_out.holders, hit, strict=True):
         for node in holders:
             hits[node] += is_right
             clips[node] += 1
     counts = {node: (hits[node], clips[node]) for node in held_out.nodes}
-    return RetrievalAccuracy(tuple(classes), shown.view(len(classes), len(classes)), counts, errors)
+    return RetrievalAccuracy(tuple(classes), shown.view(len(classes), len(classes)), counts, errors, cosines)

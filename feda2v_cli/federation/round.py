@@ -1,9 +1,8 @@
 """The round: nodes train, and the server makes one adapter of what they send. Which one, the strategy says."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
-from operator import add
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +10,17 @@ import torch
 from torch import Tensor
 
 from feda2v_cli.errors import FailedError
-from feda2v_cli.federation.local_training import LocalTraining, Task, Trained
+from feda2v_cli.federation.engine import Answers, Engine, LocalEngine
+from feda2v_cli.federation.local_training import LocalTraining, Trained
 from feda2v_cli.federation.node_store import NodeStore
 from feda2v_cli.federation.pool import Node, participants
-from feda2v_cli.federation.retrieval import RetrievalAccuracy, measure_retrieval
+from feda2v_cli.federation.retrieval import RetrievalAccuracy
+from feda2v_cli.federation.sampled_pool import SampledPool
 from feda2v_cli.federation.server_training import ServerTraining
 from feda2v_cli.federation.setup import Setup
 from feda2v_cli.federation.space import Space
 from feda2v_cli.federation.strategy.registry import make_strategy
 from feda2v_cli.federation.strategy.strategy import Aggregation, Exchange, Owner
-from feda2v_cli.federation.synthetic import Samples, draw_samples
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class Federation:
         setup: the federation.
         directory: where the nodes' own adapters lie, if they are kept.
         on_narrowed: is told when memory ran out, how many were trained at once and how many will be.
+        engine: reaches the nodes; None when they are in this process.
 
     Attributes:
         setup: the federation.
@@ -60,26 +61,26 @@ class Federation:
         adapters: the server's by space, flat parameters [parameters].
     """
 
-    def __init__(self, setup: Setup, directory: Path, on_narrowed: Callable[[int, int], None]) -> None:
+    def __init__(
+        self,
+        setup: Setup,
+        directory: Path,
+        on_narrowed: Callable[[int, int], None],
+        engine: Engine | None = None,
+    ) -> None:
         self.setup = setup
         self.adapters = {space.name: space.initial_parameters(setup.seed) for space in setup.spaces}
         self.store = NodeStore(
             directory, [node.id for node in setup.trainers], {name: len(flat) for name, flat in self.adapters.items()}
         )
-        self._on_narrowed = on_narrowed
         self._strategy = make_strategy(setup.profile.federation)
-        self._local_training = LocalTraining(
-            section=setup.profile.adapter,
-            epochs=setup.profile.federation.local_epochs,
-            proximal=self._strategy.proximal,
-            budget=setup.budget,
-            device=setup.device,
-            seed=setup.seed,
-        )
-        self._pool = setup.clips
-        self._items: dict[int, Tensor] = {}
-        self._samples: Samples | None = None
-        self._server_samples = torch.zeros(0, dtype=torch.long)
+        self._sampled = SampledPool(setup.clips, setup.sampling)
+        self._engine = engine or LocalEngine(setup, self._sampled, local_training(setup), on_narrowed)
+
+    @property
+    def exchanges_every_round(self) -> bool:
+        """Whether nodes and server exchange something in every round."""
+        return self._strategy.exchanges_every_round
 
     def state(self, number: int) -> dict[str, Any]:
         """All that the next round has to know after a round, beside the store."""
@@ -102,49 +103,52 @@ class Federation:
             FailedError: a loss or an adapter is not finite, or memory does not suffice for one adapter.
         """
         setup, section = self.setup, self.setup.profile.federation
-        # Step 1: some nodes are asked, and some of them answer. With too few, nothing changes.
+        # Step 1: some nodes are asked, with what the strategy lets them start from, and some of them answer.
         ids = [node.id for node in setup.trainers]
-        present, failed = participants(ids, section.fraction, section.dropout, setup.seed, number)
-        skipped = len(present) < min(section.quorum, len(ids))
-        training = set() if skipped else set(present)
-        nodes = tuple(node for node in setup.trainers if node.id in training)
-        absent = [node for node in ids if node not in training]
-        # Step 2: generators draw the samples of the round.
-        if not skipped:
-            self._draw(number)
+        quorum = min(section.quorum, len(ids))
+        dropout = section.dropout if self._strategy.can_fail else 0.0
+        chosen, dropped = participants(ids, section.fraction, dropout, setup.seed, number)
+        enough = len(chosen) >= quorum
+        if enough and setup.server_samples:
+            self._sampled.draw(number)
+        asked = tuple(node for node in setup.trainers if node.id in set(chosen)) if enough else ()
+        aggregations = self._begin(asked, number)
+        answers = self._ask(asked, aggregations, number)
+        # Step 2: with too few, nothing changes; with fewer than were asked, it is a round of those.
+        failed = set(answers.failed) if answers else set()
+        answered = [node for node in chosen if node not in failed]
+        skipped = len(answered) < quorum
+        nodes = answers.nodes if answers and not skipped else ()
+        if nodes != asked:
+            aggregations = self._begin(nodes, number)
+        there = {node.id for node in nodes}
+        absent = [node for node in ids if node not in there]
         adapters, losses, steps = dict(self.adapters), {}, 0
         node_losses: dict[int, dict[str, float]] = {node.id: {} for node in nodes}
         for space in setup.spaces:
-            exchange = self._exchange(space, nodes, number)
-            aggregation = self._strategy.begin(exchange)
-            # Step 3: nodes start where the strategy says, train, and send what they have trained.
-            if nodes:
-                own, taken = self._train_nodes(exchange, aggregation, keep_nodes=keep_nodes)
+            aggregation = aggregations[space.name]
+            # Step 3: the strategy takes in what nodes have trained.
+            if nodes and answers:
+                own, taken = self._take_in(answers, space, aggregation, keep_nodes=keep_nodes)
                 losses[space.name] = sum(own.values()) / len(own)
                 for node, loss in own.items():
                     node_losses[node][space.name] = loss
                 steps += taken
-            # Step 4: the strategy makes the server's adapter of it, and the server trains that on samples.
+            # Step 4: it makes the server's adapter of it, and the server trains that on samples.
             if not skipped:
-                adapters[space.name] = self._train_server(exchange, aggregation)
+                adapters[space.name] = self._train_server(aggregation)
             # Step 5: nodes that were not there are left with what they would start from.
             for node in absent if keep_nodes else ():
                 left = aggregation.initial([node], adapters[space.name])
                 self.store.write(number, space.name, [node], left.expand(1, -1))
         self.adapters = adapters
-        return Round(number, tuple(present), tuple(failed), skipped, losses, node_losses, steps)
+        without = tuple(sorted({*dropped, *failed}))
+        return Round(number, tuple(answered), without, skipped, losses, node_losses, steps)
 
     def evaluate(self, number: int) -> RetrievalAccuracy:
         """How good the adapters are after a round, for the clips of all nodes."""
-        setup = self.setup
-        owners = self._strategy.evaluated([node.id for node in setup.trainers])
-        return reduce(
-            add,
-            (
-                measure_retrieval(self.adapters_of(owner, number), setup.spaces, setup.held_out, setup.classes)
-                for owner in owners
-            ),
-        )
+        owners = self._strategy.evaluated([node.id for node in self.setup.trainers])
+        return self._engine.evaluate(self.adapters_of(owner, number) for owner in owners)
 
     def adapters_of(self, owner: Owner, number: int) -> Mapping[str, Tensor]:
         """Adapters after a round by space, flat parameters [parameters].
@@ -156,6 +160,16 @@ class Federation:
         if owner is None:
             return self.adapters
         return {space.name: self.store.read(number, space.name, [owner])[0] for space in self.setup.spaces}
+
+    def _begin(self, nodes: tuple[Node, ...], number: int) -> dict[str, Aggregation]:
+        """An aggregation for each target space, of nodes that are asked or that have answered."""
+        return {space.name: self._strategy.begin(self._exchange(space, nodes, number)) for space in self.setup.spaces}
+
+    def _ask(self, nodes: tuple[Node, ...], aggregations: Mapping[str, Aggregation], number: int) -> Answers | None:
+        if not nodes:
+            return None
+        initial = {name: partial(_initial, aggregation) for name, aggregation in aggregations.items()}
+        return self._engine.train(number, nodes, initial)
 
     def _exchange(self, space: Space, nodes: tuple[Node, ...], number: int) -> Exchange:
         setup = self.setup
@@ -173,37 +187,30 @@ class Federation:
                 seed=setup.seed,
                 number=number,
             ),
-            pool=self._pool,
-            samples=self._server_samples,
+            sampled=self._sampled,
         )
 
-    def _train_nodes(
-        self, exchange: Exchange, aggregation: Aggregation, *, keep_nodes: bool
+    def _take_in(
+        self, answers: Answers, space: Space, aggregation: Aggregation, *, keep_nodes: bool
     ) -> tuple[dict[int, float], int]:
         """The loss of each node, and the steps of all."""
-        space, number = exchange.space, exchange.number
+        exchange = aggregation.exchange
         losses: dict[int, float] = {}
         steps = 0
-        for trained in self._local_training.train(
-            space,
-            self._pool,
-            self._tasks(exchange),
-            lambda nodes: aggregation.initial(nodes, exchange.server),
-            number,
-            self._on_narrowed,
-        ):
+        for trained in answers.of(space):
             self._check_finite(exchange, trained)
             if keep_nodes:
-                self.store.write(number, space.name, trained.nodes, trained.parameters)
+                self.store.write(exchange.number, space.name, trained.nodes, trained.parameters)
             aggregation.add(trained)
             losses |= dict(zip(trained.nodes, trained.losses.tolist(), strict=True))
             steps += trained.steps * len(trained.nodes)
         return losses, steps
 
-    def _train_server(self, exchange: Exchange, aggregation: Aggregation) -> Tensor:
+    def _train_server(self, aggregation: Aggregation) -> Tensor:
+        exchange = aggregation.exchange
         server, space = aggregation.server(), exchange.space
         if "server" in self.setup.sample_uses:
-            server = exchange.training.fine_tune(server, exchange.samples, space, self._pool)
+            server = exchange.training.fine_tune(server, exchange.samples, space, exchange.pool)
         if not torch.isfinite(server).all():
             raise FailedError(
                 f"server: the adapter to {space.name} became NaN or infinite in round {exchange.number}",
@@ -211,33 +218,6 @@ class Federation:
                 hint="--set federation.server_learning_rate=0.001",
             )
         return server
-
-    def _tasks(self, exchange: Exchange) -> list[Task]:
-        share = self.setup.learning_rate_share(exchange.number)
-        space = exchange.space.name
-        return [Task(node.id, self._items_of(node), share * node.learning_rates[space]) for node in exchange.nodes]
-
-    def _items_of(self, node: Node) -> Tensor:
-        if node.id not in self._items:
-            self._items[node.id] = node.items(self._samples_of(node))
-        return self._items[node.id]
-
-    def _samples_of(self, node: Node) -> Tensor:
-        if self._samples is None or "local" not in self.setup.sample_uses:
-            return torch.zeros(0, dtype=torch.long)
-        return self._samples.for_node(node.id, node.samples_per_class) + self._pool.clips
-
-    def _draw(self, number: int) -> None:
-        """Samples of this round, or of the whole run."""
-        setup = self.setup
-        once = setup.profile.synthetic.refresh == "once"
-        if not setup.sample_uses or (once and self._samples is not None):
-            return
-        per_class = setup.most_samples_per_class
-        self._samples = draw_samples(setup.generators, setup.classes, per_class, setup.seed, 0 if once else number)
-        self._pool = setup.clips.with_samples(setup.standardisation(self._samples.embeddings), self._samples.labels)
-        self._items = {}
-        self._server_samples = self._samples.for_node(None, per_class) + self._pool.clips
 
     def _check_finite(self, exchange: Exchange, trained: Trained) -> None:
         # A norm is finite only where every parameter is, and takes a tenth of the time; one that overflows is no proof.
@@ -255,3 +235,19 @@ class Federation:
                     [f"the learning rate {rate:g} is likely too high for its clips", "nothing of this round is saved"],
                     hint=f"--set adapter.{space}_learning_rate={rate / 10:g}",
                 )
+
+
+def local_training(setup: Setup) -> LocalTraining:
+    """How the nodes of a federation train, wherever they are."""
+    return LocalTraining(
+        section=setup.profile.adapter,
+        epochs=setup.profile.federation.local_epochs,
+        proximal=make_strategy(setup.profile.federation).proximal,
+        budget=setup.budget,
+        device=setup.device,
+        seed=setup.seed,
+    )
+
+
+def _initial(aggregation: Aggregation, nodes: Sequence[int]) -> Tensor:
+    return aggregation.initial(nodes, aggregation.exchange.server)

@@ -9,6 +9,7 @@ import torch
 
 from feda2v_cli.federation.pool import Node, Pool, learning_rates
 from feda2v_cli.federation.retrieval import HeldOut
+from feda2v_cli.federation.sampled_pool import Sampling
 from feda2v_cli.federation.space import Space
 from feda2v_cli.federation.standardise import Standardisation
 from feda2v_cli.federation.strategy.registry import make_strategy
@@ -70,6 +71,19 @@ class Setup:
         """Most samples of a class that a node gets, and as many as the server gets."""
         return max(node.samples_per_class for node in self.nodes) if self.generators else 0
 
+    @property
+    def sampling(self) -> Sampling:
+        """How samples are drawn."""
+        return Sampling(
+            generators=self.generators,
+            classes=self.classes,
+            per_class=self.most_samples_per_class,
+            uses=self.sample_uses,
+            every_round=self.profile.synthetic.refresh == "round",
+            seed=self.seed,
+            standardisation=self.standardisation,
+        )
+
     def learning_rate_share(self, round_number: int) -> float:
         """Share of the learning rate in a round: from 1 to the last share, η, along half a cosine.
 
@@ -91,12 +105,26 @@ class Setup:
         Args:
             strategy: as a profile has it.
         """
-        federation = self.profile.federation.model_copy(update={"strategy": strategy})
         matched = tuple(
             replace(node, repeat_to=len(node.clips) + self.samples_of(node), samples_per_class=0) for node in self.nodes
         )
-        profile = self.profile.model_copy(update={"federation": federation})
-        return replace(self, profile=profile, generators=(), nodes=matched)
+        return replace(self.with_strategy(strategy), generators=(), nodes=matched)
+
+    def with_strategy(self, strategy: str) -> Self:
+        """The same federation with another strategy, and with the samples that it has.
+
+        Args:
+            strategy: as a profile has it.
+        """
+        federation = self.profile.federation.model_copy(update={"strategy": strategy})
+        return replace(self, profile=self.profile.model_copy(update={"federation": federation}))
+
+    @property
+    def server_samples(self) -> int:
+        """How many samples the server trains or distils on."""
+        if not {"server", "kd"} & set(self.sample_uses):
+            return 0
+        return self.most_samples_per_class * len({name for made in self.generators for name in made.generator.classes})
 
     def samples_of(self, node: Node) -> int:
         """How many samples of others a node trains on."""

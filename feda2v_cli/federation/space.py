@@ -7,8 +7,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from feda2v_cli.adapter import Adapter, initial_parameters
 from feda2v_cli.engine.stack import row_of
-from feda2v_cli.federation.adapter import Adapter, initial_parameters
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from torch.nn.functional import one_hot
 
 from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.generator.generator import Generator
+from feda2v_cli.threads import threads_per_operation
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,8 @@ def draw_samples(
         source = generators[place]
         labels = [name for name, count in counts.items() for _ in range(count)]
         random = random_stream(seed, "synthetic", source.node, source.key, round_number)
-        samples = source.generator.sample(labels, random.initial_seed())
+        with threads_per_operation(1):  # the same bits whatever the number of cores
+            samples = source.generator.sample(labels, random.initial_seed())
         for name, part in zip(counts, torch.split(samples, list(counts.values())), strict=True):
             drawn[place, name] = part
     for name in classes:

@@ -13,6 +13,7 @@ from feda2v_cli.generator.generator_type import Shapes
 from feda2v_cli.generator.principal_components import PrincipalComponents
 from feda2v_cli.generator.training_set import TrainingSet
 from feda2v_cli.profile.schema import GeneratorSection
+from feda2v_cli.threads import threads_per_operation
 
 
 class GaussianSampler:
@@ -57,9 +58,10 @@ class GaussianFitting:
         if on_epoch is not None:
             on_epoch(1)
         losses = []
-        for data, components in zip(self._sets, self._components, strict=True):
-            scores = components.scores(data.coordinates, data.labels)
-            losses.append(components.negative_log_likelihood(scores, data.labels).sum(1).mean())
+        with threads_per_operation(1):
+            for data, components in zip(self._sets, self._components, strict=True):
+                scores = components.scores(data.coordinates, data.labels)
+                losses.append(components.negative_log_likelihood(scores, data.labels).sum(1).mean())
         return {"loss": torch.stack(losses)}
 
     def generator(self, index: int) -> Generator:
@@ -93,7 +95,7 @@ class Gaussian:
 
     def training_cost(self, clips: int, classes: int, rank: int, section: GeneratorSection) -> Cost:  # noqa: ARG002
         """The clips' coordinates, and nothing that is trained."""
-        return Cost(weights=0, activations=0, data=clips * rank, batch=clips)
+        return Cost(weights=0, activations=0, data=0, batch=clips, held=4 * clips * rank)
 
     def fitting(
         self,

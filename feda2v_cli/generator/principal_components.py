@@ -11,6 +11,9 @@ from torch import Tensor
 #: Below this share of the first component's deviation, a deviation is what rounding has left.
 SMALLEST_DEVIATION_SHARE = 1e-6
 
+#: Rows that are decomposed together, at least: what bounds the memory however many clips there are.
+ROWS_AT_ONCE = 4096
+
 
 @dataclass(frozen=True)
 class ClassMoments:
@@ -18,12 +21,12 @@ class ClassMoments:
 
     Attributes:
         means: μ, [classes, rank].
-        roots: R, [classes, clips, rank]; Σ_k = R_kᵀ R_k. They stay small where a covariance of rank × rank would not:
-            there are few clips, and a dense model has thousands of coordinates.
+        roots: R_k of each class, [rows, rank]; Σ_k = R_kᵀ R_k. Without shrinkage its rows are the class's own clips.
+            They stay small where a covariance of rank × rank would not: a dense model has thousands of coordinates.
     """
 
     means: Tensor
-    roots: Tensor
+    roots: tuple[Tensor, ...]
 
 
 def class_moments(coordinates: Tensor, labels: Tensor, classes: int, shrinkage: float) -> ClassMoments:
@@ -48,13 +51,32 @@ def class_moments(coordinates: Tensor, labels: Tensor, classes: int, shrinkage: 
     counts = one_hot.sum(0)
     means = one_hot.T @ coordinates / counts[:, None]
     centred = coordinates - means[labels]
-    # Σ_k is a weighted sum over all clips of the outer products of their centred coordinates; its root takes the
-    # roots of the weights.
-    own = one_hot.T / (counts - 1).clamp(min=1)[:, None]  # [classes, clips]
-    pooled = 1 / max(len(labels) - classes, 1)
-    shares = torch.where(counts > 1, shrinkage, 1.0)[:, None]  # [classes, 1]
-    weights = (1 - shares) * own + shares * pooled
-    return ClassMoments(means, weights.sqrt()[:, :, None] * centred)
+    own = 1 / (counts - 1).clamp(min=1)  # [classes]
+    shares = torch.where(counts > 1, shrinkage, 1.0)  # [classes]
+    if classes == 1 or not shares.any():  # with one class the pooled covariance is its own
+        return ClassMoments(means, tuple(own[label].sqrt() * centred[labels == label] for label in range(classes)))
+    pooled = _no_taller_than_wide(centred) / max(len(labels) - classes, 1) ** 0.5
+    # Σ_k is a sum of two covariances; its root has the rows of both their roots.
+    roots = (
+        torch.cat([((1 - share) * weight).sqrt() * centred[labels == label], share.sqrt() * pooled])
+        for label, (share, weight) in enumerate(zip(shares, own, strict=True))
+    )
+    return ClassMoments(means, tuple(roots))
+
+
+def _no_taller_than_wide(rows: Tensor) -> Tensor:
+    """R with RᵀR = XᵀX of rows X, [at most as many rows as columns, columns]; X itself when it is no taller.
+
+    Of X = Q R, R alone is computed: RᵀR = RᵀQᵀQ R = XᵀX. A part of the rows after the other joins it, so that memory
+    does not grow with the rows beside what they take themselves.
+    """
+    width = rows.shape[1]
+    if len(rows) <= width:
+        return rows
+    reduced = rows.new_zeros(0, width, dtype=torch.double)
+    for part in torch.split(rows, max(ROWS_AT_ONCE, width)):
+        reduced = torch.linalg.qr(torch.cat([reduced, part.double()]), mode="r").R
+    return reduced
 
 
 @dataclass(frozen=True)
@@ -85,7 +107,9 @@ class PrincipalComponents:
         """
         found = []
         for root in moments.roots:  # one class at a time: without a projection, its coordinates are many
-            _, deviations, axes = torch.linalg.svd(root.double() * scale.double(), full_matrices=False)
+            _, deviations, axes = torch.linalg.svd(
+                _no_taller_than_wide(root).double() * scale.double(), full_matrices=False
+            )
             kept = deviations > SMALLEST_DEVIATION_SHARE * deviations[0]
             axes, deviations = axes[kept], deviations[kept]
             # Of an axis and its opposite, the one that moves the coordinate it moves most upwards.
@@ -112,6 +136,18 @@ class PrincipalComponents:
         pooled = shrinkage > 0 or min(counts.values()) < 2
         freedom = sum(counts.values()) - len(counts) if pooled else max(counts.values()) - 1
         return max(1, min(rank, freedom))
+
+    @staticmethod
+    def fitting_bytes(clips: int, rank: int) -> int:
+        """Bytes that finding them takes, beside themselves: the clips around their means, and one class decomposed.
+
+        Args:
+            clips: of all classes.
+            rank: coordinates of an embedding.
+        """
+        rows = min(clips, ROWS_AT_ONCE)
+        # A root and its copy in double precision, the two sides of its decomposition, and LAPACK's own.
+        return 2 * 4 * clips * rank + 8 * (2 * rows * rank + 4 * min(rows, rank) * rank)
 
     @property
     def width(self) -> int:

@@ -13,8 +13,10 @@ SMALLEST_VARIANCE_SHARE = 1e-8
 #: Below this share of the embeddings' mean square a variance is what single precision leaves of equal clips.
 ROUNDING_SHARE = 1e-12
 
-#: Features that are computed with together, in double precision: what bounds the memory.
-FEATURES_AT_ONCE = 1 << 16
+#: Bytes of embeddings that are computed with together, in double precision: what bounds the memory.
+PART_BYTES = 128 * 1024**2
+#: Clips that are projected together.
+CLIPS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,10 @@ class Projection:
     def pca(cls, embeddings: Tensor, rank: int, explained_share: float) -> Self:
         """Whitened principal axes (Jolliffe, Principal Component Analysis, 2002, section 3.5).
 
-        They come from the Gram matrix of the n clips: what is decomposed does not grow with the length of an embedding.
-        With E the clips around their mean, [clips, features], the covariance S = EᵀE / (n − 1) and the Gram matrix
-        G = E Eᵀ / (n − 1) have the same eigenvalues Λ; of G = U Λ Uᵀ the axes are A = (Λ (n − 1))^(−½) Uᵀ E.
+        With E the n clips around their mean, [clips, features], the covariance S = EᵀE / (n − 1) and the Gram matrix
+        G = E Eᵀ / (n − 1) have the same eigenvalues Λ. The smaller of the two is decomposed: it grows neither with the
+        length of an embedding nor with the number of clips beyond that. Of S = V Λ Vᵀ the axes are A = Vᵀ; of
+        G = U Λ Uᵀ they are A = (Λ (n − 1))^(−½) Uᵀ E.
 
         Args:
             embeddings: [clips, features].
@@ -60,25 +63,23 @@ class Projection:
         Raises:
             ValueError: fewer than two clips, or clips that are all equal: nothing spans an axis.
         """
-        clips = embeddings.shape[0]
+        clips, features = embeddings.shape
         mean = embeddings.mean(0)
-        gram = sum(part @ part.T for part in _centred_parts(embeddings, mean))
-        assert isinstance(gram, Tensor)
-        variances, components = torch.linalg.eigh(gram / max(clips - 1, 1))
-        variances, components = variances.flip(0), components.flip(1)
-        size = float(sum(part.square().sum() for part in torch.split(embeddings, FEATURES_AT_ONCE, dim=1))) / clips
+        variances, vectors = _decomposed(embeddings, mean)
+        size = float(sum(part.square().sum() for part in torch.split(embeddings, _at_once(clips), dim=1))) / clips
         usable = int((variances > max(SMALLEST_VARIANCE_SHARE * float(variances[0]), ROUNDING_SHARE * size)).sum())
         if clips < 2 or usable == 0:
             raise ValueError(f"{clips} clips that do not differ span no axis")
         variances = variances[:usable]
         wanted = int((variances.cumsum(0) / variances.sum() < explained_share).sum()) + 1
         kept = min(rank, clips - 1, usable, wanted)
-        variances, components = variances[:kept], components[:, :kept]
-        # Of an axis and its opposite, the one on which the farthest clip is positive: a rule that any machine repeats.
-        farthest = components.abs().argmax(0, keepdim=True)
-        components = components * components.gather(0, farthest).sign()
-        weights = (components / (variances * (clips - 1)).sqrt()).T  # (Λ (n − 1))^(−½) Uᵀ, [rank, clips]
-        axes = torch.cat([(weights @ part).float() for part in _centred_parts(embeddings, mean)], dim=1)
+        variances, vectors = variances[:kept], vectors[:, :kept]
+        if clips <= features:
+            weights = (_upright(vectors, vectors) / (variances * (clips - 1)).sqrt()).T  # (Λ (n − 1))^(−½) Uᵀ
+            axes = torch.cat([(weights @ part).float() for part in _parts_of_features(embeddings, mean)], dim=1)
+        else:
+            along = torch.cat([part @ vectors for part in _parts_of_clips(embeddings, mean)])  # [clips, rank]
+            axes = _upright(vectors, along).T.float().contiguous()
         return cls(mean, variances.sqrt().float(), axes)
 
     @classmethod
@@ -94,6 +95,9 @@ class Projection:
 
     def project(self, embeddings: Tensor) -> Tensor:
         """Whitened coordinates, [clips, rank], of embeddings [clips, features]."""
+        return torch.cat([self._project(part) for part in torch.split(embeddings, CLIPS_AT_ONCE)])
+
+    def _project(self, embeddings: Tensor) -> Tensor:
         centred = embeddings - self.mean
         return (centred if self.axes is None else centred @ self.axes.T) / self.scale
 
@@ -133,9 +137,60 @@ def projection_shapes(kind: object, rank: int, features: int) -> dict[str, tuple
     raise ValueError(f"projection {kind!r} with rank {rank} and {features} features")
 
 
-def _centred_parts(embeddings: Tensor, mean: Tensor) -> Iterator[Tensor]:
+def fitting_bytes(kind: object, clips: int, features: int) -> int:
+    """Bytes that fitting a projection takes beside the embeddings and the projection itself.
+
+    Args:
+        kind: of projection.
+        clips: that it is fitted on.
+        features: of an embedding.
+    """
+    if kind == "none":
+        return 4 * min(clips, CLIPS_AT_ONCE) * features
+    side = min(clips, features)
+    # The matrix and its copy, which becomes its vectors, their order turned, and LAPACK's syevd: 1 + 6 n + 2 n².
+    decomposition = 8 * 5 * side**2
+    part = min(8 * clips * features, PART_BYTES)
+    return max(decomposition, 8 * side**2 + 2 * part) + part
+
+
+def _decomposed(embeddings: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues [side], the largest first, and eigenvectors [side, side] of Gram or covariance matrix."""
+    clips, features = embeddings.shape
+    matrix = torch.zeros(min(clips, features), min(clips, features), dtype=torch.double)
+    if clips <= features:
+        for part in _parts_of_features(embeddings, mean):
+            matrix.addmm_(part, part.T)
+    else:
+        for part in _parts_of_clips(embeddings, mean):
+            matrix.addmm_(part.T, part)
+    values, vectors = torch.linalg.eigh(matrix.div_(max(clips - 1, 1)))
+    return values.flip(0), vectors.flip(1)
+
+
+def _upright(vectors: Tensor, along: Tensor) -> Tensor:
+    """Of an axis and its opposite, the one on which the farthest clip is positive: a rule that any machine repeats.
+
+    Args:
+        vectors: [side, rank].
+        along: where the clips lie along them, up to a scale, [clips, rank].
+    """
+    farthest = along.abs().argmax(0, keepdim=True)
+    return vectors * along.gather(0, farthest).sign()
+
+
+def _at_once(rows: int) -> int:
+    return max(1, PART_BYTES // (8 * max(1, rows)))
+
+
+def _parts_of_features(embeddings: Tensor, mean: Tensor) -> Iterator[Tensor]:
     """Embeddings around their mean, some features at a time, in double precision: a Gram matrix squares all errors."""
-    for part, own in zip(
-        torch.split(embeddings, FEATURES_AT_ONCE, dim=1), torch.split(mean, FEATURES_AT_ONCE), strict=True
-    ):
-        yield part.double() - own.double()
+    width = _at_once(len(embeddings))
+    for part, own in zip(torch.split(embeddings, width, dim=1), torch.split(mean, width), strict=True):
+        yield part.double().sub_(own.double())
+
+
+def _parts_of_clips(embeddings: Tensor, mean: Tensor) -> Iterator[Tensor]:
+    """Embeddings around their mean, some clips at a time, likewise."""
+    for part in torch.split(embeddings, _at_once(embeddings.shape[1])):
+        yield part.double().sub_(mean.double())

@@ -8,7 +8,8 @@ from feda2v_cli.engine.batch import steps_per_epoch
 from feda2v_cli.engine.memory import Cost
 from feda2v_cli.generator.gaussian import Gaussian
 from feda2v_cli.generator.generator_type import GeneratorType, Shapes
-from feda2v_cli.generator.projection import projection_shapes
+from feda2v_cli.generator.principal_components import PrincipalComponents
+from feda2v_cli.generator.projection import fitting_bytes, projection_shapes
 from feda2v_cli.generator.training_set import largest_rank
 from feda2v_cli.generator.vae_fitting import Vae
 from feda2v_cli.profile.schema import GeneratorSection
@@ -75,4 +76,19 @@ def cost(samples_per_class: Mapping[str, int], features: int, section: Generator
     rank = largest_rank(clips, features, section)
     training = GENERATORS[section.type].training_cost(clips, classes, rank, section)
     finished = sum(math.prod(shape) for shape in largest_shapes(samples_per_class, features, section).values())
-    return replace(training, held=4 * (finished - training.weights))
+    return replace(training, held=training.held + 4 * (finished - training.weights))
+
+
+def set_up_bytes(clips: int, features: int, section: GeneratorSection) -> int:
+    """What it takes of the host's memory to make one generator's training set, before any training.
+
+    Args:
+        clips: that train it.
+        features: tokens × dim of an embedding.
+        section: its type and sizes.
+    """
+    embeddings = 4 * clips * features
+    rank = largest_rank(clips, features, section)
+    return max(
+        embeddings + fitting_bytes(section.projection, clips, features), PrincipalComponents.fitting_bytes(clips, rank)
+    )

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from feda2v_cli.generator.granularity import GeneratorSpec
 from feda2v_cli.generator.principal_components import PrincipalComponents, class_moments
-from feda2v_cli.generator.projection import Projection
+from feda2v_cli.generator.projection import ROUNDING_SHARE, Projection
 from feda2v_cli.profile.schema import GeneratorSection
+from feda2v_cli.threads import threads_per_operation
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,17 @@ class TrainingSet:
 
     def components(self, shrinkage: float) -> PrincipalComponents:
         """Mean and principal components of each class's coordinates, of a covariance that is shrunk."""
-        moments = class_moments(self.coordinates, self.labels, len(self.spec.classes), shrinkage)
-        return PrincipalComponents.of(moments, self.projection.scale)
+        with threads_per_operation(1):
+            moments = class_moments(self.coordinates, self.labels, len(self.spec.classes), shrinkage)
+            return PrincipalComponents.of(moments, self.projection.scale)
 
 
 def training_set(
     spec: GeneratorSpec, embeddings: Tensor, class_names: Sequence[str], section: GeneratorSection
 ) -> TrainingSet:
     """Project a generator's clips on the coordinates in which it will be trained.
+
+    One thread does it, or the axes would depend in their last digits on how many cores there are.
 
     Args:
         spec: which generator.
@@ -52,13 +56,26 @@ def training_set(
     """
     tokens, dim = embeddings.shape[1:]
     features = embeddings.flatten(1)
-    projection = (
-        Projection.pca(features, section.rank, section.explained_share)
-        if section.projection == "pca"
-        else Projection.none(features)
-    )
-    labels = torch.tensor([spec.classes.index(name) for name in class_names])
-    return TrainingSet(spec, projection, projection.project(features), labels, (tokens, dim))
+    with threads_per_operation(1):
+        projection = (
+            Projection.pca(features, section.rank, section.explained_share)
+            if section.projection == "pca"
+            else Projection.none(features)
+        )
+        coordinates = projection.project(features)
+    places = {name: place for place, name in enumerate(spec.classes)}
+    labels = torch.tensor([places[name] for name in class_names])
+    return TrainingSet(spec, projection, coordinates, labels, (tokens, dim))
+
+
+def differ(embeddings: Tensor) -> bool:
+    """Whether clips differ by more than rounding, so that something can be learnt from them.
+
+    Args:
+        embeddings: [clips, tokens, dim].
+    """
+    size = embeddings.square().mean(0).sum()
+    return bool((embeddings - embeddings.mean(0)).square().mean(0).sum() > ROUNDING_SHARE * size)
 
 
 def largest_rank(clips: int, features: int, section: GeneratorSection) -> int:

@@ -17,6 +17,7 @@ from feda2v_cli.generator.training_set import TrainingSet
 from feda2v_cli.generator.vae import ConditionalVae, initial_parameters, learned_components, vae_loss
 from feda2v_cli.generator.vae_sampler import VaeSampler
 from feda2v_cli.profile.schema import GeneratorSection
+from feda2v_cli.threads import threads_per_operation
 
 
 class VaeFitting:
@@ -72,7 +73,8 @@ class VaeFitting:
             for name, value in module.named_parameters()
         }
         module.load_state_dict(own, assign=True)
-        sampler = VaeSampler.standardised(module, self._components[index], self._learned(index))
+        with threads_per_operation(1):  # the same bits whatever the number of cores
+            sampler = VaeSampler.standardised(module, self._components[index], self._learned(index))
         return Generator(data.spec.classes, data.shape, data.projection, sampler)
 
     def state(self) -> Mapping[str, Tensor]:
@@ -98,7 +100,8 @@ class VaeFitting:
     def _model_data(self, index: int, classes: int) -> ModelData:
         data, components, learned = self._sets[index], self._components[index], self._learned(index)
         latent = self._section.latent
-        scores = components.scores(data.coordinates, data.labels)
+        with threads_per_operation(1):
+            scores = components.scores(data.coordinates, data.labels)
         # Components whose shape is not learned stay a Gaussian's; their likelihood is a constant of each clip.
         beyond = torch.arange(components.width) >= learned.sum(1)[data.labels][:, None]
         return ModelData(
@@ -146,8 +149,10 @@ class Vae:
             weights=sum(value.numel() for value in module.parameters()),
             # Hidden layers before and after their activation, scores, latents, and the terms of the loss.
             activations=8 * section.hidden + 20 * section.latent,
-            data=clips * (rank + section.latent + classes),
+            # Scores, likelihood of the remainder and classes; and what an epoch draws: noise, order and mask.
+            data=clips * (section.latent + 1 + classes + 2 * section.latent + 3),
             batch=min(section.batch_size, clips),
+            held=4 * clips * rank,
         )
 
     def fitting(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from feda2v_cli.errors import UsageError
+from feda2v_cli.paths import is_directory
 from feda2v_cli.verifier.catalogue import checkpoint_files, generator_sets
 from feda2v_cli.verifier.inspection import inspect_header
 from feda2v_cli.verifier.sets import CheckpointSet, sets_of
@@ -16,7 +17,7 @@ def sets_under(root: Path) -> list[CheckpointSet]:
     Args:
         root: where to look; it need not be there.
     """
-    directories = generator_sets(root) if root.is_dir() else []
+    directories = generator_sets(root) if is_directory(root) else []
     inspections = [inspect_header(path) for path in checkpoint_files(directories) if path.parent in directories]
     return [found for found in sets_of(inspections) if found.members]
 

@@ -1,5 +1,6 @@
 """The nodes that take part in a run, and the embeddings of their clips."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,7 +8,8 @@ from feda2v_cli.data.clip import Clip
 from feda2v_cli.data.nodes import NodeClips
 from feda2v_cli.embedding.embed import Embeddings, embed
 from feda2v_cli.embedding.encoder import Encoder
-from feda2v_cli.errors import UsageError
+from feda2v_cli.errors import FailedError, UsageError
+from feda2v_cli.paths import expanded, is_directory, is_there
 from feda2v_cli.profile.schema import Profile
 from feda2v_cli.run.event import ClipsEmbedded, Listener, Warned
 
@@ -31,6 +33,25 @@ def choose_nodes(profile: Profile, node_ids: Sequence[int] | None) -> Profile:
     return profile.with_nodes(tuple(node_ids))
 
 
+def cache_directory(profile: Profile) -> Path:
+    """Where the embeddings are kept between runs. Asked before work begins, which would be lost otherwise.
+
+    Raises:
+        UsageError: it is under a home directory, and there is none.
+        FailedError: it is not there and cannot be made.
+    """
+    directory = expanded(profile.embedding.cache, "embedding.cache")
+    above = next(place for place in (directory, *directory.absolute().parents) if is_there(place))
+    fits = is_directory(above) and (above == directory or os.access(above, os.W_OK | os.X_OK))
+    if not fits:
+        reason = "Permission denied" if is_directory(above) else "Not a directory"
+        raise FailedError(
+            f"the embedding cache {directory} cannot be made — {above}: {reason}",
+            hint="--set embedding.cache=DIR puts it elsewhere",
+        )
+    return directory
+
+
 def embed_nodes(nodes: Sequence[NodeClips], encoder: Encoder, profile: Profile, emit: Listener) -> Embeddings:
     """Embeddings of all clips of all nodes, each clip once.
 
@@ -47,7 +68,7 @@ def embed_nodes(nodes: Sequence[NodeClips], encoder: Encoder, profile: Profile, 
     embeddings = embed(
         list(dict.fromkeys(clip for node in nodes for clip in (*node.train, *node.test))),
         encoder,
-        profile.embedding.cache.expanduser(),
+        cache_directory(profile),
         skip_unreadable=profile.data.skip_unreadable,
         progress=lambda done, total: emit(ClipsEmbedded(done, total)),
     )

@@ -11,18 +11,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast, get_args
 
-from feda2v_cli.checkpoint.content import LARGEST_PICKLE_BYTES, read_pickle_record, tensors_of
+from feda2v_cli.checkpoint.content import LARGEST_PICKLE_BYTES, read_pickle_record, tensors_of, was_saved_again
 from feda2v_cli.checkpoint.defect import Corrupt
 from feda2v_cli.checkpoint.format.archive import Archive
 from feda2v_cli.checkpoint.format.opening import OpenFile
-from feda2v_cli.checkpoint.format.pickled import read_pickle
-from feda2v_cli.checkpoint.format.references import ELEMENT_BYTES, TensorReference
+from feda2v_cli.checkpoint.format.pickled import Pickled, read_pickle
+from feda2v_cli.checkpoint.format.references import ELEMENT_BYTES, StorageReference, TensorReference
 from feda2v_cli.checkpoint.name import Granularity
 
 #: First pickle of a file that `torch.save` wrote without an archive, and the version in the second.
 _MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 _PROTOCOL_VERSION = 1001
 _STATE_SUFFIX = "_state_dict"
+#: Every file of the earlier system has one of these fields, beside a state or embeddings.
+_MARKS = frozenset({"client_id", "node_id", "checkpoint_type", "is_global", "server", "generator_type", "adapter_name"})
 _LONGEST_TEXT = 80
 
 
@@ -56,6 +58,12 @@ class LegacyCheckpoint:
     dataset: str | None
     states: Mapping[str, Mapping[str, TensorReference]]
 
+    def tensor_in(self, storage: StorageReference) -> str | None:
+        """The first tensor whose elements lie in a storage, as generator and name; None when it is in no state."""
+        once = {id(state): (key, state) for key, state in self.states.items()}
+        places = ((key, name, tensor) for key, state in once.values() for name, tensor in state.items())
+        return next((f"{key}.{name}" for key, name, tensor in places if tensor.storage == storage), None)
+
     @property
     def summary(self) -> str:
         """What is known, in a line."""
@@ -81,8 +89,16 @@ def read_legacy(file: OpenFile, archive: Archive | None) -> LegacyCheckpoint:
     Raises:
         Defect: it is damaged, unsafe, or no checkpoint of the earlier system.
     """
-    content, sizes = _read(file, archive)[:2]
-    states = {key: tensors_of(state, sizes) for key, state in _states(content)}
+    pickled, sizes, _ = _read(file, archive)
+    content = pickled.value
+    if was_saved_again(content):
+        raise Corrupt(
+            "was written by feda2v and saved again by another program: its seal and its metadata record are gone"
+        )
+    found = dict(_states(content))
+    # Many keys may share one state, and are many in a forged file.
+    checked = {id(state): tensors_of(state, sizes) for state in {id(state): state for state in found.values()}.values()}
+    states = {key: checked[id(state)] for key, state in found.items()}
     kind = _kind(content, states)
     granularity = content.get("generator_granularity")
     classes = content.get("generator_classes") or content.get("selected_classes") or content.get("federated_classes")
@@ -99,6 +115,23 @@ def read_legacy(file: OpenFile, archive: Archive | None) -> LegacyCheckpoint:
         dataset=_text(content.get("dataset_name")),
         states=states,
     )
+
+
+def elements_in(file: OpenFile, archive: Archive | None) -> Iterator[tuple[StorageReference, bytes]]:
+    """Every storage that the pickle speaks of, once, with its elements as they lie in the file.
+
+    Raises:
+        Defect: the file is damaged.
+    """
+    pickled, sizes, places = _read(file, archive)
+    for storage in pickled.storages.values():
+        name = f"data/{storage.key}"
+        if sizes.get(name) != storage.elements * ELEMENT_BYTES[storage.dtype]:
+            raise Corrupt(f"record {name} is missing, or of another size")
+        if archive is None:
+            yield storage, file.read(places[name], sizes[name])
+        else:
+            yield storage, archive.content(archive.records[name])
 
 
 def check_records(file: OpenFile, archive: Archive | None) -> dict[str, tuple[int, int]]:
@@ -132,8 +165,10 @@ def _states(content: Mapping[Any, Any]) -> Iterator[tuple[str, object]]:
 
 
 def _kind(content: Mapping[Any, Any], states: Mapping[str, object]) -> str:
-    if "embeddings" in content:
+    if "embeddings" in content and (_MARKS & content.keys() or "metadata" in content):
         return "embeddings"
+    if not _MARKS & content.keys():
+        raise Corrupt("is no checkpoint: neither feda2v nor the earlier system wrote it")
     if "adapter_name" in content or any("adapter" in key or "projection" in key for key in states):
         return "adapter"
     if states:
@@ -141,20 +176,20 @@ def _kind(content: Mapping[Any, Any], states: Mapping[str, object]) -> str:
     raise Corrupt("holds no generator: neither feda2v nor the earlier system wrote it")
 
 
-def _read(file: OpenFile, archive: Archive | None) -> tuple[Mapping[Any, Any], dict[str, int], dict[str, int]]:
-    """The dict, and size and place of every record by name; the places of an archive's records are in the archive."""
+def _read(file: OpenFile, archive: Archive | None) -> tuple[Pickled, dict[str, int], dict[str, int]]:
+    """What is pickled, a dict; and size and place of every record by name, but those of an archive."""
     if archive is not None:
-        return read_pickle_record(archive), archive.sizes, {}
+        return _of_dict(read_pickle_record(archive)), archive.sizes, {}
     # Without an archive: four pickles, the storages' keys, then for each its element count and its elements.
     stream = io.BytesIO(file.read(0, min(file.size, LARGEST_PICKLE_BYTES)))
-    first = read_pickle(stream).value
-    if isinstance(first, dict):
+    first = read_pickle(stream)
+    if isinstance(first.value, dict):
         return first, {}, {}
-    if first != _MAGIC_NUMBER or read_pickle(stream).value != _PROTOCOL_VERSION:
+    if first.value != _MAGIC_NUMBER or read_pickle(stream).value != _PROTOCOL_VERSION:
         raise Corrupt("is no checkpoint")
     read_pickle(stream)
     pickled, keys = read_pickle(stream), read_pickle(stream).value
-    if not isinstance(pickled.value, dict) or type(keys) is not list:
+    if type(keys) is not list:
         raise Corrupt("is no checkpoint")
     sizes, places, end = {}, {}, stream.tell()
     for key in keys:
@@ -167,7 +202,13 @@ def _read(file: OpenFile, archive: Archive | None) -> tuple[Mapping[Any, Any], d
         end += 8 + size
     if end != file.size:
         raise Corrupt(f"truncated or too long — it has {file.size} bytes and needs {end}")
-    return pickled.value, sizes, places
+    return _of_dict(pickled), sizes, places
+
+
+def _of_dict(pickled: Pickled) -> Pickled:
+    if not isinstance(pickled.value, dict):
+        raise Corrupt("is no checkpoint")
+    return pickled
 
 
 def _crc(file: OpenFile, offset: int, size: int) -> int:

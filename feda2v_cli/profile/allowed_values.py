@@ -109,14 +109,18 @@ def _bounds(schema: Schema) -> str:
     high = schema.get("maximum")
     below = schema.get("exclusiveMaximum")
     if low is not None and high is not None:
-        return f" from {low:g} to {high:g}"
+        return f" from {_figure(low)} to {_figure(high)}"
     parts = [
-        *([f"of at least {low:g}"] if low is not None else []),
-        *([f"above {above:g}"] if above is not None else []),
-        *([f"of at most {high:g}"] if high is not None else []),
-        *([f"below {below:g}"] if below is not None else []),
+        *([f"of at least {_figure(low)}"] if low is not None else []),
+        *([f"above {_figure(above)}"] if above is not None else []),
+        *([f"of at most {_figure(high)}"] if high is not None else []),
+        *([f"below {_figure(below)}"] if below is not None else []),
     ]
     return f" {' and '.join(parts)}" if parts else ""
+
+
+def _figure(number: int | float) -> str:
+    return str(number) if isinstance(number, int) else f"{number:g}"
 
 
 def _choices(schema: Schema) -> list[str]:

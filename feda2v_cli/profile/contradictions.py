@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from feda2v_cli.errors import closest
 from feda2v_cli.profile.key_path import KeyPath
 from feda2v_cli.profile.problem import Problem
 from feda2v_cli.profile.schema import Profile
@@ -17,7 +18,7 @@ def contradictions(profile: Profile) -> list[Problem]:
     Returns:
         One problem a contradiction, each with the key to change.
     """
-    return [*_data(profile), *_groups(profile), *_nodes(profile)]
+    return [*_data(profile), *_groups(profile), *_images(profile), *_nodes(profile)]
 
 
 def _data(profile: Profile) -> Iterator[Problem]:
@@ -44,6 +45,24 @@ def _groups(profile: Profile) -> Iterator[Problem]:
         for name in names:
             if holders[name] > 1:
                 yield Problem(("generator", "groups", group), name, "the class is in more than one group")
+
+
+def _images(profile: Profile) -> Iterator[Problem]:
+    images = profile.images
+    if profile.adapter.targets == "pipeline" and images.pipeline is None:
+        yield Problem(("adapter", "targets"), "pipeline", "images.pipeline is not set: it names the pipeline")
+    if images.every and images.pipeline is None and images.gallery is None:
+        yield Problem(("images", "every"), images.every, "pictures need images.pipeline or images.gallery")
+    if images.every and not (images.nodes or images.server):
+        yield Problem(("images", "server"), images.server, "images.nodes is false too: there is nobody to make any")
+    unknown = sorted(set(profile.adapter.prompts) - set(profile.classes))
+    if unknown:
+        near = closest(unknown[0], profile.classes)
+        yield Problem(
+            ("adapter", "prompts", unknown[0]),
+            profile.adapter.prompts[unknown[0]],
+            f"no node has the class {unknown[0]}" + (f"; did you mean {near}?" if near else ""),
+        )
 
 
 def _nodes(profile: Profile) -> Iterator[Problem]:

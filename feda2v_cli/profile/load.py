@@ -15,9 +15,10 @@ from pydantic import ValidationError
 from tomlkit.items import Table
 
 from feda2v_cli.errors import ProfileError, UsageError, closest
+from feda2v_cli.paths import is_directory, is_there
 from feda2v_cli.profile.contradictions import contradictions
 from feda2v_cli.profile.key_path import KeyPath, Position, dotted, position, positions
-from feda2v_cli.profile.override import from_environment, from_flags, from_settings, put
+from feda2v_cli.profile.override import ENVIRONMENT_PREFIX, from_environment, from_flags, from_settings, put
 from feda2v_cli.profile.problem import Problem, from_pydantic
 from feda2v_cli.profile.schema import Profile
 
@@ -25,7 +26,13 @@ from feda2v_cli.profile.schema import Profile
 _PACKAGE = Path(__file__).parents[1]
 SHIPPED_DIR = next(path for path in (_PACKAGE / "profiles", _PACKAGE.parent / "profiles") if path.is_dir())
 #: Keys that change where a run is recorded or how fast it is, and not what comes out.
-_NO_PART_OF_THE_RESULT = {"experiment": {"name", "memory", "runs"}, "embedding": {"cache"}}
+_NO_PART_OF_THE_RESULT: Any = {
+    "experiment": {"name", "memory", "runs"},
+    "embedding": {"cache"},
+    "federation": {"deadline"},
+    "flower": True,
+    "images": True,  # pictures show what a run has learned, and change nothing of it
+}
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,10 @@ class LoadedProfile:
         keys += [f"{name}.{key}" for name, keys in other.items() for key in keys if keys[key] != own[name][key]]
         kept = {key: told for key, told in self.origins.items() if not key.startswith(tuple(f"{one}." for one in keys))}
         return replace(self, profile=profile, origins=kept | dict.fromkeys(keys, origin))
+
+    def is_set_outside(self, key: str) -> bool:
+        """Whether a dotted key got its value from an option or the environment, and not from the file."""
+        return self.origin(key).startswith(("--", ENVIRONMENT_PREFIX))
 
 
 @dataclass(frozen=True)
@@ -128,9 +139,10 @@ def find_profile(name_or_path: str) -> Path:
 
     Raises:
         UsageError: there is no such profile.
+        FailedError: the system does not say whether there is such a file.
     """
     path = Path(name_or_path)
-    if path.exists() and not path.is_dir():
+    if is_there(path) and not is_directory(path):
         return path
     shipped = shipped_profiles()
     if name_or_path in shipped:

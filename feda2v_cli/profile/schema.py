@@ -23,7 +23,13 @@ CLASS_NAME_PATTERN = r"^[a-z0-9]+(_[a-z0-9]+)*$"
 BASE_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 #: A file name is made of a base name, a node, a class or group and a round, and may have 255 bytes.
 LONGEST_NAME = 64
-MEMORY_PATTERN = r"^(auto|[0-9]+(\.[0-9]+)?\s*[KMGT]i?B)$"
+MEMORY_PATTERN = r"^(auto|[0-9]{1,9}(\.[0-9]{1,9})?\s*[KMGT]i?B)$"
+#: Bounds that nothing sensible comes near; what is beyond them overflows a format or fills any memory.
+LARGEST_SEED = 2**63 - 1
+LARGEST_ID = 2**31 - 1
+LARGEST_COUNT = 1_000_000
+LARGEST_WIDTH = 65_536
+LARGEST_FLOAT = 1e12
 
 
 def as_class_name(text: str) -> str | None:
@@ -52,6 +58,15 @@ def _ascii(text: str) -> str:
 
 T = TypeVar("T")
 
+#: Where the class stands in `adapter.prompt`.
+CLASS_FIELD = "{class}"
+
+
+def _with_class(prompt: str) -> str:
+    if CLASS_FIELD not in prompt:
+        raise ValueError(f"expected {CLASS_FIELD} where the name of the class stands")
+    return prompt
+
 
 def _unique(values: tuple[T, ...]) -> tuple[T, ...]:
     repeated = sorted({str(value) for value in values if values.count(value) > 1})
@@ -60,16 +75,29 @@ def _unique(values: tuple[T, ...]) -> tuple[T, ...]:
     return values
 
 
+def _text(path: Path) -> Path:
+    """A path that can stand in a profile, which is text in UTF-8."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise ValueError("not UTF-8, which a profile is; rename it, or name a link to it") from None
+    if "\0" in str(path):
+        raise ValueError("holds a character that no path can have")
+    return path
+
+
+UserPath = Annotated[Path, AfterValidator(_text)]
 #: A class, or a group of classes. It becomes a part of file names.
 ClassName = Annotated[StrictStr, StringConstraints(pattern=CLASS_NAME_PATTERN, max_length=LONGEST_NAME)]
 ClassNames = Annotated[tuple[ClassName, ...], Field(min_length=1), AfterValidator(_unique)]
 BaseName = Annotated[StrictStr, StringConstraints(pattern=BASE_NAME_PATTERN, max_length=LONGEST_NAME)]
-Fold = Annotated[StrictInt, Field(ge=1)]
+Fold = Annotated[StrictInt, Field(ge=1, le=LARGEST_ID)]
 Folds = Annotated[tuple[Fold, ...], Field(min_length=1), AfterValidator(_unique)]
-PositiveInt = Annotated[StrictInt, Field(ge=1)]
-NonNegativeInt = Annotated[StrictInt, Field(ge=0)]
-PositiveFloat = Annotated[StrictFloat, Field(gt=0, allow_inf_nan=False)]
-NonNegativeFloat = Annotated[StrictFloat, Field(ge=0, allow_inf_nan=False)]
+PositiveInt = Annotated[StrictInt, Field(ge=1, le=LARGEST_COUNT)]
+NonNegativeInt = Annotated[StrictInt, Field(ge=0, le=LARGEST_COUNT)]
+Width = Annotated[StrictInt, Field(ge=1, le=LARGEST_WIDTH)]
+PositiveFloat = Annotated[StrictFloat, Field(gt=0, le=LARGEST_FLOAT, allow_inf_nan=False)]
+NonNegativeFloat = Annotated[StrictFloat, Field(ge=0, le=LARGEST_FLOAT, allow_inf_nan=False)]
 Share = Annotated[StrictFloat, Field(ge=0, le=1)]
 PositiveShare = Annotated[StrictFloat, Field(gt=0, le=1)]
 
@@ -84,12 +112,14 @@ class ExperimentSection(Section):
     """Name, seed and machine."""
 
     name: BaseName = Field("run", description="names the run directory")
-    seed: NonNegativeInt = Field(0, description="same profile, seed and machine: same bytes")
+    seed: Annotated[StrictInt, Field(ge=0, le=LARGEST_SEED)] = Field(
+        0, description="same profile, seed, versions and kind of processor: same tensors"
+    )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto takes a GPU when there is one")
     memory: Annotated[StrictStr, StringConstraints(pattern=MEMORY_PATTERN)] = Field(
         "auto", description="what training may take, like 2GB; auto is most of what is free"
     )
-    runs: Path = Field(Path("runs"), description="where run directories are made")
+    runs: UserPath = Field(Path("runs"), description="where run directories are made")
 
 
 class DataSection(Section):
@@ -98,7 +128,7 @@ class DataSection(Section):
     dataset: Literal["auto", "builtin", "esc50"] = Field(
         "auto", description="layout of data.root; auto is esc50 with a root, the built-in sounds without"
     )
-    root: Path | None = Field(None, description="directory of the data set")
+    root: UserPath | None = Field(None, description="directory of the data set")
     train_folds: Folds = Field((1, 2, 3, 4), description="folds that train")
     test_folds: Folds = Field((5,), description="folds held out for evaluation")
     skip_unreadable: StrictBool = Field(False, description="leave unreadable clips out, counted and listed")
@@ -108,10 +138,10 @@ class EmbeddingSection(Section):
     """Clip to embedding."""
 
     encoder: StrictStr = Field("melstats", description="melstats, or the name or path of a Hugging Face audio model")
-    tokens: PositiveInt = Field(4, description="tokens of an embedding, pooled over time")
+    tokens: Width = Field(4, description="tokens of an embedding, pooled over time")
     sample_rate: Annotated[StrictInt, Field(ge=8000, le=192000)] = Field(16000, description="Hz, clips are resampled")
-    seconds: PositiveFloat = Field(5.0, description="seconds of a clip that are used")
-    cache: Path = Field(Path("~/.cache/feda2v"), description="where embeddings are kept between runs")
+    seconds: Annotated[StrictFloat, Field(gt=0, le=3600)] = Field(5.0, description="seconds of a clip that are used")
+    cache: UserPath = Field(Path("~/.cache/feda2v"), description="where embeddings are kept between runs")
 
 
 class GeneratorSection(Section):
@@ -130,12 +160,16 @@ class GeneratorSection(Section):
     projection: Literal["pca", "none"] = Field(
         "pca", description="pca: whitened principal axes; none: the dense model on all tokens x dim"
     )
-    rank: PositiveInt = Field(256, description="most principal axes that are kept")
+    rank: Width = Field(256, description="most principal axes that are kept")
     explained_share: PositiveShare = Field(1.0, description="share of the variance that the kept axes explain")
-    hidden: PositiveInt = Field(128, description="vae: width of the hidden layers")
-    latent: PositiveInt = Field(16, description="vae: latent units, and most directions whose shape is learned")
+    hidden: Width = Field(128, description="vae: width of the hidden layers")
+    latent: Annotated[StrictInt, Field(ge=1, le=4096)] = Field(
+        16, description="vae: latent units, and most directions whose shape is learned"
+    )
     kl_warmup_share: Share = Field(0.0, description="vae: share of training over which the KL term warms up")
-    free_bits: NonNegativeFloat = Field(0.0, description="vae: nats a latent unit may use at no cost")
+    free_bits: NonNegativeFloat = Field(
+        0.0, description="vae: nats a latent unit may use at no cost, in the mean over a batch"
+    )
     noise: NonNegativeFloat = Field(0.0, description="vae: noise added to the input, in standard deviations")
     shrinkage: Share = Field(0.0, description="share of the pooled covariance in each class's")
     groups: dict[ClassName, ClassNames] = Field(default_factory=dict, description="per_group: classes of each group")
@@ -144,10 +178,10 @@ class GeneratorSection(Section):
 class CheckpointSection(Section):
     """Where checkpoints lie and what they are called."""
 
-    dir: Path | None = Field(None, description="generators; unset: chosen by the granularity")
+    dir: UserPath | None = Field(None, description="generators; unset: chosen by the granularity")
     base_name: BaseName | None = Field(None, description="first part of file names; unset: chosen by the granularity")
     every: NonNegativeInt = Field(5, description="rounds between saves; 0 saves the end alone")
-    adapter_dir: Path = Field(Path("checkpoints/adapters"), description="adapters of RUN 2")
+    adapter_dir: UserPath = Field(Path("checkpoints/adapters"), description="adapters of RUN 2")
     adapter_base_name: BaseName = Field("adapter", description="first part of the adapters' file names")
 
 
@@ -158,7 +192,8 @@ class SyntheticSection(Section):
         10, description="samples a class; auto: as many as a node has clips a class; 0: none"
     )
     use: Annotated[tuple[Literal["local", "server", "kd"], ...], AfterValidator(_unique)] = Field(
-        ("local",), description="local: in the nodes' training; server: after aggregation; kd: in distillation"
+        ("local",),
+        description="local: in the nodes' training; server: after aggregation; kd: in distillation; one_shot: none",
     )
     refresh: Literal["once", "round"] = Field("round", description="samples are drawn once a run, or every round")
 
@@ -166,25 +201,72 @@ class SyntheticSection(Section):
 class AdapterSection(Section):
     """Adapters from audio embeddings to target spaces (RUN 2)."""
 
-    spaces: Annotated[tuple[Literal["clip", "t5"], ...], Field(min_length=1), AfterValidator(_unique)] = Field(
-        ("clip", "t5"), description="target spaces"
+    spaces: (
+        Annotated[tuple[Literal["clip", "t5", "text"], ...], Field(min_length=1), AfterValidator(_unique)] | None
+    ) = Field(None, description="target spaces; unset: all that the targets have")
+    targets: StrictStr = Field(
+        "codes",
+        description="codes (built in), pipeline (the text encoders of images.pipeline), the path of a dictionary file, "
+        "or the directory or name of a text encoder",
     )
-    targets: StrictStr = Field("codes", description="codes (built in), or the path of a dictionary file")
-    shapes: Literal["small", "flux", "sd"] = Field("small", description="shapes of the target spaces")
-    hidden: PositiveInt = Field(64, description="width of the hidden layers")
+    shapes: Literal["small", "flux", "sd"] = Field(
+        "small", description="codes: shapes of the target spaces; dictionary file: which of its entries"
+    )
+    prompt: Annotated[StrictStr, AfterValidator(_with_class)] = Field(
+        "a photo of a {class}", description="what text encoders read; underscores of a class become blanks"
+    )
+    prompts: dict[ClassName, StrictStr] = Field(default_factory=dict, description="prompts of single classes")
+    t5_tokens: Annotated[StrictInt, Field(ge=2, le=512)] = Field(
+        17, description="tokens of a FLUX pipeline's target in the space t5"
+    )
+    hidden: Width = Field(64, description="width of the hidden layers")
     batch_size: PositiveInt = Field(16, description="clips and samples a step")
     clip_learning_rate: PositiveFloat = Field(1e-3, description="AdamW, target space clip")
     t5_learning_rate: PositiveFloat = Field(1e-3, description="AdamW, target space t5")
+    text_learning_rate: PositiveFloat = Field(1e-3, description="AdamW, target space text")
     schedule: Literal["cosine", "constant"] = Field("cosine", description="of the learning rates, over the rounds")
     weight_decay: NonNegativeFloat = Field(1e-4, description="AdamW")
     noise: NonNegativeFloat = Field(1.0, description="noise added to the input, in standardised units")
     clip_norm: PositiveFloat = Field(1.0, description="largest norm of an adapter's gradient")
 
+    def prompt_of(self, name: str) -> str:
+        """What text encoders read for a class.
+
+        >>> AdapterSection().prompt_of("sea_waves")
+        'a photo of a sea waves'
+        """
+        return self.prompts.get(name) or self.prompt.replace(CLASS_FIELD, name.replace("_", " "))
+
+
+class ImagesSection(Section):
+    """Pictures of what clips sound like: painted by a diffusion pipeline, or found in a gallery."""
+
+    pipeline: StrictStr | None = Field(
+        None, description="directory or hub name of a FLUX.1 or Stable Diffusion 1.x pipeline of diffusers"
+    )
+    gallery: UserPath | None = Field(None, description="directory of pictures that are found, in place of painting any")
+    every: NonNegativeInt = Field(0, description="rounds between pictures during RUN 2; 0: none")
+    nodes: StrictBool = Field(False, description="pictures by the nodes' own adapters, of their own clips")
+    server: StrictBool = Field(True, description="pictures by the server's adapters, of all nodes' clips")
+    per_class: PositiveInt = Field(1, description="clips of a class that pictures are made of")
+    splits: Annotated[tuple[Literal["train", "test"], ...], Field(min_length=1), AfterValidator(_unique)] = Field(
+        ("test",), description="clips of which folds: train, test (held out)"
+    )
+    steps: PositiveInt | None = Field(None, description="denoising steps; unset: the pipeline's own")
+    guidance: NonNegativeFloat | None = Field(None, description="guidance scale; unset: the pipeline's own")
+    size: PositiveInt | None = Field(None, description="pixels of a side; unset: the pipeline's own")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="numbers of the pipeline; auto: bfloat16 on a GPU, float32 elsewhere"
+    )
+    offload: StrictBool = Field(False, description="keep only the part of the pipeline on the GPU that computes")
+
 
 class FederationSection(Section):
     """Exchange between nodes and server (RUN 2)."""
 
-    engine: Literal["local"] = Field("local", description="local: all nodes in this process")
+    engine: Literal["local", "flower"] = Field(
+        "local", description="local: all nodes in this process; flower: each in a process or on a machine of its own"
+    )
     strategy: Literal[
         "fedavg",
         "fedprox",
@@ -195,6 +277,7 @@ class FederationSection(Section):
         "trimmed_mean",
         "per_class_average",
         "kd",
+        "one_shot",
         "none",
         "central",
     ] = Field("fedavg", description="how updates become the global adapters")
@@ -204,19 +287,32 @@ class FederationSection(Section):
     fraction: PositiveShare = Field(1.0, description="share of the nodes that take part in a round")
     dropout: Share = Field(0.0, description="share of the chosen nodes that fail in a round (simulated)")
     quorum: PositiveInt = Field(1, description="fewest nodes that make a round count")
+    deadline: PositiveFloat = Field(600.0, description="flower: seconds that nodes have for an answer")
     proximal: NonNegativeFloat = Field(0.01, description="fedprox: weight of the proximal term")
     server_learning_rate: PositiveFloat | None = Field(
         None, description="unset: 1 - server_momentum for fedavgm, 0.01 for fedadam and fedyogi"
     )
     server_momentum: Annotated[StrictFloat, Field(ge=0, lt=1)] = Field(0.9, description="fedavgm")
     trim: Annotated[StrictFloat, Field(ge=0, lt=0.5)] = Field(0.2, description="trimmed_mean: share cut at each end")
-    server_epochs: PositiveInt = Field(3, description="kd, and synthetic.use server: epochs on the server a round")
+    server_epochs: PositiveInt = Field(
+        3, description="kd, one_shot, and synthetic.use server: epochs on the server a round"
+    )
+
+
+class FlowerSection(Section):
+    """Several machines (RUN 2, engine flower)."""
+
+    server: StrictStr | None = Field(None, description="HOST:PORT of the server; unset: all on this machine")
+    keys: Path | None = Field(None, description="directory of this machine's keys")
+    share: Annotated[tuple[Literal["generators", "updates"], ...], Field(min_length=1), AfterValidator(_unique)] = (
+        Field(("generators", "updates"), description="what a node gives: its generators, adapters that it has trained")
+    )
 
 
 class NodeSection(Section):
     """A holder of clips, and where it differs from the rest."""
 
-    id: NonNegativeInt
+    id: Annotated[StrictInt, Field(ge=0, le=LARGEST_ID)]
     classes: ClassNames
     train_classes: ClassNames | None = Field(None, description="generators only of these of its classes")
     granularity: Granularity | None = None
@@ -224,8 +320,9 @@ class NodeSection(Section):
     learning_rate: PositiveFloat | None = Field(None, description="of its generators")
     clip_learning_rate: PositiveFloat | None = Field(None, description="of its adapter to clip")
     t5_learning_rate: PositiveFloat | None = Field(None, description="of its adapter to t5")
+    text_learning_rate: PositiveFloat | None = Field(None, description="of its adapter to text")
     dataset: Literal["builtin", "esc50"] | None = None
-    root: Path | None = None
+    root: UserPath | None = None
 
     @property
     def generated_classes(self) -> tuple[str, ...]:
@@ -248,6 +345,8 @@ class Profile(Section):
     synthetic: SyntheticSection = SyntheticSection()
     adapter: AdapterSection = AdapterSection()
     federation: FederationSection = FederationSection()
+    flower: FlowerSection = FlowerSection()
+    images: ImagesSection = ImagesSection()
     nodes: Annotated[tuple[NodeSection, ...], Field(min_length=1)]
 
     @property

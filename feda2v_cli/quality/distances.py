@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-from feda2v_cli.quality.neighbours import distances
+from feda2v_cli.quality.neighbours import Distances
 
 #: The distance is a small number: it is given in hundredths (Chung et al., 2025, section 3.3).
 KERNEL_DISTANCE_SCALE = 100.0
 
 
-def kernel_audio_distance(clips: Tensor, samples: Tensor) -> float:
+def kernel_audio_distance(points: Distances) -> float:
     """KAD: unbiased squared maximum mean discrepancy, in hundredths (Chung et al., KAD: No More FAD!, 2025).
 
     Of clips x_1 … x_m and samples y_1 … y_n (Gretton et al., A Kernel Two-Sample Test, 2012, equation 3):
@@ -20,21 +20,21 @@ def kernel_audio_distance(clips: Tensor, samples: Tensor) -> float:
     clips. It is unbiased, so that it can be below zero, has no trouble with few samples, and sees lost variety.
 
     Args:
-        clips: [clips, features], at least two.
-        samples: [samples, features], at least two.
+        points: clips and samples, at least two of each.
     """
-    bandwidth = torch.nn.functional.pdist(clips.double()).median()
+    rows, columns = torch.triu_indices(len(points.clips), len(points.clips), offset=1)
+    bandwidth = points.clips[rows, columns].median()
     # γ = 1 / (2 σ²); clips that are all equal have no bandwidth.
     gamma = 1 / (2 * bandwidth.square()).clamp(min=torch.finfo(torch.float64).tiny)
 
-    def kernel(left: Tensor, right: Tensor) -> Tensor:
-        return (-gamma * distances(left, right).square()).exp()
+    def kernel(distances: Tensor) -> Tensor:
+        return (-gamma * distances.square()).exp()
 
-    def mean_of_pairs(points: Tensor) -> Tensor:
-        count = len(points)
-        return (kernel(points, points).sum() - count) / (count * (count - 1))  # without the diagonal, where k = 1
+    def mean_of_pairs(distances: Tensor) -> Tensor:
+        count = len(distances)
+        return (kernel(distances).sum() - count) / (count * (count - 1))  # without the diagonal, where k = 1
 
-    discrepancy = mean_of_pairs(clips) + mean_of_pairs(samples) - 2 * kernel(clips, samples).mean()
+    discrepancy = mean_of_pairs(points.clips) + mean_of_pairs(points.samples) - 2 * kernel(points.between).mean()
     return KERNEL_DISTANCE_SCALE * float(discrepancy)
 
 

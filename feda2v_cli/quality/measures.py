@@ -11,6 +11,7 @@ from torch import Tensor
 
 from feda2v_cli.quality.distances import frechet_audio_distance, kernel_audio_distance
 from feda2v_cli.quality.neighbours import (
+    Distances,
     distances_to_the_rest,
     nearer_share,
     nearest_distances,
@@ -90,6 +91,15 @@ class Reference:
             scale,
         )
 
+    def measuring_bytes(self, samples: int) -> int:
+        """About what measuring so many samples takes in memory.
+
+        That is, of a number of samples or clips n: values [n, features] in single and double precision, as they were
+        drawn, standardised and centred, and distances and products [n, n] in double precision.
+        """
+        most = max(samples, len(self.trained.labels), len(self.held_out.labels))
+        return most * (40 * len(self.mean) + 48 * most)
+
     def measure(self, samples: Labelled) -> Measured:
         """Figures of samples in the embedding's own units."""
         return self._measured(Labelled((samples.values - self.mean) / self.scale, samples.labels))
@@ -157,9 +167,10 @@ def _held_against(held_out: Tensor, samples: Tensor) -> Figures:
     """Figures that need no labels. Distances between distributions need two of each at least."""
     if min(len(held_out), len(samples)) < 2:
         return dict.fromkeys(METRICS)
+    points = Distances.of(held_out, samples)
     return {
-        **vars(neighbourhood(held_out, samples)),
-        "kad": kernel_audio_distance(held_out, samples),
+        **vars(neighbourhood(points)),
+        "kad": kernel_audio_distance(points),
         "fad": frechet_audio_distance(held_out, samples),
     }
 

@@ -1,6 +1,7 @@
 """What nearest neighbours say of samples: whether they are like the data, as varied as it, or copies of it."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -26,7 +27,27 @@ class Neighbourhood:
     coverage: float
 
 
-def neighbourhood(clips: Tensor, samples: Tensor, nearest: int = NEAREST) -> Neighbourhood:
+@dataclass(frozen=True)
+class Distances:
+    """Euclidean distances between clips and samples, in double precision.
+
+    Attributes:
+        clips: from each clip to each, [clips, clips].
+        samples: from each sample to each, [samples, samples].
+        between: from each clip to each sample, [clips, samples].
+    """
+
+    clips: Tensor
+    samples: Tensor
+    between: Tensor
+
+    @classmethod
+    def of(cls, clips: Tensor, samples: Tensor) -> Self:
+        """Those of clips [clips, features] and samples [samples, features]."""
+        return cls(distances(clips, clips), distances(samples, samples), distances(clips, samples))
+
+
+def neighbourhood(points: Distances, nearest: int = NEAREST) -> Neighbourhood:
     """Precision and recall (Kynkäänniemi et al., 2019), density and coverage (Naeem et al., 2020, equations 1 to 6).
 
     The ball B(x) of a point reaches to its k-th neighbour among its own kind. Of N clips x_i and M samples y_j:
@@ -38,14 +59,12 @@ def neighbourhood(clips: Tensor, samples: Tensor, nearest: int = NEAREST) -> Nei
     variety of the data; recall does.
 
     Args:
-        clips: [clips, features].
-        samples: [samples, features].
+        points: clips and samples, at least two of each.
         nearest: k, neighbours that span a ball; fewer where there are fewer points.
     """
-    between = distances(clips, samples)  # [clips, samples]
-    nearest = max(1, min(nearest, len(clips) - 1, len(samples) - 1))
-    in_ball_of_clip = between < _radii(clips, nearest)[:, None]
-    in_ball_of_sample = between < _radii(samples, nearest)[None, :]
+    nearest = max(1, min(nearest, len(points.clips) - 1, len(points.samples) - 1))
+    in_ball_of_clip = points.between < _radii(points.clips, nearest)[:, None]
+    in_ball_of_sample = points.between < _radii(points.samples, nearest)[None, :]
     return Neighbourhood(
         precision=float(in_ball_of_clip.any(0).double().mean()),
         recall=float(in_ball_of_sample.any(1).double().mean()),
@@ -93,6 +112,6 @@ def distances(points: Tensor, others: Tensor) -> Tensor:
     return torch.cdist(points.double(), others.double(), compute_mode="use_mm_for_euclid_dist")
 
 
-def _radii(points: Tensor, nearest: int) -> Tensor:
+def _radii(distances_of_kind: Tensor, nearest: int) -> Tensor:
     """Distance of each point to its nearest-th neighbour; the point itself is its zeroth."""
-    return distances(points, points).kthvalue(nearest + 1, dim=1).values
+    return distances_of_kind.kthvalue(nearest + 1, dim=1).values

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Literal
 
+from feda2v_cli.verifier.inspection import SMALLEST_SPREAD
+
 Word = Literal["sound", "collapsed", "off-class", "memorised"]
 
-#: Samples with less of the data's spread, or that reach less of what clips recall, have lost its variety.
-#: (Collapsed models that were measured had a spread of 0.3 and recalled nothing; sound ones 0.9 and 0.8 of the floor.)
-SMALLEST_SPREAD = 0.5
+#: Samples that reach less of what clips recall have lost the data's variety, like those with less of its spread.
+#: (Collapsed models that were measured recalled nothing; sound ones 0.8 of the floor.)
 SMALLEST_RECALL_SHARE = 0.25
 #: Below this share of the accuracy that clips teach, samples do not look like their class. For one class it is lower:
 #: there are few clips of one class.

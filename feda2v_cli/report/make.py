@@ -1,21 +1,21 @@
 """Makes a report of runs: one file that can be mailed."""
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from errno import EISDIR
 from pathlib import Path
 from typing import Any
 
 from feda2v_cli.atomic_write import atomic_write
 from feda2v_cli.errors import FailedError, OverwriteError
+from feda2v_cli.paths import is_directory, is_named
 from feda2v_cli.report.content import RunContent
 from feda2v_cli.report.page import HEAD, now, page
 from feda2v_cli.run.find import find_runs
 
 #: What a run that is asked for nothing else is written to.
 DEFAULT_OUTPUT = Path("report.html")
+ELSEWHERE = "--output PATH writes elsewhere"
 
 
 @dataclass(frozen=True)
@@ -80,13 +80,10 @@ def make_report(
     """
     output = Path(output)
     records = find_runs(names, Path(runs), last)
-    with _writing(output):
-        if output.is_dir():
-            raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
-        if not force and os.path.lexists(output) and not _is_report(output):
-            raise OverwriteError(
-                f"{output} is there and is no report", hint="--force overwrites, --output PATH writes elsewhere"
-            )
+    if is_directory(output):
+        raise FailedError(f"{output} is a directory — expected a file", hint=ELSEWHERE)
+    if not force and is_named(output) and not _is_report(output):
+        raise OverwriteError(f"{output} is there and is no report", hint=f"--force overwrites, {ELSEWHERE}")
     contents = tuple(RunContent.of(record, with_audio=with_audio) for record in records)
     text = page(contents, now()).encode()
     with _writing(output), atomic_write(output, durable=False) as file:
@@ -99,9 +96,7 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise FailedError(
-            f"{path} cannot be written — {error.strerror or error}", hint="--output PATH writes elsewhere"
-        ) from error
+        raise FailedError(f"{path} cannot be written — {error.strerror or error}", hint=ELSEWHERE) from error
 
 
 def _is_report(path: Path) -> bool:

@@ -126,6 +126,20 @@ def _compared(summary: Mapping[str, Any]) -> Result:
     )
 
 
+def _pictured(summary: Mapping[str, Any]) -> Result:
+    count = _count(len(summary["pictures"]), "picture")
+    heard = summary.get("retrieval")
+    score = {name: float(one["accuracy"]) for name, one in (summary.get("score") or {}).items()}
+    told = [f"{heard:.3f} of the clips are heard as their class"] if heard is not None else []
+    told += [f"CLIP names {value:.3f} of those of {source}" for source, value in score.items()]
+    return Result(
+        f"{count}, {told[0]}" if told else count,
+        f"{'; '.join([f'{count} are there', *told])}.",
+        ({} if heard is None else {"retrieval": float(heard)})
+        | {f"CLIP accuracy, {name}": value for name, value in score.items()},
+    )
+
+
 def _other(summary: Mapping[str, Any]) -> Result:
     """Of a kind of run that this page knows nothing of: what it says in words and figures."""
     words = next((str(summary[name]) for name in ("verdict", "result") if isinstance(summary.get(name), str)), "")
@@ -150,6 +164,7 @@ _OF_KIND: Mapping[str, Callable[[Mapping[str, Any]], Result]] = {
     "federate": _federated,
     "evaluate": _evaluated,
     "compare": _compared,
+    "images": _pictured,
 }
 
 

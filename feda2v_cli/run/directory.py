@@ -10,12 +10,15 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TextIO
+
+import tomli
 
 from feda2v_cli import __version__
 from feda2v_cli.atomic_write import atomic_write
 from feda2v_cli.errors import FailedError, Feda2vError, RunInterrupted
 from feda2v_cli.run.event import ClipsEmbedded, EpochEnded, Event, Listener, Noted, Warned
+from feda2v_cli.run.json_text import json_text
 from feda2v_cli.run.machine import machine, peak_memory_bytes
 
 #: Held by the process that runs, and freed by the operating system however that process ends.
@@ -25,7 +28,8 @@ LOCK = ".lock"
 class RunDirectory:
     """A run's directory, readable with `jq`.
 
-    run.json       status, command line, versions, commit, machine; at the end memory, and what went wrong
+    run.json       status, command line and where it was typed, versions, commit, machine; at the end memory, and what
+                   went wrong
     profile.toml   the profile as it was given
     resolved.toml  every value, with its origin
     metrics.jsonl  one event a line
@@ -52,6 +56,7 @@ class RunDirectory:
         key: str | None = None,
         kind: str | None = None,
         device: str | None = None,
+        inputs: Mapping[str, Any] | None = None,
     ) -> Self:
         """A new directory `<UTC time>-<name>`.
 
@@ -64,6 +69,7 @@ class RunDirectory:
             key: what a run must share with this one to go on with it; None when nothing can.
             kind: what is run, like `federate`; None when the command line tells.
             device: name of the device that computes.
+            inputs: what it works on beside the profile, in plain values.
 
         Raises:
             FailedError: it cannot be written.
@@ -80,7 +86,8 @@ class RunDirectory:
                     number += 1
             (run.path / "resume").mkdir()
             (run.path / "profile.toml").write_text(profile, encoding="utf-8")
-            (run.path / "resolved.toml").write_text(resolved, encoding="utf-8")
+            # Its comments name the profile's file, whose name may be no UTF-8.
+            (run.path / "resolved.toml").write_text(resolved, encoding="utf-8", errors="backslashreplace")
             run._write_json(
                 "run.json",
                 {
@@ -88,7 +95,9 @@ class RunDirectory:
                     "started": started.isoformat(),
                     "kind": kind or next(iter(command[1:]), None),
                     "command": list(command),
+                    "directory": str(Path.cwd()),
                     "key": key,
+                    "inputs": dict(inputs or {}),
                 }
                 | _provenance()
                 | {"machine": machine() | {"device": device}},
@@ -112,6 +121,11 @@ class RunDirectory:
         return str(self._read_json("run.json")["status"])
 
     @property
+    def inputs(self) -> dict[str, Any]:
+        """What it works on beside the profile, as far as it says."""
+        return dict(self._read_json("run.json").get("inputs", {}))
+
+    @property
     def resume(self) -> Path:
         """Where what it takes to go on is kept."""
         return self.path / "resume"
@@ -126,9 +140,9 @@ class RunDirectory:
             return
         line = {"time": datetime.now(UTC).isoformat(), "event": event.kind} | event.fields()
         with _writing(self.path), (self.path / "metrics.jsonl").open("a", encoding="utf-8") as metrics:
-            metrics.write(json.dumps(line, ensure_ascii=False) + "\n")
+            metrics.write(json_text(line) + "\n")
         if isinstance(event, Noted | Warned):
-            with _writing(self.path), (self.path / "log.txt").open("a", encoding="utf-8") as log:
+            with _writing(self.path), self._log() as log:
                 log.write(f"{line['time']} {event.kind} {event.text}\n")
 
     @contextmanager
@@ -208,13 +222,16 @@ class RunDirectory:
         """The result of a run that is done."""
         return self._read_json("summary.json")
 
+    def _log(self) -> TextIO:
+        return (self.path / "log.txt").open("a", encoding="utf-8", errors="backslashreplace")
+
     def _read_json(self, name: str) -> dict[str, Any]:
         content: dict[str, Any] = json.loads((self.path / name).read_text(encoding="utf-8"))
         return content
 
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
         with atomic_write(self.path / name) as file:
-            file.write(json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n")
+            file.write(json_text(content, indent=2).encode() + b"\n")
 
 
 def _told(error: BaseException) -> dict[str, str | None]:
@@ -241,7 +258,7 @@ def _provenance() -> dict[str, Any]:
         "versions": {
             "feda2v": __version__,
             "python": platform.python_version(),
-            **{name: version(name) for name in ("torch", "torchaudio", "numpy")},
+            **{name: version(name) for name in ("torch", "torchaudio", "soundfile", "soxr", "numpy")},
         },
         "platform": platform.platform(),
         "commit": _commit(),
@@ -249,14 +266,20 @@ def _provenance() -> dict[str, Any]:
 
 
 def _commit() -> str | None:
+    """The commit of this package's own repository; None when it was installed elsewhere, or there is no git."""
+    root = Path(__file__).resolve().parents[2]
     try:
+        project = tomli.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["name"]
         answer = subprocess.run(
-            ["git", "-C", str(Path(__file__).parents[2]), "rev-parse", "--verify", "HEAD"],
+            ["git", "-C", str(root), "rev-parse", "--show-toplevel", "--verify", "HEAD"],
+            # A hook's GIT_DIR is that of the user's repository.
+            env={name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
             capture_output=True,
             text=True,
             check=True,
             timeout=5,
         )
-    except (OSError, subprocess.SubprocessError):
-        return None  # installed from a wheel, or no git here
-    return answer.stdout.strip()
+    except (OSError, ValueError, KeyError, subprocess.SubprocessError):
+        return None
+    top, commit = answer.stdout.rstrip("\n").rsplit("\n", 1)
+    return commit if project == "feda2v" and Path(top).resolve() == root else None

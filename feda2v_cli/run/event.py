@@ -159,6 +159,29 @@ class FederationRoundEnded(Event):
 
 
 @dataclass(frozen=True)
+class LettersExchanged(Event):
+    """Nodes on other machines were asked something.
+
+    Attributes:
+        what: it was about, like `round 3`.
+        round: its number; None outside of rounds.
+        nodes: that were asked.
+        sent_bytes: to all of them.
+        received_bytes: from all of them.
+        seconds: until the last answer.
+        computing_seconds: of the node that computed longest.
+    """
+
+    what: str
+    round: int | None
+    nodes: int
+    sent_bytes: int
+    received_bytes: int
+    seconds: float
+    computing_seconds: float
+
+
+@dataclass(frozen=True)
 class RoundSkipped(Event):
     """Too few nodes answered in a round: nothing has changed."""
 
@@ -166,6 +189,36 @@ class RoundSkipped(Event):
     round: int
     present: list[int]
     quorum: int
+
+
+@dataclass(frozen=True)
+class PictureMade(Event):
+    """A picture is in its album.
+
+    Attributes:
+        path: the file.
+        made: whether it was made now; False when it was there already.
+        done: how many of all.
+    """
+
+    path: str
+    made: bool
+    done: int
+    total: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class PicturesScored(Event):
+    """What is known of pictures as a whole.
+
+    Attributes:
+        round: of the federation; None when they were made after one.
+        figures: by what they were made of, then by name.
+    """
+
+    round: int | None
+    figures: dict[str, Any]
 
 
 @dataclass(frozen=True)

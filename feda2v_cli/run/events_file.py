@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from feda2v_cli.paths import is_file
 from feda2v_cli.run.record import reading
 
 _TAIL_BYTES = 1 << 18
@@ -31,14 +32,14 @@ class EventsFile:
         Raises:
             FailedError: the file is there and cannot be read.
         """
-        if self.path.exists():
+        if is_file(self.path):
             with reading(self.path), self.path.open("rb") as lines:
                 for line in lines:
                     yield from self._event(line)
 
     def last(self, kinds: frozenset[str]) -> dict[str, Any] | None:
         """The last event of some kinds; None when it does not stand near the file's end."""
-        if not self.path.exists():
+        if not is_file(self.path):
             return None
         with reading(self.path), self.path.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from feda2v_cli.errors import FailedError, MissingError, UsageError, closest
-from feda2v_cli.run.record import RunRecord, reading, runs_in
+from feda2v_cli.paths import is_directory, is_file
+from feda2v_cli.run.record import RunRecord, runs_in
 
 
 def find_runs(names: Sequence[str], runs: Path, last: int | None = None) -> list[RunRecord]:
@@ -38,16 +39,15 @@ def find_run(name: str, runs: Path) -> RunRecord:
         MissingError: there is no such run.
         UsageError: the name is the beginning of several.
     """
-    with reading(Path(name)):
-        for path in (Path(name), runs / name):
-            if (path / "run.json").is_file():
-                return RunRecord.read(path)
+    for path in (Path(name), runs / name):
+        if is_file(path / "run.json"):
+            return RunRecord.read(path)
     known = [record.name for record in runs_in(runs)]
     matches = [known_name for known_name in known if known_name.startswith(name)]
     if len(matches) > 1:
         raise UsageError(f"{name} is the beginning of {len(matches)} runs", matches[:10], hint="feda2v runs ls")
     if not matches:
-        if Path(name).is_dir():
+        if is_directory(Path(name)):
             return RunRecord.read(Path(name))  # which says that it is no run
         near = closest(name, known)
         raise MissingError(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 from feda2v_cli.errors import FailedError, MissingError
+from feda2v_cli.paths import is_directory, is_file
 from feda2v_cli.run.directory import LOCK
 
 #: `killed` is a run that says running, and nobody runs it; `damaged` one that does not say what it is.
@@ -43,10 +44,9 @@ class RunRecord:
             MissingError: it is not there, or is no run directory.
             FailedError: it cannot be looked at.
         """
-        with reading(path):
-            if not (path / "run.json").is_file():
-                what = "is no run: it holds no run.json" if path.is_dir() else "is not there"
-                raise MissingError(f"{path} {what}", hint="feda2v runs ls")
+        if not is_file(path / "run.json"):
+            what = "is no run: it holds no run.json" if is_directory(path) else "is not there"
+            raise MissingError(f"{path} {what}", hint="feda2v runs ls")
         info = _object_in(path / "run.json")
         if info is None:
             return cls(path, {}, "damaged")
@@ -128,7 +128,7 @@ class RunRecord:
 
 def runs_in(directory: Path) -> list[RunRecord]:
     """All runs of a directory, the oldest first; what else lies there is passed over."""
-    records = [RunRecord.read(path.parent) for path in directory.glob("*/run.json") if path.is_file()]
+    records = [RunRecord.read(path.parent) for path in directory.glob("*/run.json") if is_file(path)]
     return sorted(records, key=lambda record: (record.started or datetime.min.replace(tzinfo=UTC), record.name))
 
 
@@ -159,7 +159,7 @@ def _is_locked(path: Path) -> bool:
     from filelock import FileLock, Timeout  # only for the few runs that say that they are running
 
     lock = path / LOCK
-    if not lock.is_file():
+    if not is_file(lock):
         return False
     try:
         with FileLock(lock, timeout=0):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
+from feda2v_cli.embedding.identity import without_names
 from feda2v_cli.verifier.finding import Finding
 from feda2v_cli.verifier.inspection import Inspection
 from feda2v_cli.verifier.remedy import Remedies
@@ -59,7 +60,10 @@ def _differing(
                 checkpoints.path_of(differing),
                 f"is {_WORDS[code]} {shown(value)} ({listed(differing)}), "
                 f"the others are {_WORDS[code]} {shown(usual)} ({listed(groups[usual])})",
-                hint=remedies.train_again(checkpoints, differing),
+                # Files of another granularity have names that no run of the others writes.
+                hint=remedies.set_aside(checkpoints, differing)
+                if code == "FA003"
+                else remedies.train_again(checkpoints, differing, like=groups[usual]),
             )
 
 
@@ -80,7 +84,8 @@ def _dataset(metadata: GeneratorMetadata) -> str:
 
 
 def _embedding(metadata: GeneratorMetadata) -> Hashable:
-    return tuple(sorted((field, str(value)) for field, value in metadata.encoder.items())), metadata.embedding_shape
+    identity = without_names(metadata.encoder)
+    return tuple(sorted((field, str(value)) for field, value in identity.items())), metadata.embedding_shape
 
 
 def _embedding_words(embedding: tuple[Any, ...]) -> str:
@@ -113,8 +118,48 @@ def _groups(checkpoints: CheckpointSet, remedies: Remedies) -> Iterator[Finding]
                 checkpoints.path_of(differing),
                 f"says that group {name} is {', '.join(sorted(classes))} ({listed(differing)}), "
                 f"the others that it is {', '.join(sorted(usual))} ({listed(groups[usual])})",
-                hint=remedies.train_again(checkpoints, differing),
+                hint=remedies.train_again(checkpoints, differing, like=groups[usual]),
             )
+
+
+def _clips(checkpoints: CheckpointSet, remedies: Remedies) -> Iterator[Finding]:
+    """FA016: generators that a run would load together were trained on different data sets, and no profile said so."""
+    current = [member for place, member in checkpoints.current.items() if place not in checkpoints.stale]
+    for members in grouped(current, lambda metadata: metadata.node_id).values():
+        known = [member for member in members if member.metadata.node_fingerprint is not None]
+        usual, *others = grouped(known, _node_clips).values() if known else ([],)
+        for differing in others:
+            if differing[0].metadata.dataset_name == usual[0].metadata.dataset_name:
+                yield Finding(
+                    "FA016",
+                    checkpoints.path_of(differing),
+                    f"is trained on other clips of node {differing[0].metadata.node_id} than the others "
+                    f"({listed(differing)}; {listed(usual)})",
+                    hint=remedies.train_again(checkpoints, differing, like=usual),
+                )
+    by_dataset = grouped(current, _dataset)
+    usual_name = next(iter(by_dataset), "")
+    for name, differing in by_dataset.items():
+        profiles = {member.metadata.profile_hash for member in by_dataset[usual_name]}
+        nodes = {member.metadata.node_id for member in by_dataset[usual_name]}
+        # Nodes of one profile may hold different data sets.
+        strange = [
+            member
+            for member in differing
+            if member.metadata.profile_hash not in profiles and member.metadata.node_id not in nodes
+        ]
+        if name != usual_name and strange:
+            yield Finding(
+                "FA016",
+                checkpoints.path_of(strange),
+                f"is trained on {name} ({listed(strange)}), the others on {usual_name} and by another profile "
+                f"({listed(by_dataset[usual_name])})",
+                hint=remedies.train_again(checkpoints, strange, like=by_dataset[usual_name]),
+            )
+
+
+def _node_clips(metadata: GeneratorMetadata) -> str | None:
+    return metadata.node_fingerprint
 
 
 def _round_gaps(checkpoints: CheckpointSet, remedies: Remedies) -> Iterator[Finding]:
@@ -131,7 +176,9 @@ def _round_gaps(checkpoints: CheckpointSet, remedies: Remedies) -> Iterator[Find
             problem = "has no final checkpoint beside it, others of the set have one"
         else:
             continue
-        yield Finding("FA015", str(member.path), problem, hint=remedies.train_again(checkpoints, [member]))
+        yield Finding(
+            "FA015", str(member.path), problem, hint=remedies.train_again(checkpoints, [member], final_alone=True)
+        )
 
 
 def _stale(checkpoints: CheckpointSet, remedies: Remedies) -> Iterator[Finding]:
@@ -151,7 +198,8 @@ def same_weights(checkpoints: CheckpointSet, remedies: Remedies) -> Iterator[Fin
     twins: defaultdict[object, dict[Place, Member]] = defaultdict(dict)
     for member in checkpoints.members:
         if member.weights is not None:
-            twins[member.weights].setdefault(member.place, member)
+            # The last round of a generator and its final checkpoint are the same: the final one comes last.
+            twins[member.weights][member.place] = member
     for places in twins.values():
         first, *others = places.values()
         for other in others:
@@ -178,6 +226,7 @@ CHECKS: tuple[Callable[[CheckpointSet, Remedies], Iterator[Finding]], ...] = (
     _values_of_the_set,
     _groups,
     _values_of_a_node,
+    _clips,
     _round_gaps,
     _stale,
     same_weights,
@@ -202,5 +251,5 @@ def same_weights_of_legacy(inspections: Iterable[Inspection], remedies: Remedies
                 f"holds the same weights as {first.path.name}"
                 if other is not first
                 else f"holds the same weights under the keys {first_place[-1]} and {place[-1]}",
-                hint=remedies.train(other.legacy.granularity if other.legacy else None),
+                hint=remedies.explain("FA013"),
             )

@@ -11,6 +11,12 @@ from feda2v_cli.checkpoint.name import SUFFIX, GeneratorName, parse_name
 from feda2v_cli.legacy.checkpoint import LegacyCheckpoint
 from feda2v_cli.verifier.inspection import inspect_header
 
+#: Directories that systems make without being asked, and that are not hidden by a dot.
+_OF_THE_SYSTEM = frozenset(
+    {"__MACOSX", "@eaDir", "@Recycle", "#recycle", "#snapshot", "~snapshot", "lost+found", "$RECYCLE.BIN"}
+    | {"System Volume Information", "__pycache__"}
+)
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -55,9 +61,16 @@ def generator_sets(root: Path) -> list[Path]:
     return sorted({file.parent for file in files_under(root) if file.suffix == SUFFIX or is_leftover(file.name)})
 
 
+def is_of_the_system(name: str) -> bool:
+    """Whether a file or directory is hidden or made by a system, and is not the temporary file of a checkpoint."""
+    return name in _OF_THE_SYSTEM or (name.startswith(".") and not is_leftover(name))
+
+
 def files_under(path: Path) -> Iterator[Path]:
     """Everything under a path that is no directory, and directories that are in place of a file or cannot be listed.
 
+    What is hidden, and what systems make of their own accord (a trash can, snapshots, thumbnails), is left out; but not
+    the temporary files of checkpoints.
     Links to directories are followed, each directory is entered once; a path that is no directory is itself.
     """
     if os.path.isdir(path):
@@ -78,6 +91,8 @@ def _files_in(directory: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
         yield directory
         return
     for entry in entries:
+        if is_of_the_system(entry.name):
+            continue
         path = directory / entry.name
         is_directory = os.path.isdir(path)
         if not is_directory or path.suffix == SUFFIX:

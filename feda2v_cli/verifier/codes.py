@@ -107,14 +107,15 @@ _MEANINGS = (
         "FA008",
         "architecture-mismatch",
         "The tensors do not fit the architecture in the metadata: one is missing, too many, or of another shape or "
-        "type, so the model cannot be rebuilt. Needs --deep.",
+        "type, so the model cannot be rebuilt; or PyTorch would load something else. Needs --deep.",
         "Train the generator again.",
     ),
     Meaning(
         "FA009",
         "corrupt",
-        "The file is not what was written: empty, truncated, no zip archive, a record with another checksum; or there "
-        "is no file that can be read. The message names the record.",
+        "The file is not what was written: empty, truncated, no zip archive, a record with another checksum, saved "
+        "again by something else; or neither feda2v nor the earlier system wrote it, or there is no file that can be "
+        "read. The message names the record.",
         "Copy the file again from where it came, or train the generator again. PyTorch would load a file with a "
         "flipped bit without a word.",
     ),
@@ -161,8 +162,8 @@ _MEANINGS = (
     Meaning(
         "FA016",
         "dataset-differs",
-        "The generator was trained on another data set, other folds or other clips than the profile names. If a fold "
-        "that trained is held out now, figures measured on it are too good.",
+        "The generator was trained on another data set, other folds or other clips than the profile names or than the "
+        "others of its set. If a fold that trained is held out now, figures measured on it are too good.",
         "Make the data section of the profile what it was in training, or train the generators again.",
         is_warning=True,
     ),
@@ -185,7 +186,7 @@ _MEANINGS = (
         "legacy",
         "A checkpoint of the earlier system. What is known of it is in the message. It does not say how its model is "
         "built, so no generator can be rebuilt from it.",
-        "Train the generators with feda2v.",
+        "Train the generators with feda2v. feda2v convert-config makes a profile of the earlier configuration.",
         is_warning=True,
     ),
     Meaning(

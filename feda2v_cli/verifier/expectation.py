@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from feda2v_cli.checkpoint.name import Granularity
+from feda2v_cli.embedding.identity import known_identity
 
 if TYPE_CHECKING:
     from feda2v_cli.profile.load import LoadedProfile
@@ -47,11 +48,14 @@ class Expectation:
         granularity: of the run.
         nodes: nodes that must have generators.
         classes: classes that some generator must make.
-        encoder: fields of the encoder's identity.
+        encoder: the encoder's identity, as far as it is known.
+        settings: `key=value` of options that name the encoder, over the profile; they become a part of commands.
+        adapter_base_name: first part of the names of adapters.
         generator_type: vae or gaussian.
         train_folds: folds that trained.
         test_folds: folds that were held out.
         has_groups: whether the profile defines groups, so that it can train per_group generators.
+        data_root: directory of the data set, when an option or the environment names it and not the profile's file.
     """
 
     profile: str | None = None
@@ -61,10 +65,13 @@ class Expectation:
     nodes: tuple[ExpectedNode, ...] = ()
     classes: tuple[str, ...] = ()
     encoder: Mapping[str, Any] = field(default_factory=dict)
+    settings: tuple[str, ...] = ()
+    adapter_base_name: str | None = None
     generator_type: str | None = None
     train_folds: tuple[int, ...] | None = None
     test_folds: tuple[int, ...] | None = None
     has_groups: bool = False
+    data_root: Path | None = None
 
     def asks_for(self, what: object) -> str:
         """Who asks for something, for messages."""
@@ -76,13 +83,25 @@ class Expectation:
         return self == Expectation()
 
     @classmethod
-    def from_profile(cls, loaded: "LoadedProfile", named: str, nodes: tuple[int, ...] | None = None) -> Self:
+    def from_profile(
+        cls,
+        loaded: "LoadedProfile",
+        named: str,
+        nodes: tuple[int, ...] | None = None,
+        encoder: Mapping[str, Any] | None = None,
+    ) -> Self:
         """What a run of a profile would load.
 
         Args:
             loaded: the profile.
             named: how its user named it, for the commands that findings suggest.
             nodes: ids of the nodes that count; None for all.
+            encoder: identity of the profile's encoder, when it is loaded.
+
+        Raises:
+            UsageError: there is no such encoder.
+            MissingError: the encoder's model is not on this machine.
+            FailedError: its files cannot be read.
         """
         profile = loaded.profile
         granularity = profile.generator.granularity
@@ -93,11 +112,14 @@ class Expectation:
             base_name=profile.base_name,
             granularity=None if granularity == "auto" else granularity,
             nodes=tuple(_expected(node, profile) for node in profile.nodes if nodes is None or node.id in nodes),
-            encoder=_encoder(profile),
+            encoder=known_identity(profile.embedding) if encoder is None else encoder,
+            settings=_settings(loaded),
+            adapter_base_name=profile.checkpoint.adapter_base_name,
             generator_type=profile.generator.type if knows_type else None,
             train_folds=profile.data.train_folds,
             test_folds=profile.data.test_folds,
             has_groups=bool(profile.generator.groups),
+            data_root=profile.data.root if loaded.is_set_outside("data.root") else None,
         )
 
 
@@ -116,8 +138,9 @@ def _expected(node: "NodeSection", profile: "Profile") -> ExpectedNode:
     )
 
 
-def _encoder(profile: "Profile") -> dict[str, Any]:
-    section = profile.embedding
-    identity = {"name": section.encoder, "seconds": section.seconds, "tokens": section.tokens}
-    # An encoder of Hugging Face has a sample rate of its own.
-    return identity | ({"sample_rate": section.sample_rate} if section.encoder == "melstats" else {})
+def _settings(loaded: "LoadedProfile") -> tuple[str, ...]:
+    """The options and variables that say how to embed: without them a command would mean another encoder."""
+    section = loaded.profile.embedding.model_dump(exclude={"cache"})
+    return tuple(
+        f"embedding.{key}={value}" for key, value in section.items() if loaded.is_set_outside(f"embedding.{key}")
+    )

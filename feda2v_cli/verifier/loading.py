@@ -1,6 +1,6 @@
 """Loading a whole set, all or nothing: every generator that a run needs is there and sound, or none is loaded."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING
 from feda2v_cli.checkpoint.defect import Defect
 from feda2v_cli.checkpoint.file import load_content
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
-from feda2v_cli.checkpoint.name import GeneratorName, parse_name
 from feda2v_cli.errors import UsageError
 from feda2v_cli.verifier.agreement import same_weights
 from feda2v_cli.verifier.catalogue import checkpoint_files
 from feda2v_cli.verifier.expectation import Expectation
 from feda2v_cli.verifier.finding import Finding, FindingsError
-from feda2v_cli.verifier.inspection import Inspection, inspect_header, weights_of
+from feda2v_cli.verifier.inspection import Inspection, inspect, inspect_header, weights_of
 from feda2v_cli.verifier.mismatches import is_meant
 from feda2v_cli.verifier.remedy import Remedies
-from feda2v_cli.verifier.sets import CheckpointSet, Member, sets_of
+from feda2v_cli.verifier.sets import CheckpointSet, Member, Place, sets_of
 from feda2v_cli.verifier.tensors import check_state
-from feda2v_cli.verifier.verify import findings_of_files, findings_of_sets
+from feda2v_cli.verifier.verify import findings_of_files, findings_of_sets, no_generator
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -84,7 +83,7 @@ def load_set(
             if on_warning is not None:
                 on_warning(finding)
 
-    inspections = [inspect_header(path) for path in _newest(directory)]
+    inspections = [inspect_header(path) for path in checkpoint_files([directory]) if path.parent == directory]
     sets = sets_of(inspections)
     meant = [checkpoints for checkpoints in sets if is_meant(checkpoints, expectation)]
     if not meant and permissive and len(sets) == 1:
@@ -94,22 +93,18 @@ def load_set(
             f"{directory} holds {len(meant)} sets of generators: {', '.join(found.base_name for found in meant)}",
             hint=f"--base-name {meant[0].base_name}",
         )
-    if meant:
-        inspections = [inspection for inspection in inspections if _is_of(inspection, meant[0], expectation)]
+    inspections = _chosen(inspections, sets, expectation if meant else Expectation(), meant)
     stop_at_errors(
         [
             *findings_of_files(inspections, remedies),
             *findings_of_sets(inspections, [directory], expectation, remedies),
         ]
     )
-    if not meant:
-        return []
     loaded: list[Loaded] = []
     members: list[Member] = []
     findings: list[Finding] = []
-    for member in sorted(meant[0].current.values(), key=lambda member: (member.place[0], member.place[1] or "")):
-        if not any(inspection.path == member.path for inspection in inspections):
-            continue
+    current = [member for found in meant for member in found.current.values() if _is_needed(member.place, expectation)]
+    for member in sorted(current, key=lambda member: (member.place[0], member.place[1] or "")):
         try:
             content, state = load_content(member.path, GeneratorMetadata)
             defects = check_state(content.metadata, state)
@@ -120,34 +115,59 @@ def load_set(
             members.append(Member(member.path, content.metadata, weights_of(content)))
         damaged = Inspection(member.path, metadata=member.metadata, defects=tuple(defects))
         findings += findings_of_files([damaged], remedies)
-    findings += same_weights(replace(meant[0], members=tuple(members)), remedies)
+    if not loaded and not findings:
+        findings.append(no_generator(directory, inspections, expectation, remedies))
+    findings += [twin for found in meant for twin in same_weights(replace(found, members=tuple(members)), remedies)]
     stop_at_errors(findings)
     return loaded
 
 
-def _newest(directory: Path) -> list[Path]:
-    """Of each generator the file that a run would load, by the files' names."""
-    newest: dict[tuple[object, ...], Path] = {}
-    for path in checkpoint_files([directory]):
-        name = parse_name(path.name)
-        # Sorted by round with the final one last, so the last one stays.
-        if path.parent == directory:
-            newest[_generator(name) if name else (path.name,)] = path
-    return list(newest.values())
+def errors_of(found: CheckpointSet, expectation: Expectation) -> list[Finding]:
+    """What would stop a run that takes a set; every byte of the files that it would take is checked.
+
+    Args:
+        found: the set. Others in its directory have no say.
+        expectation: what it is to be.
+    """
+    remedies = Remedies(expectation)
+    paths = sorted(path for place, path in found.chosen.items() if _is_needed(place, expectation))
+    inspections = [inspect(path) for path in paths]
+    findings = [
+        *findings_of_files(inspections, remedies),
+        *findings_of_sets(inspections, [found.directory], expectation, remedies),
+    ]
+    return [finding for finding in findings if finding.is_error]
 
 
-def _generator(name: GeneratorName) -> tuple[object, ...]:
-    return name.base_name, name.node, name.kind, name.key
+def _chosen(
+    inspections: Sequence[Inspection],
+    sets: Sequence[CheckpointSet],
+    expectation: Expectation,
+    meant: Sequence[CheckpointSet],
+) -> list[Inspection]:
+    """The files that a run would take, and those of the earlier system that are named like them.
+
+    Args:
+        inspections: all files of a directory.
+        sets: their sets.
+        expectation: says which nodes are needed.
+        meant: the sets that a run would take; none for all that there are.
+    """
+    taken = {path for found in meant or sets for place, path in found.chosen.items() if _is_needed(place, expectation)}
+    in_sets = {path for found in sets for path in found.paths}
+    names = {found.base_name for found in meant}
+
+    def is_beside(inspection: Inspection) -> bool:
+        name = inspection.name
+        if inspection.path in in_sets or not meant:
+            return inspection.path not in in_sets
+        return name is not None and name.base_name in names and _is_needed((name.node, name.key), expectation)
+
+    chosen = [inspection for inspection in inspections if inspection.path in taken or is_beside(inspection)]
+    # Those of the earlier system are never loaded: what is wrong with them is told now or not at all.
+    return [inspect(inspection.path) if inspection.legacy else inspection for inspection in chosen]
 
 
-def _is_of(inspection: Inspection, checkpoints: CheckpointSet, expectation: Expectation) -> bool:
-    """Whether a file belongs to a set and to a node that is needed."""
-    metadata, name = inspection.metadata, inspection.name
-    if metadata is not None:
-        base_name, node = metadata.base_name, metadata.node_id
-    elif name is not None and inspection.legacy is None:
-        base_name, node = name.base_name, name.node
-    else:
-        return False
+def _is_needed(place: Place, expectation: Expectation) -> bool:
     wanted = {expected.id for expected in expectation.nodes}
-    return base_name == checkpoints.base_name and (not wanted or node in wanted)
+    return not wanted or place[0] in wanted

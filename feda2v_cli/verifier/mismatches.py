@@ -1,12 +1,15 @@
 """Where a set is not what a profile or the options ask for: another set, other files, or files that are missing."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.checkpoint.name import GeneratorName, Granularity
+from feda2v_cli.embedding.identity import differences, in_words
 from feda2v_cli.verifier.expectation import Expectation, ExpectedNode
 from feda2v_cli.verifier.finding import Finding
+from feda2v_cli.verifier.inspection import Inspection
 from feda2v_cli.verifier.remedy import Remedies
 from feda2v_cli.verifier.sets import CheckpointSet, Member, grouped, listed, most_common
 
@@ -46,7 +49,20 @@ def mismatches(checkpoints: CheckpointSet, expectation: Expectation, remedies: R
     members = [member for member in checkpoints.members if not nodes or member.metadata.node_id in nodes]
     for code, check in CHECKS:
         for words, differing in _by_mismatch(check, members, expectation, nodes).items():
-            yield _finding(code, words, differing, checkpoints, remedies.train_again(checkpoints, differing))
+            hint = remedies.train_again(checkpoints, differing, as_expected=True)
+            yield _finding(code, words, differing, checkpoints, hint)
+
+
+def adapter_mismatches(
+    inspections: Iterable[Inspection], expectation: Expectation, remedies: Remedies
+) -> Iterator[Finding]:
+    """FA007: adapters of the expected name that take embeddings of another encoder."""
+    for inspection in inspections:
+        adapter = inspection.adapter
+        if adapter is not None and adapter.base_name == expectation.adapter_base_name:
+            words = _other_encoder(adapter.encoder, expectation)
+            if words:
+                yield Finding("FA007", str(inspection.path), words, hint=remedies.federate())
 
 
 def gaps(checkpoints: CheckpointSet, expectation: Expectation, remedies: Remedies) -> Iterator[Finding]:
@@ -65,13 +81,7 @@ def gaps(checkpoints: CheckpointSet, expectation: Expectation, remedies: Remedie
                 f"has generators of {'node' if len(checkpoints.nodes) == 1 else 'nodes'} "
                 f"{', '.join(map(str, checkpoints.nodes))}; "
                 f"{expectation.asks_for(f'node {node}')}",
-                hint=remedies.train(
-                    expected[node].granularity or checkpoints.granularity,
-                    checkpoints.directory,
-                    checkpoints.base_name,
-                    [node],
-                    force=False,
-                ),
+                hint=remedies.train_missing(checkpoints, node, None, as_expected=expectation.profile is not None),
             )
     made = {name for member in checkpoints.current.values() for name in member.metadata.generator_classes}
     for name in expectation.classes:
@@ -80,7 +90,7 @@ def gaps(checkpoints: CheckpointSet, expectation: Expectation, remedies: Remedie
                 "FA005",
                 str(checkpoints.directory),
                 f"has no generator that can make class {name}; its generators make {', '.join(sorted(made))}",
-                hint=remedies.train(checkpoints.granularity, checkpoints.directory, checkpoints.base_name),
+                hint=remedies.explain("FA005"),
             )
 
 
@@ -113,13 +123,15 @@ def _generator_type(metadata: GeneratorMetadata, expectation: Expectation, _: Ex
 
 
 def _encoder(metadata: GeneratorMetadata, expectation: Expectation, _: ExpectedNode) -> str:
-    there = metadata.encoder
-    differing = [field for field, value in expectation.encoder.items() if field in there and there[field] != value]
+    return _other_encoder(metadata.encoder, expectation)
+
+
+def _other_encoder(there: Mapping[str, Any], expectation: Expectation) -> str:
+    differing = differences(there, expectation.encoder) if expectation.encoder else []
     if not differing:
         return ""
-    mine = ", ".join(f"{field} {there[field]}" for field in differing)
-    theirs = ", ".join(f"{field} {expectation.encoder[field]}" for field in differing)
-    return f"was trained on embeddings of encoder {mine}; {expectation.asks_for(theirs)}"
+    wanted = in_words(expectation.encoder, differing)
+    return f"was trained on embeddings of encoder {in_words(there, differing)}; {expectation.asks_for(wanted)}"
 
 
 def _dataset(metadata: GeneratorMetadata, expectation: Expectation, node: ExpectedNode) -> str:
@@ -214,7 +226,7 @@ def _class_gaps(
             str(checkpoints.directory),
             f"node {node} holds {word} {', '.join(classes)}, and no generator can make "
             f"{'it' if len(classes) == 1 else 'them'}: {file.filename} would",
-            hint=remedies.train(checkpoints.granularity, checkpoints.directory, checkpoints.base_name, [node]),
+            hint=remedies.train_missing(checkpoints, node, file.key, as_expected=expected.classes is not None),
         )
 
 

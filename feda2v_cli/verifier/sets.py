@@ -38,28 +38,45 @@ class CheckpointSet:
         directory: where they lie.
         base_name: first part of their names.
         members: the files whose metadata could be read.
-        unread: names of files whose metadata could not.
+        unread: files whose metadata could not, by what their names say.
     """
 
     directory: Path
     base_name: str
     members: tuple[Member, ...]
-    unread: tuple[GeneratorName, ...]
+    unread: dict[GeneratorName, Path]
 
     @cached_property
     def granularity(self) -> Granularity | None:
         """Granularity of the run; None when no file can tell."""
         return most_common(member.metadata.run_granularity for member in self.members) if self.members else None
 
+    @property
+    def paths(self) -> list[Path]:
+        """All of its files."""
+        return [*(member.path for member in self.members), *self.unread.values()]
+
+    @cached_property
+    def chosen(self) -> dict[Place, Path]:
+        """The file that a run loads of each generator: the final checkpoint, or else that of the last round.
+
+        A file whose metadata cannot be read is taken for what its name says. When it is the one, the run stops: an
+        older one never takes its place.
+        """
+        ranked = [(member.place, _rank(member), member.path) for member in self.members]
+        for name, path in self.unread.items():
+            ranked.append(((name.node, name.key), (name.round is None, name.round or 0, True), path))
+        chosen: dict[Place, tuple[tuple[bool, int, bool], Path]] = {}
+        for place, rank, path in ranked:
+            if place not in chosen or rank > chosen[place][0]:
+                chosen[place] = rank, path
+        return {place: path for place, (_, path) in chosen.items()}
+
     @cached_property
     def current(self) -> dict[Place, Member]:
-        """What a run would load of each generator: the final checkpoint, or else that of the last round."""
-        current: dict[Place, Member] = {}
-        for member in self.members:
-            best = current.get(member.place)
-            if best is None or _rank(member) > _rank(best):
-                current[member.place] = member
-        return current
+        """Those of `chosen` whose metadata could be read."""
+        chosen = self.chosen
+        return {member.place: member for member in self.members if chosen[member.place] == member.path}
 
     @cached_property
     def stale(self) -> dict[Place, Member]:
@@ -99,18 +116,24 @@ class CheckpointSet:
 
 
 def sets_of(inspections: Iterable[Inspection]) -> list[CheckpointSet]:
-    """Files in their sets, sorted by directory and base name. Files of the earlier system are in none."""
+    """Files in their sets, sorted by directory and base name. Adapters and files of the earlier system are in none."""
     members: defaultdict[tuple[Path, str], list[Member]] = defaultdict(list)
-    unread: defaultdict[tuple[Path, str], list[GeneratorName]] = defaultdict(list)
+    unread: defaultdict[tuple[Path, str], dict[GeneratorName, Path]] = defaultdict(dict)
+    inspections = list(inspections)
+    adapters = {(seen.path.parent, seen.adapter.base_name) for seen in inspections if seen.adapter is not None}
     for inspection in inspections:
         directory, metadata = inspection.path.parent, inspection.metadata
         if metadata is not None:
             member = Member(inspection.path, metadata, inspection.weights.get(""))
             members[directory, metadata.base_name].append(member)
-        elif inspection.name is not None and inspection.legacy is None:
-            unread[directory, inspection.name.base_name].append(inspection.name)
+        elif (
+            inspection.name is not None
+            and inspection.legacy is None
+            and (directory, inspection.name.base_name) not in adapters
+        ):
+            unread[directory, inspection.name.base_name][inspection.name] = inspection.path
     return [
-        CheckpointSet(directory, base_name, tuple(members[directory, base_name]), tuple(unread[directory, base_name]))
+        CheckpointSet(directory, base_name, tuple(members[directory, base_name]), unread[directory, base_name])
         for directory, base_name in sorted(members.keys() | unread.keys())
     ]
 

@@ -10,7 +10,7 @@ from feda2v_cli.checkpoint.format.archive import read_archive
 from feda2v_cli.checkpoint.format.opening import opened
 from feda2v_cli.checkpoint.metadata import AdapterMetadata, GeneratorMetadata
 from feda2v_cli.verifier.finding import Finding, FindingsError
-from feda2v_cli.verifier.tensors import not_finite
+from feda2v_cli.verifier.tensors import check_state
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,7 +54,7 @@ def load_checkpoint(path: Path) -> tuple[GeneratorMetadata, dict[str, "Tensor"]]
         What it says of itself, and its tensors by name on the CPU.
 
     Raises:
-        FindingsError: it is damaged, unsafe, not what its name says, or holds NaN.
+        FindingsError: it is damaged, unsafe, not what its name says, does not fit its architecture, or holds NaN.
     """
     return _load(Path(path), GeneratorMetadata)
 
@@ -66,7 +66,7 @@ def load_adapter(path: Path) -> tuple[AdapterMetadata, dict[str, "Tensor"]]:
         What it says of itself, and its tensors by name on the CPU.
 
     Raises:
-        FindingsError: it is damaged, unsafe, not what its name says, or holds NaN.
+        FindingsError: it is damaged, unsafe, not what its name says, does not fit its architecture, or holds NaN.
     """
     return _load(Path(path), AdapterMetadata)
 
@@ -75,7 +75,7 @@ def _load(path: Path, kind: type[M]) -> tuple[M, dict[str, "Tensor"]]:
     try:
         content, state = load_content(path, kind)
         check_name(path, content.metadata)
-        for defect in not_finite(state):
+        for defect in check_state(content.metadata, state):
             raise defect
     except Defect as defect:
         raise FindingsError([Finding.of(path, defect)]) from defect

@@ -10,11 +10,11 @@ from pathlib import Path
 from feda2v_cli.atomic_write import is_leftover
 from feda2v_cli.checkpoint.name import SUFFIX, parse_name
 from feda2v_cli.verifier.agreement import disagreements, same_weights_of_legacy
-from feda2v_cli.verifier.catalogue import checkpoint_files, files_under
+from feda2v_cli.verifier.catalogue import checkpoint_files, files_under, is_of_the_system
 from feda2v_cli.verifier.expectation import Expectation
 from feda2v_cli.verifier.finding import Finding, FindingsError, most_serious_first
 from feda2v_cli.verifier.inspection import Inspection, inspect, inspect_header
-from feda2v_cli.verifier.mismatches import gaps, is_meant, mismatches, why_not_meant
+from feda2v_cli.verifier.mismatches import adapter_mismatches, gaps, is_meant, mismatches, why_not_meant
 from feda2v_cli.verifier.remedy import Remedies
 from feda2v_cli.verifier.sets import sets_of
 
@@ -139,6 +139,7 @@ def findings_of_sets(
             yield from gaps(checkpoints, expectation, remedies)
         elif is_there:
             yield from gaps(checkpoints, Expectation(), remedies)
+    yield from adapter_mismatches(inspections, expectation, remedies)
     yield from same_weights_of_legacy(inspections, remedies)
     for root in roots:
         within = [inspection for inspection in inspections if _is_in(inspection.path, root)]
@@ -146,7 +147,7 @@ def findings_of_sets(
         if not within:
             yield _not_found(root, expectation, remedies)
         elif not (holds_set or expectation.is_empty or root in lone):
-            yield _only_legacy(root, within, expectation, remedies)
+            yield no_generator(root, within, expectation, remedies)
 
 
 def _is_in(path: Path, root: Path) -> bool:
@@ -155,11 +156,11 @@ def _is_in(path: Path, root: Path) -> bool:
 
 def _deepened(inspection: Inspection) -> Inspection:
     """The same inspection after its tensors were looked at, unless its bytes are not sound."""
-    if not inspection.weights:
+    if not inspection.is_whole:
         return inspection
     from feda2v_cli.verifier.tensors import check_file
 
-    return replace(inspection, defects=(*inspection.defects, *check_file(inspection.path, inspection.metadata)))
+    return replace(inspection, defects=(*inspection.defects, *check_file(inspection.path)))
 
 
 def _leftovers(roots: Iterable[Path], remedies: Remedies) -> Iterator[Finding]:
@@ -180,7 +181,7 @@ def _not_found(root: Path, expectation: Expectation, remedies: Remedies) -> Find
         "FA001",
         str(root),
         "; ".join(part for part in parts if part),
-        hint=remedies.train(expectation.granularity, expectation.directory, expectation.base_name, force=False),
+        hint=remedies.train_new(expectation.granularity, expectation.directory, expectation.base_name),
     )
 
 
@@ -194,21 +195,24 @@ def _why_absent(root: Path) -> str:
     return "holds no checkpoint"
 
 
-def _only_legacy(root: Path, within: Sequence[Inspection], expectation: Expectation, remedies: Remedies) -> Finding:
+def no_generator(root: Path, within: Sequence[Inspection], expectation: Expectation, remedies: Remedies) -> Finding:
+    """FA001: a directory holds files, and none that could be loaded."""
     legacy = sum(inspection.legacy is not None for inspection in within)
     count = f"{len(within)} other {'file' if len(within) == 1 else 'files'}"
     return Finding(
         "FA001",
         str(root),
         f"holds no generator that can be loaded: {count}, {legacy} of them of the earlier system",
-        hint=remedies.train(expectation.granularity, expectation.directory, expectation.base_name, force=False),
+        hint=remedies.train_new(expectation.granularity, expectation.directory, expectation.base_name),
     )
 
 
 def _instead(root: Path) -> list[str]:
     """The directories beside a root that hold checkpoints; no deeper, for beside it may lie a whole disk."""
     try:
-        beside = sorted(path for path in root.parent.iterdir() if path != root and path.is_dir())
+        beside = sorted(
+            path for path in root.parent.iterdir() if path != root and path.is_dir() and not is_of_the_system(path.name)
+        )
         held = [(path, _base_names(path)) for path in beside[:_MOST_SEARCHED]]
     except OSError:
         return []
@@ -223,7 +227,7 @@ def _base_names(directory: Path) -> dict[str, list[Path]]:
     """The checkpoints in a directory by base name; adapters are none that could be loaded instead."""
     bases: defaultdict[str, list[Path]] = defaultdict(list)
     for file in sorted(directory.iterdir()):
-        if file.suffix == SUFFIX:
+        if file.suffix == SUFFIX and not is_of_the_system(file.name):
             name = parse_name(file.name)
             bases[file.stem if name is None else name.base_name].append(file)
     # One file tells for all of a name: a directory may hold thousands.

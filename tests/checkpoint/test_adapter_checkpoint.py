@@ -3,13 +3,16 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from checkpoint_samples import adapter_metadata_of, write_adapters, write_set
+import torch
+from checkpoint_samples import adapter_metadata_of, adapter_state_of, write_adapters, write_set
 from checkpoint_scenarios import flip_bit, middle_of
 
 from feda2v_cli.checkpoint.fields import MetadataError
+from feda2v_cli.checkpoint.file import write_checkpoint
 from feda2v_cli.checkpoint.metadata import AdapterMetadata
 from feda2v_cli.verifier.finding import FindingsError
 from feda2v_cli.verifier.single import load_adapter, load_checkpoint
@@ -32,7 +35,7 @@ def test_a_flipped_bit_is_found_and_its_record_named(tmp_path: Path, record: str
 def test_a_flipped_bit_in_a_tensor_names_the_tensor(tmp_path: Path) -> None:
     path = write_adapters(tmp_path)
     flip_bit(path, middle_of(path, "data/1"))
-    assert verify([tmp_path]).findings[0].tensor == "clip.input.weight"
+    assert verify([tmp_path]).findings[0].tensor == "embedding.scale"
 
 
 def test_a_flipped_bit_in_the_seal_is_found(tmp_path: Path) -> None:
@@ -86,3 +89,34 @@ def test_a_missing_field_and_one_of_the_wrong_type_are_named(field: str) -> None
 def test_adapters_are_not_loaded_as_a_generator(tmp_path: Path) -> None:
     with pytest.raises(FindingsError, match="holds a 'adapter', expected generator"):
         load_checkpoint(write_adapters(tmp_path))
+
+
+DAMAGE: dict[str, tuple[str, Callable[[dict[str, torch.Tensor]], object]]] = {
+    "NaN": ("FA011", lambda state: state["clip.input.weight"].fill_(float("nan"))),
+    "empty": ("FA008", lambda state: state.clear()),
+    "missing": ("FA008", lambda state: state.pop("clip.query")),
+    "extra": ("FA008", lambda state: state.update(more=torch.zeros(1))),
+    "shape": ("FA008", lambda state: state.update({"clip.target_scale": torch.zeros(1)})),
+    "dtype": ("FA008", lambda state: state.update({"embedding.mean": state["embedding.mean"].double()})),
+    "no point": ("FA011", lambda state: state["clip.target_scale"].fill_(3e38)),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damaged_tensors_are_found_by_the_deep_check_and_not_loaded(tmp_path: Path, damage: str) -> None:
+    code, change = DAMAGE[damage]
+    path = write_adapters(tmp_path)
+    state = adapter_state_of(adapter_metadata_of(0))
+    state["clip.output.bias"].fill_(5.0)
+    change(state)
+    write_checkpoint(path, adapter_metadata_of(0), state)
+    findings = verify([tmp_path], deep=True).findings
+    assert {finding.code for finding in findings} == {code}
+    with pytest.raises(FindingsError) as caught:
+        load_adapter(path)
+    assert caught.value.code == code
+
+
+def test_sound_adapters_pass_the_deep_check(tmp_path: Path) -> None:
+    write_adapters(tmp_path)
+    assert verify([tmp_path], deep=True).findings == ()

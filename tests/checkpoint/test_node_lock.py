@@ -68,3 +68,10 @@ def test_a_file_in_the_place_of_the_directory_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(FailedError, match="cannot be written"), lock_nodes(tmp_path / "file", "vae", [0]):
         pass
+
+
+@pytest.mark.usefixtures("holder")
+def test_a_lock_names_its_file_because_its_holder_may_be_on_a_machine_that_is_gone(tmp_path):
+    with pytest.raises(LockedError) as caught, lock_nodes(tmp_path, "vae", [1]):
+        pass
+    assert any(f"it holds {tmp_path / '.vae_node1.lock'}" in detail for detail in caught.value.details)

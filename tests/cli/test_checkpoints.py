@@ -73,12 +73,12 @@ def workplace(tmp_path):
 LISTING = """\
 checkpoints/generators_per_class
   node  key        classes    round     size    encoder   loss
-  0     dog        dog        9         4.7 kB  melstats  12.5
-  0     dog        dog        10        4.7 kB  melstats  12.5
-  0     dog        dog        10 final  4.7 kB  melstats  12.5
-  0     sea_waves  sea_waves  9         4.7 kB  melstats  12.5
-  0     sea_waves  sea_waves  10        4.7 kB  melstats  12.5
-  0     sea_waves  sea_waves  10 final  4.7 kB  melstats  12.5
+  0     dog        dog        9         4.8 kB  melstats  12.5
+  0     dog        dog        10        4.8 kB  melstats  12.5
+  0     dog        dog        10 final  4.8 kB  melstats  12.5
+  0     sea_waves  sea_waves  9         4.8 kB  melstats  12.5
+  0     sea_waves  sea_waves  10        4.8 kB  melstats  12.5
+  0     sea_waves  sea_waves  10 final  4.8 kB  melstats  12.5
 """
 
 

@@ -13,8 +13,10 @@ import feda2v_cli
 from feda2v_cli.cli.checkpoints import ExpectedOptions
 from feda2v_cli.cli.compare import ComparisonOptions
 from feda2v_cli.cli.federate import FederationOptions
+from feda2v_cli.cli.images import PictureOptions
 from feda2v_cli.cli.main import app
 from feda2v_cli.cli.options import ProfileOptions, RunOptions, keys_of
+from feda2v_cli.cli.targets import TargetOptions
 from feda2v_cli.cli.train_generators import TrainingOptions
 from feda2v_cli.profile.schema import Profile
 
@@ -24,6 +26,8 @@ QUICK_COMMANDS = [
     ["train-generators", "--help"],
     ["federate", "--help"],
     ["evaluate", "--help"],
+    ["images", "--help"],
+    ["targets", "--help"],
     ["compare", "--help"],
     ["checkpoints", "verify", "--help"],
     ["checkpoints", "ls", "--help"],
@@ -104,6 +108,7 @@ def test_a_bug_is_reported_to_the_address_that_the_package_names(monkeypatch: py
 
 def test_every_option_that_sets_a_key_sets_one_that_profiles_have() -> None:
     groups = (ProfileOptions, RunOptions, TrainingOptions, FederationOptions, ComparisonOptions, ExpectedOptions)
+    groups = (*groups, PictureOptions, TargetOptions)
     keys = [sets.key for group in groups for sets in keys_of(group).values()]
     assert len(keys) > 15
     schemas = {name: field.annotation.model_fields for name, field in Profile.model_fields.items() if name != "nodes"}

@@ -1,4 +1,5 @@
 import hashlib
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -116,16 +117,137 @@ def test_a_file_that_is_gone_is_unreadable(tmp_path: Path) -> None:
         clip_of(tmp_path / "clip.wav").content_hash()
 
 
-@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
-def test_a_truncated_wav_never_becomes_silence(tmp_path: Path, subtype: str) -> None:
-    clip = written(tmp_path / "clip.wav", RANDOM.uniform(-0.5, 0.5, (16_000, 1)), subtype=subtype)
-    whole = clip.read().samples[0]
-    clip.path.write_bytes(clip.path.read_bytes()[: clip.path.stat().st_size // 2])
+def test_a_message_says_nothing_of_pythons_objects(tmp_path: Path) -> None:
+    (tmp_path / "clip.wav").write_bytes(b"not audio at all")
 
-    what_is_left = clip.read().samples[0]
+    with pytest.raises(UnreadableClipError) as caught:
+        clip_of(tmp_path / "clip.wav").read()
+    assert "BytesIO" not in str(caught.value)
+    assert "Format not recognised" in str(caught.value)
 
-    assert 7_000 < len(what_is_left) < 9_000
-    np.testing.assert_array_equal(what_is_left, whole[: len(what_is_left)])
+
+FORMATS = [
+    ("WAV", "PCM_16"),
+    ("WAV", "PCM_24"),
+    ("WAV", "FLOAT"),
+    ("WAVEX", "PCM_16"),
+    ("RF64", "PCM_16"),
+    ("W64", "PCM_16"),
+    ("AIFF", "PCM_16"),
+    ("AU", "PCM_16"),
+    ("CAF", "PCM_16"),
+    ("FLAC", "PCM_16"),
+    ("OGG", "VORBIS"),
+    ("OGG", "OPUS"),
+    ("MP3", "MPEG_LAYER_III"),
+]
+
+
+def noise_in(path: Path, form: str, subtype: str, seconds: float = 5) -> FileClip:
+    return written(path, RANDOM.uniform(-0.5, 0.5, (round(seconds * 16_000), 1)), format=form, subtype=subtype)
+
+
+@pytest.mark.parametrize(("form", "subtype"), FORMATS, ids="-".join)
+@pytest.mark.parametrize("seconds", [0.06, 2.5, 4.9])
+def test_a_truncated_file_of_any_format_is_unreadable(tmp_path: Path, form: str, subtype: str, seconds: float) -> None:
+    clip = noise_in(tmp_path / "clip", form, subtype)
+    assert clip.read().seconds == pytest.approx(5, abs=0.1)
+    content = clip.path.read_bytes()
+    clip.path.write_bytes(content[: round(len(content) * seconds / 5)])
+
+    with pytest.raises(UnreadableClipError):
+        clip.read()
+
+
+def test_a_truncated_file_says_how_much_of_it_is_there(tmp_path: Path) -> None:
+    clip = noise_in(tmp_path / "clip.wav", "WAV", "PCM_16")
+    clip.path.write_bytes(clip.path.read_bytes()[: 44 + 2 * 960])
+
+    with pytest.raises(UnreadableClipError, match=r"truncated: its header promises 5\.00 s of sound, and 0\.06 s are"):
+        clip.read()
+
+
+def test_a_header_that_is_wrong_by_its_own_length_is_no_truncation(tmp_path: Path) -> None:
+    clip = noise_in(tmp_path / "clip.wav", "WAV", "PCM_16")
+    content = clip.path.read_bytes()
+    clip.path.write_bytes(content[:40] + struct.pack("<I", 160_044) + content[44:])
+
+    assert clip.read().seconds == 5
+
+
+@pytest.mark.parametrize(
+    ("riff", "data"),
+    [(0xFFFFFFFF, 0xFFFFFFFF), (0x7FFFF024, 0x7FFFF000), (0x80000024, 0x80000000), (0, 0), (36, 0), (8, 0)],
+)
+def test_a_wav_header_of_a_stream_promises_nothing(tmp_path: Path, riff: int, data: int) -> None:
+    clip = noise_in(tmp_path / "clip.wav", "WAV", "PCM_16")
+    whole = clip.read().samples
+    content = clip.path.read_bytes()
+    clip.path.write_bytes(
+        content[:4] + struct.pack("<I", riff) + content[8:40] + struct.pack("<I", data) + content[44:]
+    )
+
+    np.testing.assert_array_equal(clip.read().samples, whole)
+
+
+def flac_that_promises(clip: FileClip, samples: int) -> None:
+    content = bytearray(clip.path.read_bytes())
+    fields = int.from_bytes(content[18:26], "big")  # rate, channels, width, and 36 bits of samples
+    content[18:26] = (fields >> 36 << 36 | samples).to_bytes(8, "big")
+    clip.path.write_bytes(content)
+
+
+def test_a_flac_header_of_a_stream_promises_nothing(tmp_path: Path) -> None:
+    clip = noise_in(tmp_path / "clip.flac", "FLAC", "PCM_16")
+    whole = clip.read().samples
+    flac_that_promises(clip, 0)
+
+    np.testing.assert_array_equal(clip.read().samples, whole)
+
+
+def test_a_flac_header_that_promises_two_to_the_36_samples_is_unreadable(tmp_path: Path) -> None:
+    clip = noise_in(tmp_path / "clip.flac", "FLAC", "PCM_16")
+    flac_that_promises(clip, 2**36 - 1)
+
+    with pytest.raises(UnreadableClipError, match="its header promises"):
+        clip.read()
+
+
+def test_an_mp3_without_a_length_promises_nothing(tmp_path: Path) -> None:
+    clip = noise_in(tmp_path / "clip.mp3", "MP3", "MPEG_LAYER_III")
+    content = clip.path.read_bytes()
+    second_frame = content.index(content[:2], 100)
+    clip.path.write_bytes(content[second_frame : len(content) // 2])
+
+    assert clip.read().seconds > 1
+
+
+def test_what_decodes_to_more_than_memory_holds_is_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("feda2v_cli.data.audio_file.MOST_SAMPLES", 50_000)
+    clip = noise_in(tmp_path / "clip.flac", "FLAC", "PCM_16")
+
+    with pytest.raises(UnreadableClipError, match="more than 50,000 samples — cut it into clips"):
+        clip.read()
+
+
+@pytest.mark.parametrize("rate", [1, 8, 999, 10_000_001, 2**31 - 1])
+def test_a_rate_at_which_nothing_is_heard_or_recorded_is_unreadable(tmp_path: Path, rate: int) -> None:
+    clip = noise_in(tmp_path / "clip.wav", "WAV", "PCM_16")
+    content = clip.path.read_bytes()
+    clip.path.write_bytes(content[:24] + struct.pack("<I", rate) + content[28:])
+
+    with pytest.raises(UnreadableClipError, match=f"sample rate is {rate:,} Hz, expected 1,000 to 10,000,000 Hz"):
+        clip.read()
+
+
+@pytest.mark.parametrize("rate", [0, 2**31, 2**32 - 1])
+def test_a_rate_that_is_none_is_unreadable(tmp_path: Path, rate: int) -> None:
+    clip = noise_in(tmp_path / "clip.wav", "WAV", "PCM_16")
+    content = clip.path.read_bytes()
+    clip.path.write_bytes(content[:24] + struct.pack("<I", rate) + content[28:])
+
+    with pytest.raises(UnreadableClipError):
+        clip.read()
 
 
 def test_fingerprint_does_not_depend_on_the_order() -> None:

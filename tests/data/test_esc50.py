@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from feda2v_cli.data.dataset import open_dataset
-from feda2v_cli.data.esc50 import class_name, esc50_clips
+from feda2v_cli.data.esc50 import esc50_clips
 from feda2v_cli.errors import FailedError, MissingError
+from feda2v_cli.profile.schema import as_class_name
 
 Esc50 = Callable[..., Path]
 
@@ -24,10 +25,22 @@ def test_clips_have_the_class_and_fold_of_the_metadata(esc50: Esc50) -> None:
 
 @pytest.mark.parametrize(
     ("category", "name"),
-    [("Sea waves", "sea_waves"), ("dog", "dog"), ("Glass-Breaking ", "glass_breaking"), ("a__b", "a_b")],
+    [("Sea waves", "sea_waves"), ("Glass-Breaking ", "glass_breaking"), ("Café", "cafe"), ("Bär", "bar")],
 )
-def test_categories_become_lower_case_words_joined_by_underscores(category: str, name: str) -> None:
-    assert class_name(category) == name
+def test_categories_become_class_names_by_the_rule_of_profiles(esc50: Esc50, category: str, name: str) -> None:
+    root = esc50(categories=("dog", category))
+
+    assert {clip.class_name for clip in esc50_clips(root)} == {"dog", name}
+    assert as_class_name(category) == name
+
+
+@pytest.mark.parametrize(("one", "other"), [("c++", "c"), ("Sea waves", "sea_waves"), ("Cafe", "Café")])
+def test_two_categories_that_would_become_one_class_are_both_named(esc50: Esc50, one: str, other: str) -> None:
+    root = esc50(categories=(one, other))
+
+    with pytest.raises(FailedError, match="become one class") as caught:
+        esc50_clips(root)
+    assert f"{one!r} (line 2) and {other!r} (line 12) would become {as_class_name(one)}" in str(caught.value)
 
 
 def test_listing_reads_no_audio(esc50: Esc50) -> None:
@@ -109,13 +122,79 @@ def test_a_wrong_fold_is_named_with_its_line(esc50: Esc50, fold: str) -> None:
     assert f"esc50.csv:4 fold is {fold!r} — expected 1 to 5" in str(caught.value)
 
 
-def test_a_short_row_is_named_with_its_line(esc50: Esc50) -> None:
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ("5-9-A-1.wav", "has 1 field, the header has 7"),
+        ("5-9-A-1.wav,5,1,dog, barking,True,1,A", "has 8 fields, the header has 7"),
+        ('5-9-A-1.wav,5,1,"dog,True,1,A', "is no CSV — unexpected end of data"),
+        ('5-9-A-1.wav,5,1,"dog\nbarking",True,1,A', "a quoted field goes on to line 23"),
+        ('5-9-A-1.wav,5,1,"dog"s,True,1,A', "is no CSV — "),
+    ],
+)
+def test_a_row_that_does_not_fit_the_header_is_named_with_its_line(esc50: Esc50, row: str, problem: str) -> None:
     root = esc50()
-    rewrite(root, lambda text: text + "5-9-A-1.wav\n")
+    rewrite(root, lambda text: text + row + "\n")
 
-    with pytest.raises(FailedError, match="2 wrong values") as caught:
+    with pytest.raises(FailedError, match="1 line that does not fit its header") as caught:
         esc50_clips(root)
-    assert "esc50.csv:22 category is ''" in str(caught.value)
+    assert f"esc50.csv:22 {problem}" in str(caught.value)
+
+
+def test_a_quote_that_swallows_rows_is_named_with_its_line(esc50: Esc50) -> None:
+    root = esc50()
+    rewrite(root, lambda text: text.replace("2-1000-A-0.wav,", '"2-1000-A-0.wav,').replace("4-1001-B-1", '4-1001-B"-1'))
+
+    with pytest.raises(FailedError, match="not fit its header") as caught:
+        esc50_clips(root)
+    assert "esc50.csv:4 " in str(caught.value)
+
+
+def test_a_comma_within_quotes_belongs_to_the_category(esc50: Esc50) -> None:
+    root = esc50()
+    rewrite(root, lambda text: text.replace(",dog,", ',"Dog, barking",'))
+
+    assert {clip.class_name for clip in esc50_clips(root)} == {"dog_barking", "sea_waves"}
+
+
+def test_a_column_that_is_named_twice_is_an_error(esc50: Esc50) -> None:
+    root = esc50()
+    rewrite(root, lambda text: text.replace("fold,target", "fold,fold"))
+
+    with pytest.raises(FailedError, match="names the column fold twice"):
+        esc50_clips(root)
+
+
+def test_a_file_in_capitals_or_with_accents_in_another_form_is_found(esc50: Esc50) -> None:
+    root = esc50()
+    audio = root / "audio"
+    (audio / "1-1000-A-0.wav").rename(audio / "1-1000-A-0.WAV")
+    (audio / "1-1000-B-0.wav").rename(audio / "ha\u0308hne.wav")
+    rewrite(root, lambda text: text.replace("1-1000-B-0.wav", "h\u00e4hne.wav"))
+
+    paths = {clip.name: clip.path.name for clip in esc50_clips(root)}
+    assert paths["1-1000-A-0.wav"] == "1-1000-A-0.WAV"
+    assert paths["h\u00e4hne.wav"] == "ha\u0308hne.wav"
+
+
+def test_a_name_that_could_be_either_of_two_files_is_asked_about(esc50: Esc50) -> None:
+    root = esc50()
+    audio = root / "audio"
+    (audio / "1-1000-A-0.wav").rename(audio / "1-1000-A-0.WAV")
+    (audio / "1-1000-B-0.wav").rename(audio / "1-1000-a-0.wav")
+    rewrite(root, lambda text: text.replace("1-1000-B-0.wav", "1-1000-a-0.wav"))
+
+    with pytest.raises(MissingError) as caught:
+        esc50_clips(root)
+    assert "1-1000-A-0.wav — which is it: 1-1000-A-0.WAV or 1-1000-a-0.wav?" in str(caught.value)
+
+
+def test_two_rows_of_one_file_are_an_error(esc50: Esc50) -> None:
+    root = esc50()
+    rewrite(root, lambda text: text.replace("1-1000-B-0.wav", "1-1000-a-0.wav"))
+
+    with pytest.raises(FailedError, match="is the file of line 2 too"):
+        esc50_clips(root)
 
 
 def test_a_file_that_is_named_twice_is_an_error(esc50: Esc50) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from feda2v_cli.embedding.cache import DamagedEntryError, EmbeddingCache
+from feda2v_cli.embedding import cache as cache_module
+from feda2v_cli.embedding.cache import DamagedEntryError, EmbeddingCache, encoder_key
 from feda2v_cli.embedding.melstats import MelStats
 from feda2v_cli.errors import FailedError
 
@@ -53,13 +54,60 @@ def test_reading_makes_no_directory(cache: Path, kept: EmbeddingCache) -> None:
     assert not cache.exists()
 
 
-def test_what_is_read_is_mapped_from_the_file(kept: EmbeddingCache) -> None:
+def test_what_is_read_cannot_be_changed(kept: EmbeddingCache) -> None:
     kept.write(HASH, EMBEDDING)
 
     embedding = kept.read(HASH)
 
-    assert isinstance(embedding, np.memmap)
+    assert embedding is not None
     assert not embedding.flags.writeable
+
+
+def test_numpy_opens_an_entry(kept: EmbeddingCache) -> None:
+    kept.write(HASH, EMBEDDING)
+
+    np.testing.assert_array_equal(np.load(kept.path_of(HASH)), EMBEDDING)
+
+
+@pytest.mark.parametrize("place", [0, 100, 128, 5_000, 128 + 4 * 4 * 768 - 1, -1])
+def test_an_entry_with_one_changed_bit_is_damaged(kept: EmbeddingCache, place: int) -> None:
+    kept.write(HASH, EMBEDDING)
+    content = bytearray(kept.path_of(HASH).read_bytes())
+    content[place] ^= 1
+    kept.path_of(HASH).write_bytes(content)
+
+    with pytest.raises(DamagedEntryError):
+        kept.read(HASH)
+
+
+def test_the_entry_of_another_clip_is_damaged(kept: EmbeddingCache) -> None:
+    other = "ab" + "1" * 62
+    kept.write(HASH, EMBEDDING)
+    kept.path_of(HASH).rename(kept.path_of(other))
+
+    with pytest.raises(DamagedEntryError):
+        kept.read(other)
+
+
+@pytest.mark.parametrize("package", ["soundfile", "soxr", "torchaudio"])
+def test_another_version_of_what_decodes_or_resamples_has_entries_of_its_own(
+    encoder: MelStats, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    before = encoder_key(encoder)
+    versions = cache_module._version
+    monkeypatch.setattr(cache_module, "_version", lambda name: "99" if name == package else versions(name))
+
+    assert encoder_key(encoder) != before
+
+
+@pytest.mark.parametrize(("name", "value"), [("WAVEFORM_VERSION", 99), ("_libsndfile", lambda: "99")])
+def test_another_way_to_decode_has_entries_of_its_own(
+    encoder: MelStats, monkeypatch: pytest.MonkeyPatch, name: str, value: object
+) -> None:
+    before = encoder_key(encoder)
+    monkeypatch.setattr(cache_module, name, value)
+
+    assert encoder_key(encoder) != before
 
 
 def test_an_entry_lies_where_the_documentation_says(cache: Path, kept: EmbeddingCache, encoder: MelStats) -> None:
@@ -68,7 +116,9 @@ def test_an_entry_lies_where_the_documentation_says(cache: Path, kept: Embedding
     (directory,) = cache.iterdir()
     assert directory.name.startswith("melstats-")
     assert (directory / "ab" / f"{HASH}.npy").is_file()
-    assert json.loads((directory / "encoder.json").read_text()) == encoder.identity
+    origin = json.loads((directory / "encoder.json").read_text())
+    assert origin["encoder"] == encoder.identity
+    assert {"waveform", "libsndfile", "soundfile", "soxr", "torchaudio"} == origin["made_with"].keys()
 
 
 def test_nothing_but_whole_files_is_left(cache: Path, kept: EmbeddingCache) -> None:

@@ -151,6 +151,39 @@ def test_a_damaged_entry_is_computed_anew_and_reported(clips: Clips, encoder: Me
     assert embed(clips[:3], encoder, cache).damaged == ()
 
 
+def test_a_changed_entry_is_computed_anew_and_reported(clips: Clips, encoder: MelStats, cache: Path) -> None:
+    whole = embed(clips[:3], encoder, cache)
+    path = EmbeddingCache(cache, encoder).path_of(clips[1].content_hash())
+    content = bytearray(path.read_bytes())
+    content[1_000] ^= 1
+    path.write_bytes(content)
+
+    repaired = embed(clips[:3], encoder, cache)
+
+    assert (repaired.damaged, repaired.computed) == ((path,), 1)
+    assert torch.equal(repaired.values, whole.values)
+
+
+class FailingEncoder(MelStats):
+    """Makes no numbers of the second clip that it hears."""
+
+    def encode(self, waveforms: torch.Tensor) -> torch.Tensor:
+        embeddings = super().encode(waveforms).clone()
+        embeddings[1, 0, 0] = torch.nan
+        return embeddings
+
+
+def test_an_embedding_with_nan_is_an_error_that_names_the_clip_and_is_not_kept(clips: Clips, cache: Path) -> None:
+    encoder = FailingEncoder(4, 16_000, 5.0, torch.device("cpu"))
+
+    with pytest.raises(UnreadableClipError, match=f"{clips[1].name} cannot be used — melstats makes an embedding"):
+        embed(clips[:3], encoder, cache)
+    left = embed(clips[:3], encoder, cache / "other", skip_unreadable=True)
+
+    assert left.clips == (clips[0], clips[2])
+    assert not EmbeddingCache(cache, encoder).path_of(clips[1].content_hash()).exists()
+
+
 def test_progress_counts_every_clip(clips: Clips, tmp_path: Path, encoder: MelStats, cache: Path) -> None:
     seen: list[tuple[int, int]] = []
     broken = broken_clip(tmp_path / "broken.wav")

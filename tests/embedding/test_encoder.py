@@ -48,7 +48,6 @@ def test_an_unknown_encoder_lists_what_there_is() -> None:
 
 
 def test_a_directory_that_is_not_there_is_missing(tmp_path: Path) -> None:
-    pytest.importorskip("transformers")
     (tmp_path / "tiny-ast").mkdir()
 
     with pytest.raises(MissingError, match="no such directory") as caught:

@@ -1,11 +1,13 @@
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import transformers
+from model_samples import write_ast, write_clap
 
 from feda2v_cli.data.builtin import BuiltinClip
 from feda2v_cli.embedding import huggingface
@@ -34,26 +36,9 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(scope="module")
-def transformers() -> Any:
-    return pytest.importorskip("transformers")
-
-
 @pytest.fixture
-def ast(transformers: Any, tmp_path: Path) -> Path:
-    """A tiny spectrogram transformer with random weights and a window of 2.56 s, as it lies on a disk."""
-    torch.manual_seed(0)
-    config = transformers.ASTConfig(
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        num_mel_bins=32,
-        max_length=256,
-    )
-    transformers.ASTModel(config).save_pretrained(tmp_path / "tiny-ast")
-    transformers.ASTFeatureExtractor(num_mel_bins=32, max_length=256).save_pretrained(tmp_path / "tiny-ast")
-    return tmp_path / "tiny-ast"
+def ast(tmp_path: Path) -> Path:
+    return write_ast(tmp_path / "tiny-ast")
 
 
 def test_a_model_is_loaded_from_its_directory(ast: Path) -> None:
@@ -92,7 +77,7 @@ def test_tokens_follow_time_not_frequency(ast: Path) -> None:
     assert change.argmax() == 3
 
 
-def test_the_identity_follows_the_weights(ast: Path, transformers: Any) -> None:
+def test_the_identity_follows_the_weights(ast: Path) -> None:
     before = dict(encoder_of(ast).identity)
     model = transformers.ASTModel.from_pretrained(ast)
     model.layernorm.bias.data += 1
@@ -158,7 +143,6 @@ def test_weights_that_would_be_drawn_at_random_are_an_error(ast: Path) -> None:
         encoder_of(ast)
 
 
-@pytest.mark.usefixtures("transformers")
 def test_a_model_that_is_not_here_and_cannot_be_fetched_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
 
@@ -175,7 +159,7 @@ def test_without_transformers_the_error_says_what_to_install(monkeypatch: pytest
     assert caught.value.hint == "pip install 'feda2v[hf]'"
 
 
-def test_a_model_that_listens_to_the_waveform_works_too(transformers: Any, tmp_path: Path) -> None:
+def test_a_model_that_listens_to_the_waveform_works_too(tmp_path: Path) -> None:
     config = transformers.Wav2Vec2Config(
         hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, conv_dim=(32,) * 7
     )
@@ -187,7 +171,7 @@ def test_a_model_that_listens_to_the_waveform_works_too(transformers: Any, tmp_p
     assert encoder.encode(noise(2)).shape == (2, *encoder.shape) == (2, 4, 32)
 
 
-def test_of_a_model_with_a_decoder_the_encoder_is_used(transformers: Any, tmp_path: Path) -> None:
+def test_of_a_model_with_a_decoder_the_encoder_is_used(tmp_path: Path) -> None:
     config = transformers.WhisperConfig(
         d_model=32,
         encoder_layers=1,
@@ -210,3 +194,107 @@ def test_of_a_model_with_a_decoder_the_encoder_is_used(transformers: Any, tmp_pa
 
     assert encoder.identity["model"] == "WhisperEncoder"
     assert encoder.encode(noise(1)).shape == (1, 4, 32)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_of_clap_the_audio_tower_is_used(tmp_path: Path, fused: bool) -> None:
+    encoder = encoder_of(write_clap(tmp_path / "tiny-clap", fused=fused))
+
+    assert encoder.identity["model"] == "ClapAudioModel"
+    assert (encoder.sample_rate, encoder.shape) == (48_000, (4, 32))
+    assert encoder.encode(noise(2, 6.0)).isfinite().all()
+
+
+def test_tokens_of_clap_follow_time(tmp_path: Path) -> None:
+    encoder = encoder_of(write_clap(tmp_path / "tiny-clap"), seconds=10.0)
+    waveforms = noise(1, 30.0).repeat(2, 1)
+    waveforms[1, 3 * 480_000 // 4 :] *= 0.001
+
+    change = (encoder.encode(waveforms)[0] - encoder.encode(waveforms)[1]).norm(dim=1)
+
+    assert change.argmax() == 3
+
+
+def test_a_clip_has_the_same_bits_in_any_batch_of_a_fused_clap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(huggingface._BATCH, "cpu", 4)
+    encoder, waveforms = encoder_of(write_clap(tmp_path / "tiny-clap", fused=True)), noise(4, 6.0)
+
+    assert all(torch.equal(encoder.encode(waveforms), encoder.encode(waveforms)) for _ in range(3))
+
+
+def _encodec(directory: Path) -> None:
+    config = transformers.EncodecConfig(
+        num_filters=4, hidden_size=8, num_lstm_layers=1, codebook_size=16, codebook_dim=8, upsampling_ratios=[8, 5]
+    )
+    transformers.EncodecModel(config).save_pretrained(directory)
+    transformers.EncodecFeatureExtractor().save_pretrained(directory)
+
+
+def _dac(directory: Path) -> None:
+    config = transformers.DacConfig(
+        encoder_hidden_size=8, downsampling_ratios=[4, 5], decoder_hidden_size=16, n_codebooks=2, codebook_size=16
+    )
+    transformers.DacModel(config).save_pretrained(directory)
+    transformers.DacFeatureExtractor().save_pretrained(directory)
+
+
+def _speecht5(directory: Path) -> None:
+    config = transformers.SpeechT5Config(
+        hidden_size=32, encoder_layers=1, encoder_attention_heads=2, encoder_ffn_dim=32, decoder_layers=1,
+        decoder_attention_heads=2, decoder_ffn_dim=32, conv_dim=(32,) * 7, vocab_size=32,
+    )  # fmt: skip
+    transformers.SpeechT5Model(config).save_pretrained(directory)
+    transformers.SpeechT5FeatureExtractor().save_pretrained(directory)
+
+
+def _text(directory: Path) -> None:
+    config = transformers.BertConfig(
+        hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, vocab_size=64
+    )
+    transformers.BertModel(config).save_pretrained(directory)
+    (directory / "preprocessor_config.json").write_text("{}")
+
+
+def _ast_with_a_window_shorter_than_a_patch(directory: Path) -> None:
+    write_ast(directory, max_length=256)
+    for name in ("config.json", "preprocessor_config.json"):
+        content = json.loads((directory / name).read_text())
+        (directory / name).write_text(json.dumps(content | {"max_length": 8}))
+
+
+@pytest.mark.parametrize(
+    "write",
+    [_encodec, _dac, _speecht5, _text, _ast_with_a_window_shorter_than_a_patch],
+    ids=lambda write: write.__name__,
+)
+def test_a_model_that_does_not_fit_is_an_error_that_names_models_that_do(
+    tmp_path: Path, write: Callable[[Path], None]
+) -> None:
+    write(tmp_path / "model")
+
+    with pytest.raises(FailedError, match="model") as caught:
+        encoder_of(tmp_path / "model", seconds=0.05)
+    assert "AST, wav2vec 2.0, HuBERT, WavLM, the encoder of Whisper, CLAP's audio tower" in caught.value.details[-1]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_one_weight_that_is_not_finite_is_an_error_that_names_it(ast: Path, value: float) -> None:
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(ast / "model.safetensors")
+    weights["layernorm.bias"][3] = value
+    save_file(weights, ast / "model.safetensors", metadata={"format": "pt"})
+
+    with pytest.raises(FailedError, match=r"holds weights that are not finite numbers: layernorm\.bias"):
+        encoder_of(ast)
+
+
+def test_sounds_too_short_to_hear_are_a_usage_error(ast: Path) -> None:
+    with pytest.raises(UsageError, match=r"embedding.seconds = 1e-05 is too short"):
+        encoder_of(ast, seconds=1e-5)
+
+
+@pytest.mark.parametrize("path", ["~nobody-at-all/model", "/etc/hostname", "/" + 300 * "x", "a\0b/c"])
+def test_a_path_that_leads_to_no_model_is_missing(path: str) -> None:
+    with pytest.raises(MissingError, match=r"embedding\.encoder = "):
+        encoder_of(path)

@@ -62,7 +62,7 @@ def test_the_fingerprint_tells_targets_apart() -> None:
 
 def test_sd_has_no_target_space_t5() -> None:
     with pytest.raises(UsageError, match='shapes = "sd" has no target space t5') as failure:
-        make_targets(section(shapes="sd"), CLASSES)
+        make_targets(section(shapes="sd", spaces=("clip", "t5")), CLASSES)
     assert failure.value.hint == "--set 'adapter.spaces=[\"clip\"]'"
 
 

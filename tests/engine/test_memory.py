@@ -1,4 +1,3 @@
-import os
 import subprocess
 import sys
 
@@ -7,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from feda2v_cli.engine.free_memory import available_bytes
 from feda2v_cli.engine.memory import QUICK_BYTES, is_out_of_memory, memory_budget, quick_width, stacks
 
 CPU = torch.device("cpu")
@@ -21,7 +21,7 @@ def test_a_size_is_read_with_its_unit(text: str, expected: int) -> None:
 
 
 def test_auto_leaves_some_of_the_free_memory() -> None:
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    free = available_bytes()
     assert 0.3 * free < memory_budget("auto", CPU) < free
 
 

@@ -6,6 +6,8 @@ from federations import after, federation_of, setup_of
 
 from feda2v_cli.engine.stack import BYTES_PER_WEIGHT
 from feda2v_cli.errors import FailedError
+from feda2v_cli.federation.local_training import Task
+from feda2v_cli.federation.round import local_training
 
 
 @pytest.mark.parametrize("strategy", ["fedavg", "fedadam", "median"])
@@ -14,6 +16,24 @@ def test_a_round_does_not_depend_on_the_width_of_the_stacks(tmp_path, strategy: 
     (tmp_path / "narrow").mkdir()
     wide, narrow = after(setup, tmp_path, 2), after(replace(setup, budget=1), tmp_path / "narrow", 2)
     assert all(torch.equal(wide.adapters[space], narrow.adapters[space]) for space in wide.adapters)
+
+
+def test_what_a_node_learns_does_not_depend_on_how_many_clips_its_neighbours_have(tmp_path) -> None:
+    setup = setup_of([[0, 1], [1], [2, 3]], strategy="none", clips=7, batch_size=16)
+    clips = [replace(node, clips=node.clips[:count]) for node, count in zip(setup.nodes, (14, 5, 11), strict=True)]
+    setup = replace(setup, nodes=tuple(clips))
+    (tmp_path / "alone").mkdir()
+    together, alone = after(setup, tmp_path, 2), after(replace(setup, nodes=setup.nodes[1:2]), tmp_path / "alone", 2)
+    for space in ("clip", "t5"):
+        assert torch.equal(alone.store.read(2, space, [1]), together.store.read(2, space, [1]))
+
+
+def test_in_one_shot_no_node_trains_and_the_server_learns_all_classes(tmp_path) -> None:
+    setup = setup_of([[0], [1], [2], [3]], samples=8, strategy="one_shot", server_epochs=6, refresh="round")
+    federation = federation_of(setup, tmp_path)
+    rounds = [federation.run_round(number) for number in range(1, 9)]
+    assert [(done.present, done.skipped, done.steps) for done in rounds] == [((), False, 0)] * 8
+    assert federation.evaluate(8).accuracy > 0.9
 
 
 def test_what_a_node_learns_does_not_depend_on_its_neighbours(tmp_path) -> None:
@@ -49,13 +69,21 @@ def test_a_baseline_takes_as_many_steps_as_with_samples(tmp_path) -> None:
 def test_a_baseline_sees_no_sample(tmp_path) -> None:
     federation = federation_of(setup_of([[0], [1]], samples=5).baseline("fedavg"), tmp_path)
     federation.run_round(1)
-    assert len(federation._pool.labels) == federation._pool.clips
+    assert len(federation._sampled.pool.labels) == federation._sampled.pool.clips
 
 
 def test_central_training_sees_every_clip_once(tmp_path) -> None:
     central = setup_of([[0], [1, 2], [3]], samples=5).baseline("central")
     assert [node.clips.tolist() for node in central.trainers] == [list(range(24))]
     assert after(central, tmp_path, 5).evaluate(5).accuracy > 0.5
+
+
+def test_no_dropout_keeps_central_training_from_a_round(tmp_path) -> None:
+    central = federation_of(setup_of([[0], [1], [2]], strategy="central", dropout=1.0, fraction=0.1), tmp_path)
+    done = central.run_round(1)
+    assert not done.skipped
+    assert done.failed == ()
+    assert done.steps > 0
 
 
 def test_a_round_below_the_quorum_changes_nothing(tmp_path) -> None:
@@ -127,18 +155,17 @@ def test_the_learning_rate_falls_to_its_end_over_the_rounds() -> None:
     assert shares == sorted(shares, reverse=True)
 
 
-def test_a_stack_is_as_wide_as_the_budget_allows(tmp_path) -> None:
+def test_a_stack_is_as_wide_as_the_budget_allows() -> None:
     setup = setup_of([[0]] * 8)
-    federation = federation_of(setup, tmp_path)
     space = setup.spaces[0]
-    one = federation._local_training.cost(space, 2, 6).bytes
+    one = local_training(setup).cost(space, 2, 6).bytes
     start = space.initial_parameters(0)
     assert one > len(start) * BYTES_PER_WEIGHT * 0.9
-    narrow = federation_of(replace(setup, budget=3 * one), tmp_path)
-    trained = narrow._local_training.train(
+    narrow = replace(setup, budget=3 * one)
+    trained = local_training(narrow).train(
         space,
         setup.clips,
-        narrow._tasks(narrow._exchange(space, setup.nodes, 1)),
+        [Task(node.id, node.clips, node.learning_rates["clip"]) for node in setup.nodes],
         lambda nodes: start,  # noqa: ARG005 - one for all
         1,
         lambda models, width: None,  # noqa: ARG005

@@ -81,7 +81,7 @@ THIRDS = torch.arange(30) % 3
 
 
 def covariances(moments: ClassMoments) -> torch.Tensor:
-    return moments.roots.mT @ moments.roots
+    return torch.stack([root.mT @ root for root in moments.roots]).float()
 
 
 def test_without_shrinkage_they_are_the_moments_of_each_class() -> None:
@@ -109,3 +109,23 @@ def test_a_class_of_one_clip_has_the_pooled_covariance() -> None:
     labels = torch.tensor([0] * 29 + [1])
     covariance = covariances(class_moments(CLIPS, labels, 2, shrinkage=0.0))[1]
     torch.testing.assert_close(covariance, torch.cov(CLIPS[:29].T))
+
+
+def test_moments_hold_the_rows_of_each_class_alone() -> None:
+    assert [len(root) for root in class_moments(CLIPS, THIRDS, 3, shrinkage=0.0).roots] == [10, 10, 10]
+
+
+def test_with_shrinkage_they_hold_no_more_of_the_other_classes_than_there_are_coordinates() -> None:
+    assert [len(root) for root in class_moments(CLIPS, THIRDS, 3, shrinkage=0.5).roots] == [15, 15, 15]
+
+
+@pytest.mark.parametrize("shrinkage", [0.0, 0.3])
+def test_many_clips_have_the_covariance_that_few_at_a_time_give(shrinkage: float, monkeypatch) -> None:
+    clips = torch.randn(2000, 5, generator=random_stream(2)) @ torch.diag(torch.tensor([100.0, 10, 1, 0.1, 0.01]))
+    labels = torch.arange(2000) % 2
+    monkeypatch.setattr("feda2v_cli.generator.principal_components.ROWS_AT_ONCE", 128)
+    found = PrincipalComponents.of(class_moments(clips, labels, 2, shrinkage), torch.ones(5))
+    own = [torch.cov(clips[labels == label].double().T) for label in (0, 1)]
+    for label, loading in enumerate(found.loadings.double()):
+        expected = (1 - shrinkage) * own[label] + shrinkage * (own[0] + own[1]) / 2
+        torch.testing.assert_close(loading @ loading.T, expected, rtol=1e-4, atol=1e-7)

@@ -65,3 +65,45 @@ def test_long_embeddings_are_projected_in_the_clips_own_number() -> None:
     assert projection.rank == 11
     assert projection.axes is not None
     assert projection.axes.shape == (11, 1214 * 768)
+
+
+def covariance_of(projection: Projection) -> torch.Tensor:
+    assert projection.axes is not None
+    scaled = projection.axes.double() * projection.scale.double()[:, None]
+    return scaled.T @ scaled
+
+
+@pytest.mark.parametrize("clips", [95, 96, 97, 300])
+def test_axes_are_those_of_the_covariance_whichever_side_is_smaller(clips: int) -> None:
+    embedded = embeddings(clips).flatten(1)
+    projection = Projection.pca(embedded, 6, 1.0)
+    variances, vectors = torch.linalg.eigh(torch.cov(embedded.double().T))
+    expected = vectors[:, -6:] * variances[-6:] @ vectors[:, -6:].T
+    torch.testing.assert_close(covariance_of(projection), expected, rtol=1e-4, atol=1e-3)
+    coordinates = projection.project(embedded)
+    assert (coordinates.gather(0, coordinates.abs().argmax(0)[None]) > 0).all()
+
+
+@pytest.mark.parametrize("clips", [50, 300])
+def test_axes_do_not_depend_on_how_many_parts_memory_holds(clips: int, monkeypatch) -> None:
+    embedded = embeddings(clips).flatten(1)
+    whole = Projection.pca(embedded, 16, 1.0)
+    monkeypatch.setattr("feda2v_cli.generator.projection.PART_BYTES", 8 * 96 * 7)
+    monkeypatch.setattr("feda2v_cli.generator.projection.CLIPS_AT_ONCE", 13)
+    parts = Projection.pca(embedded, 16, 1.0)
+    assert whole.axes is not None
+    assert parts.axes is not None
+    torch.testing.assert_close(parts.axes[:6], whole.axes[:6], rtol=0, atol=1e-4)
+    torch.testing.assert_close(parts.project(embedded)[:, :6], whole.project(embedded)[:, :6], rtol=0, atol=1e-3)
+
+
+def test_more_clips_than_features_keep_all_axes_that_there_are() -> None:
+    embedded = torch.randn(200, 8, generator=torch.Generator().manual_seed(0))
+    projection = Projection.pca(embedded, 64, 1.0)
+    assert projection.rank == 8
+    torch.testing.assert_close(projection.restore(projection.project(embedded)), embedded)
+
+
+def test_equal_clips_span_no_axis_however_many_they_are() -> None:
+    with pytest.raises(ValueError, match="span no axis"):
+        Projection.pca(CLIPS[:1].expand(200, -1), 8, 1.0)

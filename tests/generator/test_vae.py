@@ -35,7 +35,11 @@ def test_the_encoder_starts_as_the_exact_posterior() -> None:
 
 
 def losses(
-    module: ConditionalVae, learned: torch.Tensor = LEARNED, scores: torch.Tensor = SCORES, **options: float
+    module: ConditionalVae,
+    learned: torch.Tensor = LEARNED,
+    scores: torch.Tensor = SCORES,
+    mask: torch.Tensor | None = None,
+    **options: float,
 ) -> dict[str, torch.Tensor]:
     settings = {"kl_warmup_share": 0.0, "free_bits": 0.0, "input_noise": 0.0} | options
     progress = torch.tensor(settings.pop("progress", 1.0))
@@ -44,6 +48,7 @@ def losses(
         "one_hot": ONE_HOT,
         "remainder": torch.full((len(LABELS),), 5.0),
         "learned": learned,
+        "mask": torch.ones(len(LABELS)) if mask is None else mask,
     }
     noise = torch.randn(len(LABELS), 2 * LATENT, generator=random_stream(1))
     return vae_loss(module, **settings)(dict(module.named_parameters()), batch, noise, progress)
@@ -105,7 +110,27 @@ def test_the_kl_warms_up_over_its_share_of_the_training() -> None:
 
 def test_free_bits_cost_nothing() -> None:
     values = losses(started(), free_bits=100.0)
-    torch.testing.assert_close(values["loss"], values["reconstruction"] + 100.0 * LEARNED[LABELS].sum(-1))
+    of_batch = 100.0 * LEARNED[LABELS].mean(0).sum()
+    torch.testing.assert_close(values["loss"], values["reconstruction"] + of_batch)
+
+
+def kl_of_units(module: ConditionalVae) -> torch.Tensor:
+    mean, log_variance = module.encode(SCORES, ONE_HOT)
+    posterior = torch.distributions.Normal(mean, (0.5 * log_variance).exp())
+    return torch.distributions.kl_divergence(posterior, torch.distributions.Normal(0.0, 1.0))
+
+
+def test_bits_are_free_in_the_mean_over_a_batch_as_their_paper_has_it() -> None:
+    """Between the least and the most that a clip costs in a unit, where clamping each clip differs from the mean."""
+    learned = torch.ones(CLASSES, LATENT)
+    mask = (torch.arange(len(LABELS)) < 30).float()
+    of_units = kl_of_units(started())[:30]
+    free = float(of_units.mean(0).sort().values[1]) - 1e-3
+    assert (of_units < free).any()
+    values = losses(started(), learned=learned, mask=mask, free_bits=free)
+    expected = of_units.mean(0).clamp(min=free).sum()
+    assert expected < of_units.clamp(min=free).mean(0).sum() - 1e-2
+    torch.testing.assert_close((values["loss"] - values["reconstruction"])[:30], expected.expand(30))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from feda2v_cli.generator.training_set import TrainingSet, training_set
 from feda2v_cli.generator.vae_fitting import VaeFitting
 from feda2v_cli.generator.vae_sampler import VaeSampler
 from feda2v_cli.quality.distances import kernel_audio_distance
+from feda2v_cli.quality.neighbours import Distances
 
 SECTION = SMALL.model_copy(update={"rounds": 10, "epochs": 40, "learning_rate": 3e-3, "latent": 2})
 
@@ -47,7 +48,9 @@ def test_what_it_learns_brings_samples_nearer_to_clips_that_it_has_not_seen() ->
         fitting.train_round(number)
     after = fitting.generator(0).sample(["dog"] * 400, seed=1).flatten(1)
     unseen = ring(400, number=1).flatten(1)
-    assert kernel_audio_distance(unseen, after) < 0.8 * kernel_audio_distance(unseen, before)
+    assert kernel_audio_distance(Distances.of(unseen, after)) < 0.8 * kernel_audio_distance(
+        Distances.of(unseen, before)
+    )
 
 
 def test_a_component_that_the_decoder_makes_nothing_of_is_no_division_by_zero() -> None:

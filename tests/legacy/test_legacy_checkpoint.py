@@ -121,7 +121,7 @@ def test_weights_that_are_not_finite_are_found_by_the_deep_check(tmp_path, save)
     weights = {"weight": torch.tensor([1.0, float("nan")])}
     save(client(generator_state_dict=weights), tmp_path / "vae_node0_class_dog_round_10.pt")
     finding = verify([tmp_path], deep=True).findings[0]
-    assert (finding.code, finding.tensor) == ("FA011", "generator_state_dict.weight")
+    assert (finding.code, finding.tensor) == ("FA011", "generator.weight")
 
 
 def test_none_is_ever_loaded(tmp_path, save):

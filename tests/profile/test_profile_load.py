@@ -185,30 +185,30 @@ dropout = 2
     big = f'the name "Big G" is not valid, expected {class_name}; did you mean "big_g"?'
     granularities = "one of unified, per_class, per_group, auto"
     base_name = "a name of letters, digits, underscores and hyphens (at most 64)"
-    sections = "experiment, data, embedding, generator, checkpoint, synthetic, adapter, federation, nodes"
+    sections = "experiment, data, embedding, generator, checkpoint, synthetic, adapter, federation, images, nodes"
 
     assert refusal(path, text).splitlines() == [
         "profile mine.toml has 27 problems",
-        "  mine.toml:2:1 generator.epochs = 3.5 — expected a whole number of at least 1",
-        '  mine.toml:3:1 generator.rounds = "3" — expected a whole number of at least 1; did you mean 3?',
+        "  mine.toml:2:1 generator.epochs = 3.5 — expected a whole number from 1 to 1000000",
+        '  mine.toml:3:1 generator.rounds = "3" — expected a whole number from 1 to 1000000; did you mean 3?',
         "  mine.toml:4:1 generator.epoch = 1 — unknown key; did you mean generator.epochs?",
         f'  mine.toml:5:1 generator.granularity = "per-class" — expected {granularities}; did you mean "per_class"?',
-        "  mine.toml:6:1 generator.learning_rate = NaN — expected a number above 0",
+        "  mine.toml:6:1 generator.learning_rate = NaN — expected a number above 0 and of at most 1e+12",
         f"  mine.toml:9:1 generator.groups.Big G — {big}",
         f'  mine.toml:9:12 generator.groups.Big G.0 = "Dog" — expected {class_name}; did you mean "dog"?',
         "  mine.toml:12:1 data.root = 3 — expected a path in quotes",
-        '  mine.toml:14:6 data.train_folds.2 = "3" — expected a whole number of at least 1; did you mean 3?',
-        "  mine.toml:14:11 data.train_folds.3 = 0 — expected a whole number of at least 1",
+        '  mine.toml:14:6 data.train_folds.2 = "3" — expected a whole number from 1 to 2147483647; did you mean 3?',
+        "  mine.toml:14:11 data.train_folds.3 = 0 — expected a whole number from 1 to 2147483647",
         '  mine.toml:15:1 data.skip_unreadable = "true" — expected true or false; did you mean true?',
-        '  mine.toml:18:1 synthetic.per_class = "many" — expected a whole number of at least 0 or "auto"',
+        '  mine.toml:18:1 synthetic.per_class = "many" — expected a whole number from 0 to 1000000 or "auto"',
         '  mine.toml:19:8 synthetic.use.0 = "locl" — expected one of local, server, kd; did you mean "local"?',
         '  mine.toml:22:1 experiment.memory = "2 gb" — expected auto, or a size like "2GB"',
         f'  mine.toml:23:1 experiment.name = "my run!" — expected {base_name}; did you mean "my_run"?',
-        "  mine.toml:26:1 adapter.spaces = [] — expected a list with at least one item, each one of clip, t5",
+        "  mine.toml:26:1 adapter.spaces = [] — expected a list with at least one item, each one of clip, t5, text",
         "  mine.toml:27:1 adapter.targets = 3 — expected text in quotes",
-        "  mine.toml:28:1 adapter.batch_size = 0 — expected a whole number of at least 1",
+        "  mine.toml:28:1 adapter.batch_size = 0 — expected a whole number from 1 to 1000000",
         f'  mine.toml:32:12 nodes.0.classes.0 = "Sea Waves" — expected {class_name}; did you mean "sea_waves"?',
-        "  mine.toml:34:1 nodes.1 — id is missing, expected a whole number of at least 0",
+        "  mine.toml:34:1 nodes.1 — id is missing, expected a whole number from 0 to 2147483647",
         f"  mine.toml:35:1 nodes.1.classes = [] — expected a list with at least one item, each {class_name}",
         f'  mine.toml:36:1 nodes.1.train_classes = "dog" — expected a list with at least one item, each {class_name}; '
         'did you mean ["dog"]?',
@@ -278,7 +278,7 @@ def test_a_problem_says_where_it_is_what_is_there_and_what_was_expected(path: Pa
 
 def test_a_problem_of_a_setting_names_the_setting(path: Path) -> None:
     assert refusal(path, NODES, settings=["generator.epochs=no"]).endswith(
-        '--set generator.epochs: generator.epochs = "no" — expected a whole number of at least 1'
+        '--set generator.epochs: generator.epochs = "no" — expected a whole number from 1 to 1000000'
     )
 
 
@@ -362,3 +362,28 @@ def test_every_value_says_where_it_came_from() -> None:
     assert "hidden = 64 # default" in lines
     assert "# root is not set" in lines
     assert any(line.startswith("rounds = 10 # unified:") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("generator.hidden=9999999999", "a whole number from 1 to 65536"),
+        ("generator.rounds=100000000000000000000000", "a whole number from 1 to 1000000"),
+        ("generator.epochs=2000000", "a whole number from 1 to 1000000"),
+        ("generator.free_bits=1e300", "a number from 0 to 1e+12"),
+        ("generator.clip_norm=1e39", "a number above 0 and of at most 1e+12"),
+        ("generator.latent=100000", "a whole number from 1 to 4096"),
+        ("adapter.hidden=9999999999", "a whole number from 1 to 65536"),
+        ("adapter.noise=1e300", "a number from 0 to 1e+12"),
+        ("federation.rounds=100000000000000000000000", "a whole number from 1 to 1000000"),
+        ("federation.quorum=100000000000000000000000", "a whole number from 1 to 1000000"),
+        ("synthetic.per_class=100000000000000000000000", 'a whole number from 0 to 1000000 or "auto"'),
+        ("checkpoint.every=100000000000000000000000", "a whole number from 0 to 1000000"),
+        ("embedding.seconds=1e300", "a number above 0 and of at most 3600"),
+        ("embedding.tokens=100000000000000000000000", "a whole number from 1 to 65536"),
+        ("experiment.seed=100000000000000000000000", "a whole number from 0 to 9223372036854775807"),
+        (f"experiment.memory={'9' * 400}GB", 'auto, or a size like "2GB"'),
+    ],
+)
+def test_a_number_that_nothing_can_hold_is_a_problem_of_the_profile(path: Path, setting: str, expected: str) -> None:
+    assert f"expected {expected}" in refusal(path, NODES, settings=[setting])

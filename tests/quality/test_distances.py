@@ -6,6 +6,7 @@ import torch
 from scipy import linalg
 
 from feda2v_cli.quality.distances import frechet_audio_distance, kernel_audio_distance
+from feda2v_cli.quality.neighbours import Distances
 
 
 def points(count: int, features: int, seed: int, scale: float = 1.0) -> torch.Tensor:
@@ -46,14 +47,14 @@ def scipy_fad(clips: torch.Tensor, samples: torch.Tensor) -> float:
 def test_kad_is_the_published_formula(scale: float) -> None:
     clips, samples = points(14, 20, 1), points(11, 20, 2, scale)
     expected = published_kad(clips.double().numpy(), samples.double().numpy())
-    assert kernel_audio_distance(clips, samples) == pytest.approx(expected, rel=1e-9)
+    assert kernel_audio_distance(Distances.of(clips, samples)) == pytest.approx(expected, rel=1e-9)
 
 
 def test_kad_of_one_distribution_is_about_zero_and_of_a_narrower_one_is_not() -> None:
     random = torch.Generator().manual_seed(0)
     clips, alike, narrow = (scale * torch.randn(200, 50, generator=random) for scale in (1.0, 1.0, 0.3))
-    assert abs(kernel_audio_distance(clips, alike)) < 0.2
-    assert kernel_audio_distance(clips, narrow) > 1
+    assert abs(kernel_audio_distance(Distances.of(clips, alike))) < 0.2
+    assert kernel_audio_distance(Distances.of(clips, narrow)) > 1
 
 
 @pytest.mark.parametrize("scale", [0.3, 1.0, 2.0])

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from prdc import compute_prdc
 
 from feda2v_cli.quality.neighbours import (
+    Distances,
     distances_to_the_rest,
     nearer_share,
     nearest_distances,
@@ -35,19 +36,19 @@ def reference(clips: torch.Tensor, samples: torch.Tensor, nearest: int) -> dict[
 )
 def test_the_figures_are_those_of_prdc(clips: int, samples: int, scale: float, nearest: int, seed: int) -> None:
     real, synthetic = points(clips, seed), points(samples, seed + 1000, scale=scale)
-    found = neighbourhood(real, synthetic, nearest)
+    found = neighbourhood(Distances.of(real, synthetic), nearest)
     assert vars(found) == pytest.approx(reference(real, synthetic, nearest), abs=1e-12)
 
 
 def test_recall_sees_lost_variety_and_precision_does_not() -> None:
     real = points(60, 0)
-    found = neighbourhood(real, points(60, 1, scale=0.3))
+    found = neighbourhood(Distances.of(real, points(60, 1, scale=0.3)))
     assert found.recall < 0.1
     assert found.precision == 1
 
 
 def test_few_points_have_balls_to_as_many_neighbours_as_there_are() -> None:
-    found = neighbourhood(points(3, 0), points(2, 1))
+    found = neighbourhood(Distances.of(points(3, 0), points(2, 1)))
     assert all(np.isfinite(value) for value in vars(found).values())
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from run_samples import CLASSES, HOSTILE, compared, evaluated, events_of, federated, killed, trained
+from run_samples import CLASSES, HOSTILE, compared, evaluated, events_of, federated, killed, pictures, trained
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
@@ -220,16 +220,7 @@ def test_it_is_accessible(browser, page: Path, pictured: Path, width: int, schem
 @pytest.fixture(scope="module")
 def pictured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page with pictures and clips."""
-    from PIL import Image
-    from run_samples import started
-
-    run = started(tmp_path_factory.mktemp("runs"), "images")
-    listed = []
-    for place, name in enumerate(("dog", "rain")):
-        Image.new("RGB", (512, 512), (50 + 100 * place, 120, 90)).save(run.path / f"{name}.png")
-        listed.append({"path": f"{name}.png", "class": name, "clip": f"5-{name}-04.wav", "node": place, "seed": 7})
-    (run.path / "images.json").write_text(json.dumps({"pictures": listed, "pipeline": "tiny"}))
-    run.finish("done", {"pictures": 2})
+    run = pictures(tmp_path_factory.mktemp("runs"))
     output = tmp_path_factory.mktemp("page") / "pictures.html"
     return make_report([str(run.path)], output=output, with_audio=True).path
 

@@ -1,4 +1,7 @@
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -138,3 +141,72 @@ def test_a_place_that_cannot_be_written_is_an_error_with_the_way_out(tmp_path: P
     with pytest.raises(FailedError) as error:
         created(tmp_path / "file" / "runs")
     assert error.value.hint == "write it elsewhere: --set experiment.runs=DIR"
+
+
+def test_names_that_are_no_utf8_are_kept_escaped(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path, "name", command=["-p", "\udcff"], key="key", profile="#", resolved="# \udcff")
+    run.record(Noted("\udcff"))
+    run.finish("done", {"path": "\udcff"})
+    assert json.loads((run.path / "run.json").read_text())["command"] == ["-p", "\udcff"]
+    assert events(run)[0]["text"] == "\udcff"
+    assert run.summary() == {"path": "\udcff"}
+    assert (run.path / "resolved.toml").read_text() == "# \\udcff"
+
+
+def git(directory: Path, *words: str) -> str:
+    who = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
+    return subprocess.run(
+        ["git", "-C", str(directory), *who, *words], check=True, capture_output=True, text=True
+    ).stdout
+
+
+def commit_told_by(checkout: Path, **environment: str) -> str | None:
+    program = "from feda2v_cli.run.directory import _commit; print(_commit())"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=checkout,
+        env={"PYTHONPATH": str(checkout), **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """A directory with the package in it, and another in a repository of its own."""
+    package = Path(sys.modules["feda2v_cli"].__file__ or "").parent
+    for name in ("site-packages", "checkout"):
+        shutil.copytree(package, tmp_path / name / "feda2v_cli", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(package.parent / "profiles", tmp_path / name / "profiles")
+    shutil.copy(package.parent / "pyproject.toml", tmp_path / "checkout")
+    git(tmp_path / "checkout", "init", "-q")
+    git(tmp_path / "checkout", "add", "pyproject.toml")
+    git(tmp_path / "checkout", "commit", "-qm", "ours")
+    return tmp_path
+
+
+def test_the_commit_is_that_of_the_packages_own_repository(installed: Path) -> None:
+    head = git(installed / "checkout", "rev-parse", "HEAD").strip()
+    assert commit_told_by(installed / "checkout") == head
+
+
+def test_the_users_repository_around_the_package_is_not_its_own(installed: Path) -> None:
+    (installed / "pyproject.toml").write_text('[project]\nname = "feda2v-user"\n')
+    git(installed, "init", "-q")
+    git(installed, "add", "pyproject.toml")
+    git(installed, "commit", "-qm", "the user's")
+    assert commit_told_by(installed / "site-packages") == "None"
+    # Installed into the top of the repository, as by `pip install --target .`.
+    shutil.move(installed / "site-packages" / "feda2v_cli", installed / "feda2v_cli")
+    shutil.move(installed / "site-packages" / "profiles", installed / "profiles")
+    assert commit_told_by(installed) == "None"
+
+
+def test_a_hook_of_the_users_repository_does_not_lend_its_commit(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "user").mkdir()
+    git(tmp_path / "user", "init", "-q")
+    git(tmp_path / "user", "commit", "-q", "--allow-empty", "-m", "the user's")
+    head = git(installed / "checkout", "rev-parse", "HEAD").strip()
+    assert commit_told_by(installed / "checkout", GIT_DIR=str(tmp_path / "user" / ".git")) == head

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from feda2v_cli.adapter import adapter_shapes
 from feda2v_cli.checkpoint.file import write_checkpoint
 from feda2v_cli.checkpoint.metadata import AdapterMetadata, GeneratorMetadata
 from feda2v_cli.generator.rebuild import state_shapes
@@ -129,10 +130,15 @@ def adapter_metadata_of(node: int | None) -> AdapterMetadata:
 def write_adapters(directory: Path) -> Path:
     """Write the adapters of a node and of the server; the node's is returned."""
     directory.mkdir(parents=True, exist_ok=True)
-    random = torch.Generator().manual_seed(0)
     for node in (None, 0):
         metadata = adapter_metadata_of(node)
         path = directory / metadata.filename
-        state = {name: torch.randn(400, generator=random) for name in ("embedding.mean", "clip.input.weight")}
-        write_checkpoint(path, metadata, state)
+        write_checkpoint(path, metadata, adapter_state_of(metadata, 0 if node is None else 1))
     return path
+
+
+def adapter_state_of(metadata: AdapterMetadata, seed: int = 0) -> dict[str, torch.Tensor]:
+    """Random tensors that fit the architecture."""
+    random = torch.Generator().manual_seed(seed)
+    shapes = adapter_shapes(metadata.architecture)
+    return {name: torch.randn(shape, generator=random, dtype=dtype) for name, (shape, dtype) in shapes.items()}

@@ -169,6 +169,34 @@ def compared(runs: Path) -> RunDirectory:
     return run
 
 
+def pictures(runs: Path, classes: Sequence[str] = ("dog", "rain"), *, words: Sequence[str] = ()) -> RunDirectory:
+    """Pictures of a clip a class, and of its true target."""
+    from PIL import Image
+
+    run = started(runs, "images", words=words)
+    listed = []
+    for place, name in enumerate(classes):
+        for source, clip in (("adapter", f"5-{name}-04.wav"), ("target", None)):
+            file = f"{source}/{place}.png"
+            (run.path / "images" / source).mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (512, 512), (50 + 100 * place, 120, 90)).save(run.path / "images" / file)
+            listed.append(
+                {
+                    "file": file, "source": source, "class": name, "clip": clip, "split": clip and "test",
+                    "node": clip and "server", "adapter": clip and "0123456789abcdef", "seed": 7,
+                    "heard": clip and name, "nearest": [{"picture": "a.png", "caption": f"a {name}", "cosine": 0.5}],
+                }
+            )  # fmt: skip
+    result = {
+        "run_dir": str(run.path), "directory": str(run.path / "images"), "contact_sheet": "", "pictures": listed,
+        "made": len(listed), "maker": {"pipeline": "tiny"}, "retrieval": 0.75, "seconds": 3.0,
+        "gallery": {"adapter": {"clips": 2, "recall_at_1": 0.5}}, "score": {"adapter": {"accuracy": 0.6}},
+    }  # fmt: skip
+    (run.path / "images" / "images.json").write_text(json.dumps(result))
+    run.finish("done", result)
+    return run
+
+
 def killed(runs: Path, rounds: int = 8) -> RunDirectory:
     """RUN 2 that was killed while it wrote a line."""
     run = started(runs, "federate", name="killed")

@@ -322,3 +322,25 @@ def test_what_a_run_can_live_with_is_a_warning_when_its_user_says_so(tmp_path):
 def test_what_no_run_can_live_with_stays_an_error(paths, directory):
     paths[0].write_bytes(b"")
     assert verify([directory], permissive=True).errors == 1
+
+
+def test_two_data_sets_in_a_set_are_found_without_a_profile(tmp_path):
+    write(tmp_path, metadata_of("unified", 0), seed=1)
+    other = {"dataset_name": "esc50", "profile_hash": "cd" * 32}
+    write(tmp_path, metadata_of("unified", 1, **other), seed=2)
+    (finding,) = verify([tmp_path]).findings
+    assert finding.code == "FA016"
+    assert "is trained on esc50" in finding.message or "is trained on builtin" in finding.message
+
+
+def test_clips_of_two_data_sets_of_one_layout_in_a_node_are_found_without_a_profile(tmp_path):
+    for place, key in enumerate(("dog", "cow")):
+        write(tmp_path, metadata_of("per_class", 0, key, node_fingerprint=f"{place}"), seed=place)
+    (finding,) = verify([tmp_path]).findings
+    assert (finding.code, "other clips of node 0" in finding.message) == ("FA016", True)
+
+
+def test_files_of_before_that_know_no_fingerprint_of_their_node_are_not_held_against_it(tmp_path):
+    for place, key in enumerate(("dog", "cow")):
+        write(tmp_path, metadata_of("per_class", 0, key, node_fingerprint="0" if place else None), seed=place)
+    assert codes(tmp_path) == []

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from checkpoint_samples import GRANULARITIES, metadata_of, state_of, write, write_set
+from checkpoint_samples import GRANULARITIES, metadata_of, state_of, write, write_adapters, write_set
 from checkpoint_scenarios import flip_bit, middle_of
 
 from feda2v_cli.errors import UsageError
@@ -110,3 +110,10 @@ def test_two_sets_that_would_both_do_are_a_question_for_the_user(tmp_path):
     with pytest.raises(UsageError, match="holds 2 sets of generators: one, two"):
         load_set(tmp_path)
     assert len(load_set(tmp_path, Expectation(base_name="one"))) == 2
+
+
+def test_an_adapter_beside_a_set_is_no_part_of_it(tmp_path):
+    write_set(tmp_path, "unified")
+    write_adapters(tmp_path)
+    (tmp_path / "adapter_node3.pt").write_bytes(b"")
+    assert len(load_set(tmp_path)) == 2

@@ -79,6 +79,7 @@ def test_a_node_may_hold_another_data_set(tmp_path):
 
 def test_two_closed_forms_of_the_same_clips_may_be_equal(tmp_path):
     same = {"generator_type": "gaussian", "generator_classes": ("dog",), "node_classes": ("dog",)}
+    same["samples_per_class"] = {"dog": 32}
     architecture = {
         "type": "gaussian",
         "projection": "pca",

@@ -141,7 +141,7 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path):
 def test_a_directory_of_too_many_records_is_not_read(tmp_path):
     record = struct.pack("<4s6H3L5H2L", b"PK\1\2", *[0] * 9, 1, *[0] * 6) + b"a"
     directory = record * 110_000
-    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0, 110_000 % 65536, len(directory), 0, 0)
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 110_000 % 65536, 110_000 % 65536, len(directory), 0, 0)
     (tmp_path / NAME).write_bytes(directory + end)
     assert only_finding(tmp_path)[1].startswith("the central directory takes")
 
@@ -195,3 +195,44 @@ def test_directories_with_checkpoints_are_found_in_a_tree(tmp_path):
     write_set(tmp_path / "a", "unified")
     (tmp_path / "empty").mkdir()
     assert generator_sets(tmp_path) == [tmp_path / "a", tmp_path / "b/deep"]
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "._vae_unified_node0.pt",
+        ".vae_unified_node0.pt",
+        ".ipynb_checkpoints/vae_unified_node0-checkpoint.pt",
+        ".Trash-0/files/vae_unified_node0.pt",
+        ".snapshot/hourly.0/vae_unified_node0.pt",
+        "__MACOSX/._vae_unified_node0.pt",
+        "@eaDir/vae_unified_node0.pt",
+        "#recycle/vae_unified_node0.pt",
+        "lost+found/vae_unified_node0.pt",
+    ],
+)
+def test_what_a_system_leaves_is_no_checkpoint(tmp_path, place):
+    write_set(tmp_path / "set", "unified")
+    left = tmp_path / "set" / place
+    left.parent.mkdir(parents=True, exist_ok=True)
+    left.write_bytes(b"")
+    report = verify([tmp_path])
+    assert (report.checked, report.findings) == (2, ())
+    assert len(catalogue([tmp_path])) == 2
+    assert generator_sets(tmp_path) == [tmp_path / "set"]
+
+
+def test_a_hidden_directory_that_is_asked_for_is_looked_at(tmp_path):
+    write_set(tmp_path / ".hidden", "unified")
+    assert verify([tmp_path / ".hidden"]).checked == 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"<!DOCTYPE html>\n<html>", b"\n <HTML><body>404", b'<?xml version="1.0"?><Error>', b"\xef\xbb\xbf<html>"],
+)
+def test_a_page_in_a_checkpoint_s_place_is_called_that(tmp_path, content):
+    (tmp_path / NAME).write_bytes(content)
+    code, message = only_finding(tmp_path)
+    assert code == "FA009"
+    assert "is an HTML page and no checkpoint" in message

@@ -7,12 +7,13 @@ Layout: APPNOTE.TXT of PKWARE, sections 4.3.7 to 4.5.3.
 
 A checkpoint of this package carries a seal in the archive's comment: a SHA-256 of every byte of the file before it. One
 pass over the file at the speed of `sha256sum` finds a bit that flipped anywhere: in a tensor, the pickle, the metadata,
-a header, the directory.
+a header, the directory. A second one finds out whether the records are what the sealed metadata say.
 """
 
 import hashlib
 import re
 import struct
+import zlib
 from dataclasses import dataclass
 
 from feda2v_cli.checkpoint.defect import Corrupt
@@ -163,6 +164,15 @@ def digest(file: OpenFile, offset: int, count: int) -> str:
     return running.hexdigest()
 
 
+def checksums(file: OpenFile, offset: int, count: int) -> tuple[str, int]:
+    """SHA-256 in hexadecimal and CRC-32 of `count` bytes from `offset`; in constant memory."""
+    running, crc = hashlib.sha256(), 0
+    for piece in file.chunks(offset, count):
+        running.update(piece)
+        crc = zlib.crc32(piece, crc)
+    return running.hexdigest(), crc
+
+
 _LONGEST_TAIL = _END.size + _FULL_16
 
 
@@ -181,21 +191,21 @@ def _directory_place(
     file: OpenFile, end: int, fields: tuple[bytes, int, int, int, int, int, int, int]
 ) -> tuple[int, int, int]:
     """Number of records, bytes and offset of the central directory."""
-    _, disk, directory_disk, _, count, size, directory, _ = fields
+    _, disk, directory_disk, on_disk, count, size, directory, _ = fields
     directory_end = end
     locator = end - _LOCATOR64.size
     if locator >= 0 and (found := _LOCATOR64.unpack(file.read(locator, _LOCATOR64.size)))[0] == b"PK\6\7":
         directory_end = found[2]
         if directory_end + _END64.size > locator:
             raise Corrupt("the end of the central directory is damaged")
-        signature, _, _, _, disk, directory_disk, _, count, size, directory = _END64.unpack(
+        signature, _, _, _, disk, directory_disk, on_disk, count, size, directory = _END64.unpack(
             file.read(directory_end, _END64.size)
         )
         if signature != b"PK\6\6":
             raise Corrupt("the end of the central directory is damaged")
     elif count == _FULL_16 or _FULL_32 in (size, directory):
         raise Corrupt("the end of the central directory is damaged")
-    if disk or directory_disk or directory + size != directory_end:
+    if disk or directory_disk or on_disk != count or directory + size != directory_end:
         raise Corrupt("the end of the central directory is damaged")
     return count, size, directory
 

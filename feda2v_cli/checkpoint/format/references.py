@@ -1,8 +1,9 @@
 """What a pickle of tensors and plain values may hold: tensors without their elements, and the calls that make them."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from feda2v_cli.checkpoint.defect import Corrupt, Unsafe
@@ -45,18 +46,36 @@ class TensorReference:
         offset: its first element there.
         shape: its size along each axis.
         stride: elements between neighbours along each axis.
+        requires_grad: whether PyTorch would keep gradients for it.
     """
 
     storage: StorageReference
     offset: int
     shape: tuple[int, ...]
     stride: tuple[int, ...]
+    requires_grad: bool = False
 
     def __post_init__(self) -> None:
         reach = sum((size - 1) * step for size, step in zip(self.shape, self.stride, strict=True))
         fits = min(self.shape, default=1) == 0 or self.offset + reach < self.storage.elements
         if min((*self.shape, *self.stride, self.offset), default=0) < 0 or not fits:
             raise Corrupt(f"a tensor of shape {list(self.shape)} reaches beyond its record data/{self.storage.key}")
+
+    @property
+    def elements(self) -> int:
+        """How many numbers it has."""
+        return math.prod(self.shape)
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether it is its whole storage, element after element, the last axis fastest."""
+        step = 1
+        for size, stride in zip(reversed(self.shape), reversed(self.stride), strict=True):
+            # Between the elements of an axis that has one there is no step.
+            if size > 1 and stride != step:
+                return self.storage.elements == self.elements == 0
+            step *= size
+        return self.offset == 0 and self.storage.elements == self.elements
 
 
 class Global(NamedTuple):
@@ -74,16 +93,27 @@ def short(text: str, limit: int = 80) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
-def _tensor(storage: StorageReference, offset: int, shape: tuple[int, ...], stride: tuple[int, ...], *_: Any) -> Any:
+def _tensor(
+    storage: StorageReference,
+    offset: int,
+    shape: tuple[int, ...],
+    stride: tuple[int, ...],
+    requires_grad: Any = False,
+    hooks: Any = None,
+    metadata: Any = None,
+) -> TensorReference:
     if type(storage) is not StorageReference or any(type(item) is not int for item in (offset, *shape, *stride)):
         raise Corrupt("the pickle is damaged: a tensor has no storage, shape or stride")
-    return TensorReference(storage, offset, tuple(shape), tuple(stride))
+    # PyTorch would hang hooks on the tensor, or negate it.
+    if type(requires_grad) is not bool or hooks or metadata:
+        raise Unsafe("the pickle asks for a tensor with hooks or attributes")
+    return TensorReference(storage, offset, tuple(shape), tuple(stride), requires_grad)
 
 
 def _parameter(tensor: TensorReference, *_: Any) -> TensorReference:
     if type(tensor) is not TensorReference:
         raise Corrupt("the pickle is damaged: a parameter is no tensor")
-    return tensor
+    return replace(tensor, requires_grad=True)
 
 
 def _ordered_dict(*arguments: Any) -> dict[Any, Any]:

@@ -16,6 +16,9 @@ CENTRAL_NODE = -1
 class Central(FedAvg):
     """The average of one node that has every clip is what it has trained."""
 
+    needs_clips_in_one_place = True
+    #: Where all clips lie in one place there is no connection to lose.
+    can_fail = False
     remark = "central: all clips lie in one place, as no federation allows; it is the upper bound"
 
     def check(self, profile: Profile) -> None:

@@ -9,6 +9,7 @@ from feda2v_cli.federation.strategy.alone import Alone
 from feda2v_cli.federation.strategy.averaging import FedAdam, FedAvg, FedAvgM, FedProx, FedYogi, PerClassAverage
 from feda2v_cli.federation.strategy.central import Central
 from feda2v_cli.federation.strategy.distilling import Distilling
+from feda2v_cli.federation.strategy.one_shot import OneShot
 from feda2v_cli.federation.strategy.robust import Median, TrimmedMean
 from feda2v_cli.federation.strategy.strategy import Strategy
 from feda2v_cli.profile.schema import FederationSection
@@ -23,6 +24,7 @@ STRATEGIES: Mapping[str, Callable[[FederationSection], Strategy]] = {
     "trimmed_mean": TrimmedMean,
     "per_class_average": PerClassAverage,
     "kd": Distilling,
+    "one_shot": OneShot,
     "none": Alone,
     "central": Central,
 }

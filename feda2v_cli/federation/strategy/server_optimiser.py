@@ -8,10 +8,12 @@ Algorithm 2 of the paper, with x_t the server's parameters, p_i the weight of no
     v_t = β₂ v_{t−1} + (1 − β₂) Δ_t²                    FedAdam
     x_{t+1} = x_t + η m_t / (√v_t + τ)
 
-FedAdam here is PyTorch's Adam, which also corrects the bias of m_t and v_t (Kingma and Ba, 2015, algorithm 1).
+from m_{−1} = 0 and v_{−1} = τ², without the correction of their bias that Kingma and Ba's Adam (2015, algorithm 1) has:
+where that takes whole steps at once, these begin small.
 """
 
 import copy
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -53,17 +55,17 @@ def sgd(learning_rate: float, momentum: float) -> MakeOptimiser:
 
 
 def adam(learning_rate: float) -> MakeOptimiser:
-    """Adam, as adaptive as the paper has it."""
-    return lambda parameters: torch.optim.Adam(parameters, learning_rate, BETAS, ADAPTIVITY)
+    """Adam, as FedAdam has it."""
+    return lambda parameters: Adam(parameters, learning_rate)
 
 
 def yogi(learning_rate: float) -> MakeOptimiser:
-    """Yogi, as adaptive as the paper has it."""
+    """Yogi, as FedYogi has it."""
     return lambda parameters: Yogi(parameters, learning_rate)
 
 
-class Yogi(Optimizer):
-    """Yogi without bias correction, as FedYogi has it (Zaheer et al., 2018; Reddi et al., 2021, algorithm 2).
+class Adaptive(Optimizer):
+    """A step of algorithm 2; how v_t comes from v_{t−1}, its subclasses say.
 
     Args:
         parameters: what it moves.
@@ -76,17 +78,34 @@ class Yogi(Optimizer):
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override] # noqa: ARG002 - nothing is evaluated again
         """Move the parameters along their gradients."""
-        first, second = BETAS
         for group in self.param_groups:
             for parameter in group["params"]:
                 gradient, state = parameter.grad, self.state[parameter]
                 if not state:
                     state["mean"] = torch.zeros_like(parameter)
                     state["square"] = torch.full_like(parameter, ADAPTIVITY**2)  # v_{−1} = τ²
-                square = gradient.square()
                 # With −Δ_t for a gradient, "mean" is −m_t, and the step goes against it.
-                state["mean"].lerp_(gradient, 1 - first)
-                # v_t = v_{t−1} − (1 − β₂) Δ_t² sign(v_{t−1} − Δ_t²)
-                state["square"].sub_((1 - second) * square * (state["square"] - square).sign())
+                state["mean"].lerp_(gradient, 1 - BETAS[0])
+                self.remember(state["square"], gradient.square())
                 # x_{t+1} = x_t + η m_t / (√v_t + τ)
                 parameter.sub_(group["lr"] * state["mean"] / (state["square"].sqrt() + ADAPTIVITY))
+
+    @abstractmethod
+    def remember(self, square: Tensor, new: Tensor) -> None:
+        """Make v_t, in place, of v_{t−1} and Δ_t²."""
+
+
+class Adam(Adaptive):
+    """FedAdam's optimiser (Reddi et al., 2021, algorithm 2)."""
+
+    def remember(self, square: Tensor, new: Tensor) -> None:
+        """v_t = β₂ v_{t−1} + (1 − β₂) Δ_t²."""
+        square.lerp_(new, 1 - BETAS[1])
+
+
+class Yogi(Adaptive):
+    """FedYogi's optimiser (Zaheer et al., 2018; Reddi et al., 2021, algorithm 2)."""
+
+    def remember(self, square: Tensor, new: Tensor) -> None:
+        """v_t = v_{t−1} − (1 − β₂) Δ_t² sign(v_{t−1} − Δ_t²)."""
+        square.sub_((1 - BETAS[1]) * new * (square - new).sign())

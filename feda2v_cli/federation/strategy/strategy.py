@@ -15,6 +15,7 @@ from feda2v_cli.errors import UsageError
 from feda2v_cli.federation.local_training import Trained
 from feda2v_cli.federation.node_store import NodeStore
 from feda2v_cli.federation.pool import Node, Pool, number_asked
+from feda2v_cli.federation.sampled_pool import SampledPool
 from feda2v_cli.federation.server_training import ServerTraining
 from feda2v_cli.federation.space import Space
 from feda2v_cli.profile.schema import FederationSection, Profile, SyntheticSection
@@ -34,8 +35,7 @@ class Exchange:
         server: the server's adapter before the round, flat parameters [parameters].
         store: the nodes' own adapters, of this round and of the one before.
         training: trains the server's adapter on samples.
-        pool: every clip and sample.
-        samples: samples for the server, as places in the pool, [samples].
+        sampled: the clips that the server knows, and the samples of the round.
     """
 
     number: int
@@ -44,8 +44,17 @@ class Exchange:
     server: Tensor
     store: NodeStore
     training: ServerTraining
-    pool: Pool
-    samples: Tensor
+    sampled: SampledPool
+
+    @property
+    def pool(self) -> Pool:
+        """The clips that the server knows, and the samples of the round."""
+        return self.sampled.pool
+
+    @property
+    def samples(self) -> Tensor:
+        """Samples for the server, as places in the pool, [samples]."""
+        return self.sampled.for_server()
 
 
 class Aggregation(ABC):
@@ -89,11 +98,18 @@ class Strategy(ABC):
     Attributes:
         name: as the profile has it.
         proximal: weight of the proximal term in the nodes' loss.
+        can_fail: whether nodes that train can fail to answer, so that dropout is simulated on them.
         remark: what the user should know of it before the run; None for nothing.
+        exchanges_every_round: whether nodes and server exchange something in every round. If not, nodes give their
+            generators before the first, and have the adapters after the last: nothing is evaluated in between.
+        needs_clips_in_one_place: whether it is no federation, and runs only where all clips are.
     """
 
     proximal: float = 0.0
+    can_fail: bool = True
     remark: str | None = None
+    exchanges_every_round: bool = True
+    needs_clips_in_one_place: bool = False
 
     def __init__(self, section: FederationSection) -> None:
         self.name: str = section.strategy

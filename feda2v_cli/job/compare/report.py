@@ -113,7 +113,8 @@ def explanation(without_samples: float, setting: Mapping[str, Any]) -> str:
         f"{setting['generator_type']}, {setting['epochs']} epochs, seed {setting['seed']}.",
         f"TSTR, recall and KAD are means of {setting['draws']} draws; the floor is what real clips reach in the "
         f"samples' place.",
-        "Training is of all nodes on this machine, without making embeddings; memory is planned, PyTorch included.",
+        "Training is of all nodes on this machine, beside other parts of the comparison and without making embeddings; "
+        "memory is planned, PyTorch included.",
         f"Accuracy is of {setting['federation_rounds']} rounds with {setting['local_epochs']} local epochs and "
         f"{setting['samples_per_class']} samples a class; without samples it is {without_samples:.3f}.",
     )

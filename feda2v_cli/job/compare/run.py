@@ -1,37 +1,48 @@
 """The three granularities side by side: trained on the same clips, evaluated, and federated."""
 
-import json
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
 from feda2v_cli.checkpoint.name import Granularity
 from feda2v_cli.data.nodes import clips_of_nodes
-from feda2v_cli.embedding.embed import embed
 from feda2v_cli.embedding.encoder import make_encoder
+from feda2v_cli.engine.memory import memory_budget
 from feda2v_cli.errors import FailedError, OverwriteError, RunInterrupted
 from feda2v_cli.job.compare.picture import draw_comparison, require_matplotlib
+from feda2v_cli.job.compare.processes import Part, run_parts
 from feda2v_cli.job.compare.report import Row, markdown
 from feda2v_cli.job.evaluate.map import EmbeddingMap
 from feda2v_cli.job.evaluate.run import Evaluation, evaluate
 from feda2v_cli.job.federate.run import federate
-from feda2v_cli.job.machine import choose_device, device_name
+from feda2v_cli.job.machine import BASELINE_BYTES, choose_device, device_name
+from feda2v_cli.job.nodes import embed_nodes
 from feda2v_cli.job.train_generators.plan import plan_generators
 from feda2v_cli.job.train_generators.run import TrainedGenerators, train_generators
+from feda2v_cli.paths import is_named
 from feda2v_cli.profile.generator_names import BASE_NAMES
 from feda2v_cli.profile.load import LoadedProfile, load_profile, resolved_toml
+from feda2v_cli.profile.schema import Profile
 from feda2v_cli.quality.verdict import Figure
 from feda2v_cli.run.directory import RunDirectory
-from feda2v_cli.run.event import ClipsEmbedded, Listener, Noted, RunStarted, ignore_event
+from feda2v_cli.run.event import Listener, Noted, RunStarted, ignore_event
+from feda2v_cli.run.json_text import json_text
 from feda2v_cli.run.record import INNER_RUNS
+from feda2v_cli.threads import small_operations, threads_of_large_operations
 
 #: In the order of the table: the coarsest first.
 GRANULARITIES: tuple[Granularity, ...] = get_args(Granularity)
 #: Fewer rounds than a federation has by default: the accuracies are compared with each other alone.
 FEDERATION_ROUNDS = 15
+WITHOUT_SAMPLES = "without samples"
+#: Of all clips, that a part holds at once: as they come, standardised, and on their way to either.
+COPIES_OF_EMBEDDINGS = 4
+#: What is left for a training when memory is shared.
+SMALLEST_TRAINING_BYTES = 256 * 1024**2
 REPORT, DATA, PICTURE = "comparison.md", "comparison.json", "comparison.png"
 
 
@@ -67,6 +78,7 @@ class Comparison:
         }
 
 
+@small_operations()
 def compare(
     profile: str = "unified",
     *,
@@ -76,6 +88,7 @@ def compare(
     rounds: int = FEDERATION_ROUNDS,
     picture: bool = True,
     force: bool = False,
+    side_by_side: int | None = None,
     command: Sequence[str] = ("compare",),
     listener: Listener = ignore_event,
 ) -> Comparison:
@@ -89,8 +102,10 @@ def compare(
         rounds: of each federation.
         picture: whether to draw.
         force: overwrite a comparison that is there.
+        side_by_side: trainings, evaluations and federations at once, which changes times alone; None for as many as
+            there are cores and memory for.
         command: words of the command line, for the run directory.
-        listener: is told what happens.
+        listener: is told what happens, as if they followed each other.
 
     Raises:
         ProfileError: the profile is invalid for a granularity, such as per_group without groups.
@@ -104,12 +119,13 @@ def compare(
     if picture:
         require_matplotlib()
     files = [output / name for name in (REPORT, DATA, *([PICTURE] if picture else []))]
-    there = [str(path) for path in files if path.exists()]
+    there = [str(path) for path in files if is_named(path)]
     if there and not force:
         raise OverwriteError(
             "a comparison is there already", there, hint="--force overwrites, --output DIR writes elsewhere"
         )
     profiles = {name: _profile(profile, name, output, settings, flags or {}, rounds) for name in GRANULARITIES}
+    alone = _profile(profile, GRANULARITIES[0], output, settings, flags or {}, rounds, samples=False)
     asked = load_profile(profile, settings=settings, flags=flags)
     run = RunDirectory.create(
         asked.profile.experiment.runs,
@@ -120,24 +136,30 @@ def compare(
         kind="compare",
         device=device_name(choose_device(asked.profile.experiment.device)),
     )
-    alone = _profile(profile, "unified", output, ["synthetic.per_class=0", *settings], flags or {}, rounds)
     try:
         with run.recording(command, listener) as emit:
             emit(RunStarted(str(run.path)))
-            _embed_once(profiles[GRANULARITIES[0]], emit)
-            rows, evaluations = [], []
-            for name, loaded in profiles.items():
-                row, evaluated = _measured(name, _within(run, loaded, name), emit, listener)
-                rows.append(row)
-                evaluations.append(evaluated)
-            emit(Noted("without samples: federating"))
-            without = federate(
-                _within(run, alone, "without_samples"), force=True, command=("compare",), listener=listener
-            )
+            clips = _embed_once(profiles[GRANULARITIES[0]], emit)
+            at_once, memory = _share(profiles[GRANULARITIES[0]].profile, clips, side_by_side)
+            shared = {name: _within(run, loaded, name, memory) for name, loaded in profiles.items()}
+            threads = max(1, threads_of_large_operations() // at_once)
+            parts = _parts(shared, _within(run, alone, WITHOUT_SAMPLES.replace(" ", "_"), memory))
+            results = run_parts(parts, at_once, threads, listener)
+            evaluations: list[Evaluation] = [results[f"{name}: evaluating"] for name in GRANULARITIES]
+            rows = [
+                _row(
+                    name,
+                    results[f"{name}: training"],
+                    evaluated,
+                    _memory(profiles[name]),
+                    results[f"{name}: federating"],
+                )
+                for name, evaluated in zip(GRANULARITIES, evaluations, strict=True)
+            ]
             finished = Comparison(
                 run_dir=run.path,
                 rows=tuple(rows),
-                without_samples=without.final["accuracy"],
+                without_samples=results[f"{WITHOUT_SAMPLES}: federating"],
                 setting=_setting(profiles[GRANULARITIES[0]], evaluations[0], rounds),
                 seconds=time.monotonic() - started,
                 files=tuple(files),
@@ -149,9 +171,10 @@ def compare(
     return finished
 
 
-def _within(run: RunDirectory, loaded: LoadedProfile, name: str) -> LoadedProfile:
-    """The same profile for a run that is kept within another."""
-    experiment = loaded.profile.experiment.model_copy(update={"name": name, "runs": run.path / INNER_RUNS})
+def _within(run: RunDirectory, loaded: LoadedProfile, name: str, memory: str) -> LoadedProfile:
+    """The same profile for a run that is kept within another, and may take so much memory."""
+    own = {"name": name, "runs": run.path / INNER_RUNS, "memory": memory}
+    experiment = loaded.profile.experiment.model_copy(update=own)
     return loaded.with_values(loaded.profile.model_copy(update={"experiment": experiment}), "compare")
 
 
@@ -163,7 +186,7 @@ def _write_report(finished: Comparison, evaluations: Sequence[Evaluation], outpu
     if picture:
         maps = [EmbeddingMap.of(evaluated.points) for evaluated in evaluations]
         draw_comparison(finished.rows, maps, output / PICTURE)
-    _write(output / DATA, json.dumps(finished.to_dict(), indent=2, ensure_ascii=False) + "\n")
+    _write(output / DATA, json_text(finished.to_dict(), indent=2) + "\n")
 
 
 def _profile(
@@ -173,42 +196,67 @@ def _profile(
     settings: Sequence[str],
     flags: dict[str, tuple[str, Any]],
     rounds: int,
+    *,
+    samples: bool = True,
 ) -> LoadedProfile:
-    own = {
+    place = output / granularity if samples else output / "without_samples"
+    own: dict[str, tuple[str, Any]] = {
         "compare granularity": ("generator.granularity", granularity),
-        "compare generators": ("checkpoint.dir", str(output / granularity / "generators")),
+        "compare generators": ("checkpoint.dir", str(place / "generators")),
         "compare base name": ("checkpoint.base_name", BASE_NAMES[granularity]),
-        "compare adapters": ("checkpoint.adapter_dir", str(output / granularity / "adapters")),
+        "compare adapters": ("checkpoint.adapter_dir", str(place / "adapters")),
         "compare saves": ("checkpoint.every", 0),
         "compare rounds": ("federation.rounds", rounds),
         "compare evaluations": ("federation.evaluate_every", rounds),
     }
+    if not samples:
+        own["compare samples"] = ("synthetic.per_class", 0)
     return load_profile(profile, settings=settings, flags=flags | own)
 
 
-def _embed_once(loaded: LoadedProfile, listener: Listener) -> None:
-    """Fill the cache, so that no granularity pays for the embeddings of the others."""
+def _embed_once(loaded: LoadedProfile, listener: Listener) -> int:
+    """Fill the cache, so that no granularity pays for the embeddings of the others; bytes of all of them."""
     profile = loaded.profile
     encoder = make_encoder(profile.embedding, choose_device(profile.experiment.device))
     nodes = clips_of_nodes(profile)
     if nodes[0].dataset.root is None:
         listener(Noted("no data.root is set: comparing on the built-in sounds (--data-root DIR takes recordings)"))
-    embed(
-        list(dict.fromkeys(clip for node in nodes for clip in (*node.train, *node.test))),
-        encoder,
-        profile.embedding.cache.expanduser(),
-        skip_unreadable=profile.data.skip_unreadable,
-        progress=lambda done, total: listener(ClipsEmbedded(done, total)),
-    )
+    return embed_nodes(nodes, encoder, profile, listener).values.nbytes
 
 
-def _measured(name: Granularity, loaded: LoadedProfile, emit: Listener, listener: Listener) -> tuple[Row, Evaluation]:
-    """One granularity: `emit` is told what the comparison does, `listener` what its runs do."""
+def _share(profile: Profile, embeddings_bytes: int, side_by_side: int | None) -> tuple[int, str]:
+    """How many parts are done at once, and the memory that each may take for training, as profiles have it."""
+    device = choose_device(profile.experiment.device)
+    if device.type != "cpu":
+        return 1, profile.experiment.memory  # one GPU is not quicker with several processes on it
+    budget = memory_budget(profile.experiment.memory, device)
+    held = BASELINE_BYTES + COPIES_OF_EMBEDDINGS * embeddings_bytes
+    at_once = side_by_side or max(1, min(threads_of_large_operations(), budget // (held + SMALLEST_TRAINING_BYTES)))
+    if at_once == 1:
+        return 1, profile.experiment.memory
+    return at_once, f"{max(SMALLEST_TRAINING_BYTES, budget // at_once - held) // 1024**2}MiB"
+
+
+def _parts(profiles: Mapping[Granularity, LoadedProfile], alone: LoadedProfile) -> dict[str, Part]:
+    parts = {}
+    for name, loaded in profiles.items():
+        training = f"{name}: training"
+        parts[training] = Part(partial(_train, training, loaded))
+        parts[f"{name}: evaluating"] = Part(partial(_evaluate, f"{name}: evaluating", loaded), after=training)
+        parts[f"{name}: federating"] = Part(partial(_federate, f"{name}: federating", loaded), after=training)
+    parts[f"{WITHOUT_SAMPLES}: federating"] = Part(partial(_federate, f"{WITHOUT_SAMPLES}: federating", alone))
+    return parts
+
+
+def _train(title: str, loaded: LoadedProfile, listener: Listener) -> TrainedGenerators:
+    listener(Noted(title))
+    return train_generators(loaded, force=True, command=("compare",), listener=listener)
+
+
+def _evaluate(title: str, loaded: LoadedProfile, listener: Listener) -> Evaluation:
+    listener(Noted(title))
     profile = loaded.profile
-    emit(Noted(f"{name}: training"))
-    trained = train_generators(loaded, force=True, command=("compare",), listener=listener)
-    emit(Noted(f"{name}: evaluating"))
-    evaluated = evaluate(
+    return evaluate(
         profile.generator_dir,
         loaded,
         base_name=profile.base_name,
@@ -216,10 +264,18 @@ def _measured(name: Granularity, loaded: LoadedProfile, emit: Listener, listener
         command=("compare",),
         listener=listener,
     )
-    emit(Noted(f"{name}: federating"))
-    federated = federate(loaded, force=True, command=("compare",), listener=listener)
-    memory = max(plan_generators(loaded, [node.id]).memory_bytes for node in profile.nodes)
-    return _row(name, trained, evaluated, memory, federated.final["accuracy"]), evaluated
+
+
+def _federate(title: str, loaded: LoadedProfile, listener: Listener) -> float:
+    """The accuracy at the end."""
+    listener(Noted(title))
+    accuracy: float = federate(loaded, force=True, command=("compare",), listener=listener).final["accuracy"]
+    return accuracy
+
+
+def _memory(loaded: LoadedProfile) -> int:
+    """Of the node that takes most, as the dry run plans it."""
+    return max(plan_generators(loaded, [node.id]).memory_bytes for node in loaded.profile.nodes)
 
 
 def _row(name: Granularity, trained: TrainedGenerators, evaluated: Evaluation, memory: int, accuracy: float) -> Row:

@@ -1,22 +1,26 @@
 """What is going to be evaluated: which set of checkpoints, and against which clips."""
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.data.nodes import NodeClips, check_held_out, clips_of_nodes
 from feda2v_cli.embedding.encoder import Encoder, make_encoder
+from feda2v_cli.embedding.identity import differences, in_words, source_of
 from feda2v_cli.errors import MissingError, UsageError
 from feda2v_cli.job.choose_generators import naming_command, sets_under, several_sets
 from feda2v_cli.job.machine import choose_device
+from feda2v_cli.job.nodes import cache_directory
+from feda2v_cli.paths import is_file
 from feda2v_cli.profile.load import LoadedProfile
 from feda2v_cli.profile.schema import DataSection, EmbeddingSection, NodeSection, Profile
 from feda2v_cli.verifier.expectation import Expectation
 from feda2v_cli.verifier.finding import Finding, FindingsError
 from feda2v_cli.verifier.loading import load_set
+from feda2v_cli.verifier.remedy import Remedies
 from feda2v_cli.verifier.verify import DEFAULT_ROOT
 
 if TYPE_CHECKING:
@@ -74,7 +78,7 @@ def plan_evaluation(
     """
     if directory is None:
         directory, base_name = _choose_set(base_name, root)
-    if directory.is_file():
+    if is_file(directory):
         raise UsageError(
             f"{directory} is a file — a set of checkpoints is a directory",
             hint=shlex.join(["feda2v", "evaluate", str(directory.parent)]),
@@ -84,22 +88,18 @@ def plan_evaluation(
         wanted = Expectation.from_profile(loaded, profile_named)
         expectation = replace(wanted, base_name=base_name, granularity=None, generator_type=None)
     generators = load_set(directory, replace(expectation, directory=directory), on_warning=on_warning)
-    profile = loaded.profile if profile_named is not None else _as_trained(loaded.profile, generators)
+    profile = loaded.profile if profile_named is not None else _as_trained(loaded, generators, directory)
     _check_data_set(profile, generators, directory)
+    cache_directory(profile)
     device = choose_device(profile.experiment.device)
-    encoder = make_encoder(profile.embedding, device)
-    metadata = generators[0][0]
-    if encoder.identity != metadata.encoder:
-        raise FindingsError(
-            [
-                Finding(
-                    "FA007",
-                    str(directory),
-                    f"trained on embeddings of {metadata.encoder} — here the encoder is {encoder.identity}",
-                    hint="give the profile that trained it: --profile NAME",
-                )
-            ]
-        )
+    try:
+        encoder = make_encoder(profile.embedding, device)
+    except MissingError as error:
+        if profile_named is not None:
+            raise
+        hint = error.hint or _name_the_encoder(directory)
+        raise MissingError(error.title, [*error.details, f"{directory} was trained on its embeddings"], hint) from error
+    _check_encoder(encoder, generators[0][0], directory, expectation)
     nodes = clips_of_nodes(profile)
     check_held_out(profile, nodes, "samples are held against them")
     return EvaluationPlan(directory, profile, device, encoder, nodes, tuple(generators))
@@ -116,9 +116,41 @@ def _choose_set(base_name: str | None, root: Path) -> tuple[Path, str]:
     return sets[0].directory, sets[0].base_name
 
 
-def _as_trained(profile: Profile, generators: "Sequence[Loaded]") -> Profile:
+def _check_encoder(encoder: Encoder, metadata: GeneratorMetadata, directory: Path, expectation: Expectation) -> None:
+    """FA007: the encoder that is loaded is not the one whose embeddings trained the generators."""
+    differing = differences(metadata.encoder, encoder.identity)
+    if not differing:
+        return
+    there, here = in_words(metadata.encoder, differing), in_words(encoder.identity, differing)
+    remedies = Remedies(expectation)
+    if expectation.profile is not None:
+        # No generator of the set is of use with this encoder: all are trained again.
+        hint = f"{remedies.train_new(metadata.run_granularity, directory, metadata.base_name)} --force"
+    else:
+        hint = _name_the_encoder(directory) if "weights" in differing else remedies.explain("FA007")
+    message = f"was trained on embeddings of encoder {there}; embedding.encoder = {encoder.source} is {here}"
+    raise FindingsError([Finding("FA007", str(directory), message, hint=hint)])
+
+
+def _name_the_encoder(directory: Path) -> str:
+    return shlex.join(["feda2v", "evaluate", str(directory), "--set", "embedding.encoder=DIR"])
+
+
+def _source(loaded: LoadedProfile, trained_with: Mapping[str, Any], directory: Path) -> str:
+    """How the encoder is named that trained: by the user, or else by the checkpoints."""
+    if loaded.is_set_outside("embedding.encoder"):
+        return loaded.profile.embedding.encoder
+    if "weights" in trained_with and "source" not in trained_with:
+        raise MissingError(
+            f"{directory} was trained on embeddings of {trained_with.get('name')}, and does not say where that lies",
+            hint=_name_the_encoder(directory),
+        )
+    return source_of(trained_with)
+
+
+def _as_trained(loaded: LoadedProfile, generators: "Sequence[Loaded]", directory: Path) -> Profile:
     """The profile with the nodes, folds and encoder that the checkpoints name."""
-    metadata = generators[0][0]
+    profile, metadata = loaded.profile, generators[0][0]
     folds = {"train_folds": metadata.train_folds, "test_folds": metadata.test_folds}
     known = {key: metadata.encoder[key] for key in EmbeddingSection.model_fields if key in metadata.encoder}
     nodes = {one.node_id: NodeSection(id=one.node_id, classes=one.node_classes) for one, _ in generators}
@@ -126,7 +158,7 @@ def _as_trained(profile: Profile, generators: "Sequence[Loaded]") -> Profile:
         update={
             "data": DataSection.model_validate(profile.data.model_dump() | folds),
             "embedding": EmbeddingSection.model_validate(
-                profile.embedding.model_dump() | known | {"encoder": metadata.encoder["name"]}
+                profile.embedding.model_dump() | known | {"encoder": _source(loaded, metadata.encoder, directory)}
             ),
             "generator": profile.generator.model_copy(update={"groups": metadata.generator_class_groups}),
             "nodes": tuple(nodes.values()),

@@ -2,11 +2,13 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -14,6 +16,7 @@ from torch import Tensor
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.data.clip import Clip, fingerprint
 from feda2v_cli.data.nodes import NodeClips
+from feda2v_cli.engine.memory import memory_budget
 from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.errors import UsageError
 from feda2v_cli.generator.gaussian import GaussianFitting
@@ -27,12 +30,15 @@ from feda2v_cli.job.machine import device_name
 from feda2v_cli.job.nodes import embed_nodes
 from feda2v_cli.profile.load import LoadedProfile, load_profile, resolved_toml
 from feda2v_cli.profile.schema import GeneratorSection
-from feda2v_cli.quality.measures import Labelled, Reference, summarise
+from feda2v_cli.quality.measures import Labelled, Measured, Reference, summarise
 from feda2v_cli.quality.verdict import Figure, Verdict, verdict
 from feda2v_cli.run.directory import RunDirectory
 from feda2v_cli.run.event import Listener, Noted, RunStarted, ignore_event
+from feda2v_cli.threads import side_by_side, small_operations, threads_of_large_operations
 from feda2v_cli.verifier.finding import Finding, FindingsError
 
+#: What samples are drawn from: the generators, or the Gaussians fitted to the same clips.
+Which = Literal["generator", "baseline"]
 #: Draws of samples over which a figure and its interval are taken, unless the caller says otherwise.
 DRAWS = 5
 
@@ -105,6 +111,7 @@ class _Source:
     baseline: Generator
 
 
+@small_operations()
 def evaluate(
     directory: Path | str | None = None,
     profile: LoadedProfile | str | None = None,
@@ -198,24 +205,24 @@ def _evaluate(
     embedded = _embed_all(plan, emit)
     sources = _sources(plan, embedded, permissive=permissive, emit=emit)
     classes = tuple(sorted({name for source in sources for name in source.generator.classes}))
-    held = {clip: None for node in plan.nodes for clip in node.test if clip.class_name in classes and clip in embedded}
-    trained = {clip: None for node in plan.nodes for clip in node.train if clip in embedded}
-    reference = Reference.of(
-        classes,
-        _labelled([clip for clip in trained if clip.class_name in classes], embedded, classes),
-        _labelled(list(held), embedded, classes),
-    )
+    reference = _reference(plan, embedded, classes)
     counts = Counter(reference.trained.labels.repeat(samples_per_clip).tolist())
-    first: Labelled | None = None
+    first = _draw(sources, classes, counts, 0, "generator")
+    floor = reference.floor
+
+    def measured(draw: int, which: Which) -> Measured:
+        return reference.measure(_draw(sources, classes, counts, draw, which))
+
+    budget = memory_budget(plan.profile.experiment.memory, torch.device("cpu"))
+    at_once = max(1, min(threads_of_large_operations(), budget // reference.measuring_bytes(counts.total())))
+    measuring = [partial(measured, draw, which) for draw in range(draws) for which in get_args(Which)]
     drawn, drawn_baseline = [], []
-    for draw in range(draws):
-        samples = _draw(sources, classes, counts, draw, "generator")
-        first = first or samples
-        drawn.append(reference.measure(samples))
-        drawn_baseline.append(reference.measure(_draw(sources, classes, counts, draw, "baseline")))
-        emit(Noted(f"draw {draw + 1} of {draws} is measured"))
-    assert first is not None
-    overall, per_class = summarise(drawn, drawn_baseline, reference.floor)
+    with closing(side_by_side(measuring, at_once)) as measurements:
+        for draw in range(draws):
+            drawn.append(next(measurements))
+            drawn_baseline.append(next(measurements))
+            emit(Noted(f"draw {draw + 1} of {draws} is measured"))
+    overall, per_class = summarise(drawn, drawn_baseline, floor)
     metadata = sources[0].metadata
     return Evaluation(
         run_dir=run.path,
@@ -270,6 +277,17 @@ def _embed_all(plan: EvaluationPlan, listener: Listener) -> dict[Clip, Tensor]:
     return dict(zip(embeddings.clips, embeddings.values.flatten(1), strict=True))
 
 
+def _reference(plan: EvaluationPlan, embedded: Mapping[Clip, Tensor], classes: Sequence[str]) -> Reference:
+    """The clips of these classes that trained, and those held out."""
+    trained = {clip: None for node in plan.nodes for clip in node.train}
+    held = {clip: None for node in plan.nodes for clip in node.test}
+    sides = (
+        _labelled([clip for clip in side if clip.class_name in classes and clip in embedded], embedded, classes)
+        for side in (trained, held)
+    )
+    return Reference.of(classes, *sides)
+
+
 def _sources(plan: EvaluationPlan, embedded: dict[Clip, Tensor], *, permissive: bool, emit: Listener) -> list[_Source]:
     """Generators and their baselines, when they were trained on these clips."""
     nodes = {node.node_id: node for node in plan.nodes}
@@ -302,7 +320,7 @@ def _sources(plan: EvaluationPlan, embedded: dict[Clip, Tensor], *, permissive: 
     return sources
 
 
-def _labelled(clips: Sequence[Clip], embedded: dict[Clip, Tensor], classes: Sequence[str]) -> Labelled:
+def _labelled(clips: Sequence[Clip], embedded: Mapping[Clip, Tensor], classes: Sequence[str]) -> Labelled:
     labels = torch.tensor([classes.index(clip.class_name) for clip in clips], dtype=torch.long)
     return Labelled(torch.stack([embedded[clip] for clip in clips]), labels)
 
@@ -312,7 +330,7 @@ def _draw(
     classes: Sequence[str],
     counts: Counter[int],
     draw: int,
-    which: Literal["generator", "baseline"],
+    which: Which,
 ) -> Labelled:
     """Samples of each class, so many as `counts` says; where several generators make a class, each gives a part."""
     generators = {name: [source for source in sources if name in source.generator.classes] for name in classes}

@@ -11,9 +11,9 @@ from feda2v_cli.errors import MissingError
 from feda2v_cli.job.choose_generators import naming_command, sets_under, several_sets
 from feda2v_cli.verifier.expectation import Expectation
 from feda2v_cli.verifier.finding import Finding, FindingsError
-from feda2v_cli.verifier.loading import load_set
+from feda2v_cli.verifier.loading import errors_of, load_set
 from feda2v_cli.verifier.sets import CheckpointSet
-from feda2v_cli.verifier.verify import DEFAULT_ROOT, verify
+from feda2v_cli.verifier.verify import DEFAULT_ROOT
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -82,12 +82,12 @@ def _choose_set(expectation: Expectation, command: Sequence[str], root: Path) ->
         )
     if len(sets) == 1:
         return sets[0]
-    judged = {found.directory: _errors(found, expectation) for found in sets}
-    usable = [found for found in sets if not judged[found.directory]]
+    judged = [(found, _errors(found, expectation)) for found in sets]
+    usable = [found for found, errors in judged if not errors]
     if len(usable) == 1:
         return usable[0]
     if not usable:
-        raise FindingsError([finding for findings in judged.values() for finding in findings])
+        raise FindingsError([finding for _, errors in judged for finding in errors])
     words = [word for word in command if word != "--json"]
     raise several_sets(
         root,
@@ -103,7 +103,7 @@ def _choose_set(expectation: Expectation, command: Sequence[str], root: Path) ->
 
 def _errors(found: CheckpointSet, expectation: Expectation) -> list[Finding]:
     wanted = replace(expectation, directory=found.directory, base_name=expectation.base_name or found.base_name)
-    return [finding for finding in verify([found.directory], wanted).findings if finding.is_error]
+    return errors_of(found, wanted)
 
 
 def _train(expectation: Expectation) -> str:

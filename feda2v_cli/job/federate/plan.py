@@ -9,15 +9,19 @@ import torch
 from feda2v_cli.checkpoint.name import adapter_filename
 from feda2v_cli.data.nodes import NodeClips, check_held_out, clips_of_nodes
 from feda2v_cli.embedding.encoder import Encoder, make_encoder
-from feda2v_cli.embedding.target import Targets, make_targets
+from feda2v_cli.embedding.target import CODES, PIPELINE, Targets, TextSources, make_targets
+from feda2v_cli.engine.free_memory import available_bytes
 from feda2v_cli.engine.memory import memory_budget
 from feda2v_cli.engine.stack import BYTES_PER_WEIGHT
+from feda2v_cli.errors import FailedError, UsageError
 from feda2v_cli.federation.space import Space
 from feda2v_cli.federation.strategy.registry import make_strategy
 from feda2v_cli.federation.strategy.strategy import Owner, Strategy
 from feda2v_cli.job.federate.find_generators import GeneratorSet, find_generators
+from feda2v_cli.job.images.maker import MakerPlan, plan_maker
 from feda2v_cli.job.machine import BASELINE_BYTES, CHECKPOINT_OVERHEAD_BYTES, choose_device
-from feda2v_cli.job.nodes import choose_nodes
+from feda2v_cli.job.nodes import cache_directory, choose_nodes
+from feda2v_cli.paths import is_named
 from feda2v_cli.profile.load import LoadedProfile
 from feda2v_cli.profile.schema import Profile
 from feda2v_cli.verifier.expectation import Expectation
@@ -36,8 +40,9 @@ class FederationPlan:
         spaces: adapters and targets.
         device: where training happens.
         budget: bytes that training may take.
-        nodes: and their clips.
-        generators: of the samples; None when none are used.
+        nodes: and their clips; empty where the clips are on other machines.
+        generators: of the samples; None when none are used, or while they are on other machines.
+        maker: of the pictures during the rounds; None for none.
     """
 
     profile: Profile
@@ -49,11 +54,21 @@ class FederationPlan:
     budget: int
     nodes: tuple[NodeClips, ...]
     generators: GeneratorSet | None
+    maker: MakerPlan | None
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Of the federation, sorted."""
         return self.profile.classes
+
+    @property
+    def targets_source(self) -> dict[str, str]:
+        """What the profile calls the text encoder, so that pictures find it again; nothing for codes."""
+        called = self.profile.adapter.targets
+        if called == CODES:
+            return {}
+        pipeline = self.profile.images.pipeline
+        return {"source": called} | ({"pipeline": pipeline} if called == PIPELINE and pipeline else {})
 
     @property
     def strategy(self) -> Strategy:
@@ -62,17 +77,24 @@ class FederationPlan:
 
     def samples_per_class(self, node: NodeClips) -> int:
         """Samples of each class that a node takes from the others."""
+        return self.samples_of(len(node.train), len({clip.class_name for clip in node.train}))
+
+    def samples_of(self, clips: int, classes: int) -> int:
+        """Samples of each class that a node takes from the others.
+
+        Args:
+            clips: that it trains on.
+            classes: of these clips.
+        """
         wanted = self.profile.synthetic.per_class
         if self.generators is None:
             return 0
-        if wanted == "auto":
-            return max(1, len(node.train) // len({clip.class_name for clip in node.train}))
-        return wanted
+        return max(1, clips // classes) if wanted == "auto" else wanted
 
     @property
     def owners(self) -> list[Owner]:
         """Whose adapters the run saves; None is the server."""
-        return self.strategy.saved([node.node_id for node in self.nodes])
+        return self.strategy.saved([node.id for node in self.profile.nodes])
 
     def file_of(self, owner: Owner) -> Path:
         """Checkpoint of a node's adapters, or of the server's."""
@@ -87,7 +109,7 @@ class FederationPlan:
     @property
     def would_overwrite(self) -> list[Path]:
         """Those of `files` that are there already."""
-        return [path for path in self.files if path.exists() or path.is_symlink()]
+        return [path for path in self.files if is_named(path)]
 
     @property
     def parameters(self) -> int:
@@ -105,7 +127,7 @@ class FederationPlan:
         """Most bytes that the process holds at once, about."""
         features = self.encoder.shape[0] * self.encoder.shape[1]
         clips = sum(len(node.train) + len(node.test) for node in self.nodes)
-        samples = 2 * len(self.classes) * max(map(self.samples_per_class, self.nodes))
+        samples = 2 * len(self.classes) * max(map(self.samples_per_class, self.nodes), default=0)
         stack = min(self.budget, len(self.nodes) * self.parameters * BYTES_PER_WEIGHT)
         return BASELINE_BYTES + 4 * features * (2 * clips + 3 * samples) + stack
 
@@ -126,27 +148,47 @@ def plan_federation(
         on_warning: is told what the verifier warns of.
 
     Raises:
-        UsageError: the profile says nothing that can be run, a node is not in it, or several generators would do.
-        MissingError: data, weights, targets, generators or a device are not there.
+        UsageError: the profile says nothing that can be run, a node is not in it, several generators would do, or the
+            pipeline of its pictures takes no such targets.
+        MissingError: data, weights, targets, generators, a pipeline or a device are not there.
         FindingsError: the generators are not what the profile asks for.
-        FailedError: the dictionary file cannot be used.
+        FailedError: the dictionary file cannot be used, or an adapter is too large for this machine.
     """
     whole = loaded.profile
     profile = choose_nodes(whole, node_ids)
-    make_strategy(profile.federation).check(profile)
+    strategy = make_strategy(profile.federation)
+    strategy.check(profile)
+    elsewhere = profile.federation.engine == "flower"
+    if elsewhere and strategy.needs_clips_in_one_place:
+        raise UsageError(
+            f"strategy {strategy.name} needs all clips in one place, and engine flower moves none",
+            hint="--engine local, where the clips are",
+        )
     device = choose_device(profile.experiment.device)
-    targets = make_targets(profile.adapter, profile.classes)
+    sources = TextSources(profile.images.pipeline, cache_directory(profile), device)
+    targets = make_targets(profile.adapter, profile.classes, sources)
     encoder = make_encoder(profile.embedding, device)
-    nodes = clips_of_nodes(profile)
-    check_held_out(profile, nodes, "accuracy is measured on them")
+    maker = None
+    if profile.images.every:
+        if elsewhere:
+            raise UsageError(
+                "images.every with engine flower — pictures are made of clips, and they are the nodes'",
+                hint="--set images.every=0, and feda2v images afterwards on a machine that has clips",
+            )
+        maker = plan_maker(profile.images, profile.adapter, sources, device)
+        maker.check({space: tuple(values.shape[1:]) for space, values in targets.spaces.items()}, "the targets")
+    nodes = () if elsewhere else clips_of_nodes(profile)
+    if not elsewhere:
+        check_held_out(profile, nodes, "accuracy is measured on them")
     generators = None
-    if needs_samples(profile):
+    if needs_samples(profile) and not elsewhere:
         ids = None if node_ids is None else tuple(node_ids)
-        expectation = Expectation.from_profile(loaded, _named(command, loaded), ids)
+        expectation = Expectation.from_profile(loaded, _named(command, loaded), ids, encoder.identity)
         generators = find_generators(expectation, command, on_warning)
     spaces = tuple(
         Space.of(name, values, encoder.shape[1], profile.adapter.hidden) for name, values in targets.spaces.items()
     )
+    _check_memory(spaces, device)
     return FederationPlan(
         profile=profile,
         whole=whole,
@@ -157,7 +199,21 @@ def plan_federation(
         budget=memory_budget(profile.experiment.memory, device),
         nodes=nodes,
         generators=generators,
+        maker=maker,
     )
+
+
+def _check_memory(spaces: Sequence[Space], device: torch.device) -> None:
+    free = available_bytes()
+    for space in spaces:
+        weights = sum(torch.Size(shape).numel() for shape in space.shapes.values())
+        needed = 4 * weights if device.type == "cuda" else weights * BYTES_PER_WEIGHT
+        if needed > free:
+            raise FailedError(
+                f"an adapter to {space.name} alone needs about {needed / 1e9:.1f} GB of memory, and "
+                f"{free / 1e9:.1f} GB are free",
+                hint="make it smaller: --set adapter.hidden=64",
+            )
 
 
 def needs_samples(profile: Profile) -> bool:

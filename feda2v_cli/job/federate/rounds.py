@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from feda2v_cli.federation.engine import Engine
 from feda2v_cli.federation.retrieval import RetrievalAccuracy
 from feda2v_cli.federation.round import Federation
 from feda2v_cli.federation.setup import Setup
 from feda2v_cli.job.files import save_resume_state, take_up_resume_state, writing_resume_state
+from feda2v_cli.job.images.rounds import RoundPictures
 from feda2v_cli.profile.schema import FederationSection
 from feda2v_cli.run.event import Evaluated, FederationRoundEnded, Listener, RoundSkipped, StackNarrowed
 
@@ -41,19 +43,32 @@ class ResumableFederation:
         resume: directory of the state.
         emit: is told what happens.
         keep_nodes: whether every node's own adapters are wanted at the end.
+        engine: reaches the nodes; None when they are in this process.
+        pictures: that are made of the rounds; None for none.
 
     Raises:
         FailedError: a state is there and damaged.
     """
 
-    def __init__(self, name: str, setup: Setup, resume: Path, emit: Listener, *, keep_nodes: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        setup: Setup,
+        resume: Path,
+        emit: Listener,
+        *,
+        keep_nodes: bool,
+        engine: Engine | None = None,
+        pictures: RoundPictures | None = None,
+    ) -> None:
         self._name = name
         self._path = resume / f"{name}.pt"
         self._emit = emit
         self._keep_nodes = keep_nodes
+        self._pictures = pictures
         directory = resume / name
         directory.mkdir(exist_ok=True)
-        self.federation = Federation(setup, directory, lambda models, width: emit(StackNarrowed(models, width)))
+        self.federation = Federation(setup, directory, lambda models, width: emit(StackNarrowed(models, width)), engine)
         self.history = History()
         if self._path.exists():
             take_up_resume_state(self._path, self._take_up)
@@ -80,14 +95,19 @@ class ResumableFederation:
     def _run_round(self, number: int) -> None:
         started = time.monotonic()
         last = number == self.rounds
-        done = self.federation.run_round(number, keep_nodes=self._keep_nodes and last)
+        tells = last or self.federation.exchanges_every_round
+        pictures = self._pictures if tells and self._pictures is not None and self._pictures.due(number) else None
+        for_pictures = pictures is not None and pictures.needs_nodes(number)
+        done = self.federation.run_round(number, keep_nodes=(self._keep_nodes and last) or for_pictures)
         evaluation = None
-        if last or number % self._section.evaluate_every == 0:
+        if last or (number % self._section.evaluate_every == 0 and tells):
             evaluation = self.federation.evaluate(number)
             self.history.evaluations.append({"round": number} | evaluation.to_dict())
             self.history.confusion = evaluation.confusion.tolist()
         if done.skipped:
             self.history.skipped.append(number)
+        if pictures is not None:  # before the state is kept: a run that is killed here makes those that are missing
+            pictures.draw(self.federation, number)
         self.history.rounds_done = number
         self._save(number)
         seconds = time.monotonic() - started

@@ -3,27 +3,39 @@
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from feda2v_cli.atomic_write import remove_leftovers
 from feda2v_cli.checkpoint.lock import lock_nodes
+from feda2v_cli.embedding.target import CODES
+from feda2v_cli.errors import UsageError
+from feda2v_cli.federation.engine import Engine
 from feda2v_cli.federation.setup import Setup
+from feda2v_cli.flower.process import require_flower
 from feda2v_cli.job.federate.plan import FederationPlan, plan_federation
 from feda2v_cli.job.federate.rounds import History, ResumableFederation
 from feda2v_cli.job.federate.save import save_adapters
 from feda2v_cli.job.federate.set_up import set_up_federation
 from feda2v_cli.job.files import make_directory, refuse_to_overwrite
+from feda2v_cli.job.images.rounds import RoundPictures, picture_owners
+from feda2v_cli.job.images.subjects import choose_clips, embed_subjects, lacking
+from feda2v_cli.job.inputs import listed_inputs, refuse_other_contents, refuse_other_inputs
 from feda2v_cli.job.machine import device_name
+from feda2v_cli.job.nodes import embed_nodes
 from feda2v_cli.profile.load import LoadedProfile, load_profile, profile_hash, resolved_toml
 from feda2v_cli.run.directory import RunDirectory
-from feda2v_cli.run.event import Listener, Noted, RunResumed, RunStarted, ignore_event
+from feda2v_cli.run.event import Listener, Noted, RunResumed, RunStarted, Warned, ignore_event
+from feda2v_cli.threads import small_operations
 from feda2v_cli.verifier.finding import Finding
 
 #: What the chosen strategy is compared with: nothing exchanged, nothing but parameters exchanged, all clips exchanged.
 BASELINES = ("none", "fedavg", "central")
+#: Compared with where there are samples, unless it is the chosen strategy itself: nothing but generators exchanged.
+ONE_SHOT = "one_shot"
 
 
 @dataclass(frozen=True)
@@ -78,6 +90,7 @@ class Federated:
         return plain
 
 
+@small_operations()
 def federate(
     profile: LoadedProfile | str = "use_pretrained",
     *,
@@ -96,7 +109,8 @@ def federate(
     Args:
         profile: a loaded profile, or the name or path of one.
         node_ids: nodes that take part; None for all.
-        resume: go on with the newest run of this profile, these nodes and generators that has not ended.
+        resume: go on with the newest run of this profile, these nodes and generators that has not ended. One that was
+            begun with other clips, or another encoder, is refused.
         force: overwrite adapters that are there.
         baselines: also run what the strategy has to be compared with.
         command: words of the command line, for the run directory and for hints.
@@ -108,17 +122,28 @@ def federate(
         MissingError: data, weights, targets, generators or a device are not there.
         FindingsError: the generators are not what the profile asks for; nothing was loaded.
         OverwriteError: adapters are there, or another run is writing them.
-        FailedError: a clip is unreadable, memory or the disk is full, a loss is not finite.
+        FailedError: a clip is unreadable, memory or the disk is full, a loss is not finite, or the clips or the encoder
+            of the run to resume have changed.
         RunInterrupted: Ctrl-C or SIGTERM; the run can be resumed.
     """
     started = time.monotonic()
     loaded = load_profile(profile) if isinstance(profile, str) else profile
     warnings: list[Finding] = []
+    if loaded.profile.federation.engine == "flower":
+        require_flower()
+        if baselines:
+            raise UsageError(
+                "--baselines with engine flower — central training needs all clips in one place",
+                hint="--engine local --baselines: both engines give the same adapters",
+            )
     plan = plan_federation(loaded, node_ids, command=command, on_warning=warnings.append)
     experiment, checkpoint = plan.profile.experiment, plan.profile.checkpoint
     key = _run_key(plan, baselines=baselines)
+    inputs = listed_inputs(((*node.train, *node.test) for node in plan.nodes), plan.encoder)
 
     interrupted = RunDirectory.latest(experiment.runs, key) if resume else None
+    if interrupted is not None:
+        refuse_other_inputs(interrupted, inputs)
     if interrupted is not None and interrupted.status == "done":
         if all(path.is_file() for path in plan.files):
             listener(Noted(f"{interrupted.path} is done already: there is nothing to resume"))
@@ -128,7 +153,7 @@ def federate(
         refuse_to_overwrite(plan.would_overwrite, "adapter")
     make_directory(checkpoint.adapter_dir)
 
-    with lock_nodes(checkpoint.adapter_dir, checkpoint.adapter_base_name, [node.node_id for node in plan.nodes]):
+    with lock_nodes(checkpoint.adapter_dir, checkpoint.adapter_base_name, [node.id for node in plan.profile.nodes]):
         remove_leftovers(plan.files)
         run = interrupted or RunDirectory.create(
             experiment.runs,
@@ -139,22 +164,37 @@ def federate(
             key=key,
             kind="federate",
             device=device_name(plan.device),
+            inputs=inputs,
         )
         with run.recording(command, listener) as emit:
             _introduce(plan, warnings, emit)
-            result = _run(plan, run, emit, started, resumed=interrupted is not None, baselines=baselines)
+            result = _run(plan, loaded, run, emit, started, resumed=interrupted is not None, baselines=baselines)
             run.finish("done", result.summary())
     return result
 
 
 def _run(
-    plan: FederationPlan, run: RunDirectory, emit: Listener, started: float, *, resumed: bool, baselines: bool
+    plan: FederationPlan,
+    loaded: LoadedProfile,
+    run: RunDirectory,
+    emit: Listener,
+    started: float,
+    *,
+    resumed: bool,
+    baselines: bool,
 ) -> Federated:
-    setup = set_up_federation(plan, emit)
     keep_nodes = any(owner is not None for owner in plan.owners)
-    chosen = ResumableFederation("chosen", setup, run.resume, emit, keep_nodes=keep_nodes)
-    emit(RunResumed(str(run.path), chosen.history.rounds_done) if resumed else RunStarted(str(run.path)))
-    history = chosen.run()
+    with _reach(plan, loaded, run, emit) as (plan, setup, engine):
+        pictures = _pictures(plan, setup, run, emit)
+        chosen = ResumableFederation(
+            "chosen", setup, run.resume, emit, keep_nodes=keep_nodes, engine=engine, pictures=pictures
+        )
+        emit(RunResumed(str(run.path), chosen.history.rounds_done) if resumed else RunStarted(str(run.path)))
+        history = chosen.run()
+    if pictures is not None:
+        pictures.maker.close()
+        emit(Noted(f"pictures of the rounds lie in {pictures.directory}"))
+    _tell_cosines(plan, history, emit)
     compared = _run_baselines(setup, run, emit) if baselines else {}
     save_adapters(plan, chosen, emit)
     return Federated(
@@ -176,11 +216,71 @@ def _run(
     )
 
 
+@contextmanager
+def _reach(
+    plan: FederationPlan, loaded: LoadedProfile, run: RunDirectory, emit: Listener
+) -> Iterator[tuple[FederationPlan, Setup, Engine | None]]:
+    """The federation of a plan, and what reaches its nodes; None when they are in this process."""
+    if plan.profile.federation.engine == "local":
+        embeddings = embed_nodes(plan.nodes, plan.encoder, plan.profile, emit)
+        refuse_other_contents(run.resume, embeddings.contents)
+        yield plan, set_up_federation(plan, embeddings), None
+        return
+    from feda2v_cli.job.flower.reach import reach_nodes
+
+    with reach_nodes(plan, loaded, run.path, emit) as reached:
+        yield reached
+
+
+def _pictures(plan: FederationPlan, setup: Setup, run: RunDirectory, emit: Listener) -> RoundPictures | None:
+    """The pictures of the rounds; what makes them is loaded, so that it is told now if it cannot be."""
+    if plan.maker is None:
+        return None
+    profile = plan.profile
+    chosen = choose_clips(plan.nodes, profile, plan.classes)
+    absent = lacking(chosen, plan.classes)
+    if absent:
+        emit(Warned(f"no clip of {', '.join(absent)} in the folds that are asked for: there are no pictures of them"))
+    subjects = embed_subjects(chosen, plan.encoder, profile, emit)
+    maker = plan.maker.load()
+    emit(Noted(maker.description))
+    if plan.maker.pipeline is not None and profile.adapter.targets == CODES:
+        emit(Warned("adapters learn codes, which mean nothing to the pipeline: pictures show nothing of the classes"))
+    maker.check({space: tuple(values.shape[1:]) for space, values in plan.targets.spaces.items()}, "the targets")
+    return RoundPictures(
+        maker=maker,
+        subjects=subjects,
+        targets=plan.targets.spaces,
+        owners=picture_owners(setup, plan.owners),
+        every=profile.images.every,
+        rounds=profile.federation.rounds,
+        directory=run.path / "images",
+        seconds=plan.encoder.seconds,
+        emit=emit,
+    )
+
+
+def _tell_cosines(plan: FederationPlan, history: History, emit: Listener) -> None:
+    """How near outputs come to real targets; of codes the accuracy says all."""
+    if plan.targets.identity.get("name") == CODES:
+        return
+    for space, cosine in history.evaluations[-1]["cosine"].items():
+        emit(
+            Noted(
+                f"{space}: held-out clips lie at cosine {cosine['own']:.3f} to their own target, at "
+                f"{cosine['other']:.3f} to the nearest other (centred)"
+            )
+        )
+
+
 def _run_baselines(setup: Setup, run: RunDirectory, emit: Listener) -> dict[str, dict[str, Any]]:
+    setups = {name: setup.baseline(name) for name in BASELINES}
+    if setup.generators and setup.profile.federation.strategy != ONE_SHOT:
+        setups[ONE_SHOT] = setup.with_strategy(ONE_SHOT)
     finals = {}
-    for name in BASELINES:
-        baseline = ResumableFederation(f"baseline {name}", setup.baseline(name), run.resume, emit, keep_nodes=False)
-        finals[name] = _final(baseline.run())
+    for name, baseline in setups.items():
+        federation = ResumableFederation(f"baseline {name}", baseline, run.resume, emit, keep_nodes=False)
+        finals[name] = _final(federation.run())
     return finals
 
 
@@ -190,20 +290,21 @@ def _final(history: History) -> dict[str, Any]:
 
 def _synthetic(plan: FederationPlan, setup: Setup) -> dict[str, Any]:
     if plan.generators is None:
-        return {"per_class": 0, "generators": 0, "node_samples": {}, "use": []}
+        return {"per_class": 0, "generators": 0, "node_samples": {}, "server_samples": 0, "use": []}
     return {
         "per_class": setup.most_samples_per_class,
         "generators": len(plan.generators.loaded),
         "granularity": plan.generators.granularity,
         "directory": str(plan.generators.directory),
         "node_samples": {str(node.id): setup.samples_of(node) for node in setup.nodes},
+        "server_samples": setup.server_samples,
         "use": list(setup.sample_uses),
         "refresh": setup.profile.synthetic.refresh,
     }
 
 
 def _introduce(plan: FederationPlan, warnings: Sequence[Finding], emit: Listener) -> None:
-    if plan.nodes[0].dataset.root is None:
+    if plan.nodes and plan.nodes[0].dataset.root is None:
         emit(Noted("no data.root is set: training on the built-in sounds (--data-root DIR takes recordings)"))
     emit(Noted(plan.encoder.description))
     emit(Noted(plan.targets.description))
@@ -223,6 +324,9 @@ def _run_key(plan: FederationPlan, *, baselines: bool) -> str:
         if generators is None
         else [str(generators.directory), *(f"{one.name.filename} {one.timestamp}" for one, _ in generators.loaded)]
     )
-    nodes = [node.node_id for node in plan.nodes]
-    text = json.dumps(["federate", profile_hash(plan.whole), nodes, trained, plan.targets.fingerprint, baselines])
+    nodes = [node.id for node in plan.profile.nodes]
+    parts = ["federate", profile_hash(plan.whole), nodes, trained, plan.targets.fingerprint, baselines]
+    if plan.maker is not None:
+        parts.append(plan.profile.images.model_dump(mode="json"))
+    text = json.dumps(parts)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -8,6 +8,8 @@ from torch import Tensor
 from feda2v_cli import __version__
 from feda2v_cli.checkpoint.file import write_checkpoint
 from feda2v_cli.checkpoint.metadata import AdapterMetadata
+from feda2v_cli.data.nodes import dataset_name
+from feda2v_cli.embedding.identity import recorded
 from feda2v_cli.engine.stack import parameters_of
 from feda2v_cli.federation.setup import Setup
 from feda2v_cli.job.federate.plan import FederationPlan
@@ -27,7 +29,7 @@ def save_adapters(plan: FederationPlan, run: ResumableFederation, emit: Listener
     """
     profile, setup = plan.profile, run.federation.setup
     sections = {node.id: node for node in profile.nodes}
-    datasets = {node.node_id: node.dataset.name for node in plan.nodes}
+    datasets = {node.id: dataset_name(profile.data, node) for node in profile.nodes}
     hashed = profile_hash(plan.whole)
     for owner in plan.owners:
         metadata = AdapterMetadata(
@@ -42,9 +44,9 @@ def save_adapters(plan: FederationPlan, run: ResumableFederation, emit: Listener
                 "hidden": profile.adapter.hidden,
                 "spaces": {space.name: list(space.adapter.target) for space in setup.spaces},
             },
-            encoder=dict(plan.encoder.identity),
+            encoder=recorded(plan.encoder.identity, plan.encoder.source),
             embedding_shape=plan.encoder.shape,
-            targets=dict(plan.targets.identity),
+            targets=dict(plan.targets.identity) | plan.targets_source,
             targets_fingerprint=plan.targets.fingerprint,
             dataset_name=datasets[min(datasets) if owner is None else owner],
             train_folds=profile.data.train_folds,

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from feda2v_cli.data.clip import Clip
 from feda2v_cli.data.nodes import NodeClips
+from feda2v_cli.embedding.embed import Embeddings
 from feda2v_cli.federation.pool import Node, Pool, learning_rates
 from feda2v_cli.federation.retrieval import HeldOut
 from feda2v_cli.federation.setup import Setup
@@ -16,18 +17,20 @@ from feda2v_cli.federation.standardise import Standardisation, Sums
 from feda2v_cli.federation.synthetic import NodeGenerator
 from feda2v_cli.generator.rebuild import rebuild
 from feda2v_cli.job.federate.plan import FederationPlan
-from feda2v_cli.job.nodes import embed_nodes
-from feda2v_cli.run.event import Listener
+from feda2v_cli.threads import threads_per_operation
 
 
-def set_up_federation(plan: FederationPlan, emit: Listener) -> Setup:
-    """Embed every clip once, and put the federation together.
+def set_up_federation(plan: FederationPlan, embeddings: Embeddings) -> Setup:
+    """Put a federation together.
+
+    Args:
+        plan: of the run.
+        embeddings: of all clips of all nodes, each once.
 
     Raises:
-        FailedError: a clip is unreadable, or the cache cannot be written.
         MissingError: a class is left without a clip that trains.
     """
-    embedded, nodes = _embed_all(plan, emit)
+    embedded, nodes = _usable(plan, embeddings)
     places = {clip: place for place, clip in enumerate(embedded)}
     values = torch.stack(list(embedded.values()))
     classes = plan.classes
@@ -35,7 +38,8 @@ def set_up_federation(plan: FederationPlan, emit: Listener) -> Setup:
     def places_of(clips: Sequence[Clip]) -> Tensor:
         return torch.tensor([places[clip] for clip in clips], dtype=torch.long)
 
-    standardisation = Standardisation.of(Sums.of(values[places_of(node.train)]) for node in nodes)
+    with threads_per_operation(1):  # the same bits whatever the number of cores
+        standardisation = Standardisation.of(Sums.of(values[places_of(node.train)]) for node in nodes)
     standardised = standardisation(values)
     labels = torch.tensor([classes.index(clip.class_name) for clip in embedded])
     train = list(dict.fromkeys(clip for node in nodes for clip in node.train))
@@ -66,13 +70,14 @@ def set_up_federation(plan: FederationPlan, emit: Listener) -> Setup:
             tuple(node.id for node in members),
         ),
         standardisation=standardisation,
-        generators=_makers(plan),
+        generators=makers(plan),
         budget=plan.budget,
         device=device,
     )
 
 
-def _makers(plan: FederationPlan) -> tuple[NodeGenerator, ...]:
+def makers(plan: FederationPlan) -> tuple[NodeGenerator, ...]:
+    """The generators of a plan, ready to draw."""
     if plan.generators is None:
         return ()
     return tuple(
@@ -94,9 +99,8 @@ def _held_out(nodes: Sequence[NodeClips]) -> dict[Clip, list[int]]:
     return holders
 
 
-def _embed_all(plan: FederationPlan, emit: Listener) -> tuple[dict[Clip, Tensor], tuple[NodeClips, ...]]:
+def _usable(plan: FederationPlan, embeddings: Embeddings) -> tuple[dict[Clip, Tensor], tuple[NodeClips, ...]]:
     """The embedding of every clip, each once, and the nodes without clips that are unreadable."""
-    embeddings = embed_nodes(plan.nodes, plan.encoder, plan.profile, emit)
     gone = {clip for clip, _ in embeddings.skipped}
     nodes = tuple(node.without(gone) for node in plan.nodes) if gone else plan.nodes
     return dict(zip(embeddings.clips, embeddings.values, strict=True)), nodes

@@ -13,14 +13,19 @@ from feda2v_cli.checkpoint.name import GeneratorName
 from feda2v_cli.data.clip import Clip
 from feda2v_cli.data.nodes import NodeClips, clips_of_nodes
 from feda2v_cli.embedding.encoder import Encoder, make_encoder
-from feda2v_cli.engine.memory import memory_budget, stacks
-from feda2v_cli.errors import FailedError, UsageError
+from feda2v_cli.engine.free_memory import available_bytes
+from feda2v_cli.engine.memory import Cost, memory_budget, stacks
+from feda2v_cli.errors import FailedError, UsageError, closest
 from feda2v_cli.generator.granularity import GeneratorSpec, generator_specs
-from feda2v_cli.generator.registry import cost, largest_shapes, rounds_and_epochs, same_steps
+from feda2v_cli.generator.registry import cost, largest_shapes, rounds_and_epochs, same_steps, set_up_bytes
 from feda2v_cli.job.machine import BASELINE_BYTES, CHECKPOINT_OVERHEAD_BYTES, choose_device
-from feda2v_cli.job.nodes import choose_nodes
+from feda2v_cli.job.nodes import cache_directory, choose_nodes
+from feda2v_cli.paths import is_named
 from feda2v_cli.profile.load import LoadedProfile
 from feda2v_cli.profile.schema import NodeSection, Profile
+
+#: What to do about a class of which there is too little.
+MORE_CLIPS = "give it more clips, or leave its class out with train_classes of its node"
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,8 @@ class PlannedGenerator:
         learning_rate: of its training.
         parameters: numbers that its checkpoint will hold, at most.
         bytes: of its checkpoint, at most.
-        memory: bytes while it trains.
+        cost: of its training.
+        set_up_bytes: of the host's memory, while its training set is made.
     """
 
     spec: GeneratorSpec
@@ -45,7 +51,8 @@ class PlannedGenerator:
     learning_rate: float
     parameters: int
     bytes: int
-    memory: int
+    cost: Cost
+    set_up_bytes: int
 
     def without(self, clips: Collection[Clip]) -> Self:
         """The same generator without some clips."""
@@ -98,7 +105,12 @@ class GeneratorPlan:
         def alike(planned: PlannedGenerator) -> tuple[int, float]:
             return same_steps(len(planned.clips), section, planned.learning_rate)
 
-        return stacks(self.generators, alike, lambda planned: planned.memory, self.budget)
+        if self.device.type != "cuda":
+            return stacks(self.generators, alike, lambda planned: planned.cost.bytes, self.budget)
+        # What stays beside the training stays in the host's memory, and is no matter of the GPU's.
+        held = max(planned.cost.held for planned in self.generators)
+        widest = max(1, memory_budget("auto", torch.device("cpu")) // max(1, held))
+        return stacks(self.generators, alike, lambda planned: planned.cost.trained, self.budget, widest)
 
     @property
     def files(self) -> list[Path]:
@@ -112,7 +124,7 @@ class GeneratorPlan:
     @property
     def would_overwrite(self) -> list[Path]:
         """Those of `files` that are there already."""
-        return [path for path in self.files if path.exists() or path.is_symlink()]
+        return [path for path in self.files if is_named(path)]
 
     @property
     def disk_bytes(self) -> int:
@@ -121,25 +133,28 @@ class GeneratorPlan:
 
     @property
     def memory_bytes(self) -> int:
-        """Most bytes that the process holds at once."""
-        features = self.encoder.shape[0] * self.encoder.shape[1]
-        embeddings = max(len(planned.clips) for planned in self.generators) * features * 4
-        stack = max(sum(planned.memory for planned in stack) for stack in self.stacks)
-        # A projection is fitted on the embeddings and on a centred copy of them.
-        return BASELINE_BYTES + stack + 2 * embeddings
+        """Most bytes of the host's memory that the process holds at once, about."""
+        on_host = self.device.type != "cuda"
+        stack = max(
+            sum(planned.cost.held + on_host * planned.cost.trained for planned in stack) for stack in self.stacks
+        )
+        return BASELINE_BYTES + stack + max(planned.set_up_bytes for planned in self.generators)
 
 
-def plan_generators(loaded: LoadedProfile, node_ids: Sequence[int] | None = None) -> GeneratorPlan:
+def plan_generators(
+    loaded: LoadedProfile, node_ids: Sequence[int] | None = None, keys: Sequence[str] | None = None
+) -> GeneratorPlan:
     """Plan RUN 1 from a profile. Reads metadata alone: no audio is decoded, nothing is written.
 
     Args:
         loaded: the profile.
         node_ids: nodes that are trained; None for all.
+        keys: classes or groups whose generators are trained; None for all.
 
     Raises:
-        UsageError: the profile says nothing that can be trained, or a node is not in it.
+        UsageError: the profile says nothing that can be trained, or a node or key is not in it.
         MissingError: data, weights or a device are not there.
-        FailedError: a generator has too few clips.
+        FailedError: a generator has too few clips, or is too large for this machine.
     """
     whole = loaded.profile
     if whole.generator.granularity == "auto":
@@ -151,15 +166,17 @@ def plan_generators(loaded: LoadedProfile, node_ids: Sequence[int] | None = None
     assert directory is not None
     assert base_name is not None
     profile = choose_nodes(whole, node_ids)
+    cache_directory(profile)
     device = choose_device(profile.experiment.device)
     encoder = make_encoder(profile.embedding, device)
+    specs = _choose(generator_specs(profile), keys)
+    profile = choose_nodes(profile, list(dict.fromkeys(spec.node for spec in specs)))
     nodes = clips_of_nodes(profile)
     sections = {node.id: node for node in profile.nodes}
     held = {node.node_id: node for node in nodes}
-    generators = tuple(
-        _planned(spec, sections[spec.node], held[spec.node], encoder, profile) for spec in generator_specs(profile)
-    )
+    generators = tuple(_planned(spec, sections[spec.node], held[spec.node], encoder, profile) for spec in specs)
     _check_clips(generators, profile)
+    _check_memory(generators, device)
     rounds, epochs = rounds_and_epochs(profile.generator)
     every = profile.checkpoint.every
     return GeneratorPlan(
@@ -176,6 +193,25 @@ def plan_generators(loaded: LoadedProfile, node_ids: Sequence[int] | None = None
         nodes=nodes,
         generators=generators,
     )
+
+
+def _choose(specs: Sequence[GeneratorSpec], keys: Sequence[str] | None) -> Sequence[GeneratorSpec]:
+    """The generators with some keys; None keeps all."""
+    if keys is None:
+        return specs
+    if not keys:
+        raise UsageError("--keys names no class or group", hint="leave --keys out")
+    known = list(dict.fromkeys(spec.key for spec in specs if spec.key is not None))
+    for key in keys:
+        if key not in known:
+            near = closest(key, known)
+            raise UsageError(
+                f"--keys {key} — no generator of these nodes has this key",
+                [f"they are {', '.join(known)}" if known else "generators of all classes of a node have none"]
+                + ([f"did you mean {near}?"] if near else []),
+                hint=f"--keys {near or known[0]}" if known else "leave --keys out",
+            )
+    return [spec for spec in specs if spec.key in keys]
 
 
 def _planned(
@@ -195,7 +231,8 @@ def _planned(
         learning_rate=node.learning_rate or section.learning_rate,
         parameters=parameters,
         bytes=4 * parameters + CHECKPOINT_OVERHEAD_BYTES,
-        memory=cost(counts, features, section).bytes,
+        cost=cost(counts, features, section),
+        set_up_bytes=set_up_bytes(len(clips), features, section),
     )
 
 
@@ -205,5 +242,21 @@ def _check_clips(generators: Sequence[PlannedGenerator], profile: Profile) -> No
         raise FailedError(
             "a generator needs at least 2 clips",
             [f"{planned.spec} has {len(planned.clips)} in folds {profile.data.train_folds}" for planned in few],
-            hint="give it more clips, or leave its class out with train_classes of its node",
+            hint=MORE_CLIPS,
         )
+
+
+def _check_memory(generators: Sequence[PlannedGenerator], device: torch.device) -> None:
+    free = available_bytes()
+    for planned in generators:
+        needed = planned.cost.held + planned.set_up_bytes + (planned.cost.trained if device.type != "cuda" else 0)
+        if needed > free:
+            raise FailedError(
+                f"{planned.spec} alone needs about {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free",
+                hint="make it smaller: --set generator.rank=32, --set generator.hidden=64",
+            )
+
+
+def counted(clips: int) -> str:
+    """So many clips, in words."""
+    return "1 clip" if clips == 1 else f"{clips} clips"

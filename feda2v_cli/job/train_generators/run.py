@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,15 @@ from typing import Any
 from feda2v_cli.atomic_write import remove_leftovers
 from feda2v_cli.checkpoint.lock import lock_nodes
 from feda2v_cli.data.clip import Clip
-from feda2v_cli.embedding.embed import embed
+from feda2v_cli.embedding.embed import Embeddings, embed
 from feda2v_cli.errors import FailedError
 from feda2v_cli.generator.rebuild import count_parameters
+from feda2v_cli.generator.training_set import differ
 from feda2v_cli.job.files import make_directory, refuse_to_overwrite
+from feda2v_cli.job.inputs import listed_inputs, refuse_other_contents, refuse_other_inputs
 from feda2v_cli.job.machine import device_name
-from feda2v_cli.job.nodes import warn_of_clips
-from feda2v_cli.job.train_generators.plan import GeneratorPlan, PlannedGenerator, plan_generators
+from feda2v_cli.job.nodes import cache_directory, warn_of_clips
+from feda2v_cli.job.train_generators.plan import MORE_CLIPS, GeneratorPlan, PlannedGenerator, counted, plan_generators
 from feda2v_cli.job.train_generators.resume import unfinished_stacks
 from feda2v_cli.job.train_generators.stack import StackTraining
 from feda2v_cli.profile.load import LoadedProfile, load_profile, profile_hash, resolved_toml
@@ -29,9 +31,11 @@ from feda2v_cli.run.event import (
     Noted,
     RunResumed,
     RunStarted,
+    Warned,
     ignore_event,
 )
 from feda2v_cli.run.machine import peak_memory_bytes
+from feda2v_cli.threads import small_operations
 from feda2v_cli.verifier.single import read_metadata
 
 
@@ -82,10 +86,12 @@ class TrainedGenerators:
         return plain
 
 
+@small_operations()
 def train_generators(
     profile: LoadedProfile | str,
     *,
     node_ids: Sequence[int] | None = None,
+    keys: Sequence[str] | None = None,
     resume: bool = False,
     force: bool = False,
     command: Sequence[str] = ("train-generators",),
@@ -100,7 +106,9 @@ def train_generators(
     Args:
         profile: a loaded profile, or the name or path of one.
         node_ids: nodes that are trained; None for all.
+        keys: classes or groups whose generators are trained; None for all.
         resume: go on with the newest run of this profile and these nodes that has not ended; without one, start anew.
+            One that was begun with other clips, or another encoder, is refused.
         force: overwrite checkpoints that are there.
         command: words of the command line, for the run directory and for hints.
         listener: is told what happens.
@@ -109,16 +117,20 @@ def train_generators(
         ProfileError: the profile is invalid.
         MissingError: data, weights or a device are not there.
         OverwriteError: checkpoints are there, or another run is writing them.
-        FailedError: a clip is unreadable, memory or the disk is full, a loss is not finite.
+        FailedError: a clip is unreadable, memory or the disk is full, a loss is not finite, or the clips or the encoder
+            of the run to resume have changed.
         RunInterrupted: Ctrl-C or SIGTERM; the run can be resumed.
     """
     started = time.monotonic()
     loaded = load_profile(profile) if isinstance(profile, str) else profile
-    plan = plan_generators(loaded, node_ids)
+    plan = plan_generators(loaded, node_ids, keys)
     runs = plan.profile.experiment.runs
-    key = _run_key(plan)
+    key = _run_key(plan, keys)
+    inputs = listed_inputs((planned.clips for planned in plan.generators), plan.encoder)
 
     interrupted = RunDirectory.latest(runs, key) if resume else None
+    if interrupted is not None:
+        refuse_other_inputs(interrupted, inputs)
     if interrupted is not None and interrupted.status == "done" and all(path.is_file() for path in plan.files):
         listener(Noted(f"{interrupted.path} is done already: there is nothing to resume"))
         return _result(plan, interrupted, 0, 0.0, started)
@@ -140,6 +152,7 @@ def train_generators(
             key=key,
             kind="train-generators",
             device=device_name(plan.device),
+            inputs=inputs,
         )
         with run.recording(command, listener) as emit:
             trained, seconds = _train(plan, run, emit, resumed=interrupted is not None)
@@ -153,7 +166,7 @@ def _train(plan: GeneratorPlan, run: RunDirectory, emit: Listener, *, resumed: b
     if plan.nodes[0].dataset.root is None:
         emit(Noted("no data.root is set: training on the built-in sounds (--data-root DIR takes recordings)"))
     emit(Noted(plan.encoder.description))
-    usable = _embed_all(plan, emit)
+    usable = _embed_all(plan, run, emit)
     todo = unfinished_stacks(usable, run.resume)
     rounds_done = sum(stack.rounds_done for stack in todo)
     emit(RunResumed(str(run.path), rounds_done) if resumed else RunStarted(str(run.path)))
@@ -162,7 +175,7 @@ def _train(plan: GeneratorPlan, run: RunDirectory, emit: Listener, *, resumed: b
     return training.clips_seen, training.seconds
 
 
-def _embed_all(plan: GeneratorPlan, emit: Listener) -> GeneratorPlan:
+def _embed_all(plan: GeneratorPlan, run: RunDirectory, emit: Listener) -> GeneratorPlan:
     """Fill the cache with every clip's embedding, and leave unreadable clips out when that is allowed.
 
     Everything that can be wrong with a clip is known before training starts; the embeddings themselves are read again
@@ -172,24 +185,52 @@ def _embed_all(plan: GeneratorPlan, emit: Listener) -> GeneratorPlan:
     done = 0
     unreadable: list[tuple[Clip, str]] = []
     damaged: list[Path] = []
+    equal: list[str] = []
+    poor: list[str] = []
+    contents: dict[str, str] = {}
     for planned in plan.generators:
         embeddings = embed(
             planned.clips,
             plan.encoder,
-            plan.profile.embedding.cache.expanduser(),
+            cache_directory(plan.profile),
             skip_unreadable=plan.profile.data.skip_unreadable,
             progress=lambda clips, _: emit(ClipsEmbedded(done + clips, total)),  # noqa: B023 - called within the turn
         )
         done += len(planned.clips)
         unreadable += embeddings.skipped
         damaged += embeddings.damaged
+        if not differ(embeddings.values):
+            equal.append(f"{planned.spec} has {counted(len(embeddings.clips))}, none different from another")
+        else:
+            poor += _poor_classes(planned, embeddings)
+        contents |= embeddings.contents
+    refuse_other_contents(run.resume, contents)
     warn_of_clips(unreadable, damaged, emit)
+    if equal:
+        raise FailedError("a generator needs at least 2 clips that differ", equal, hint=MORE_CLIPS)
+    for problem in poor:
+        emit(Warned(f"{problem}; {MORE_CLIPS}"))
     if not unreadable:
         return plan
     gone = {clip for clip, _ in unreadable}
     for node in plan.nodes:
         node.without(gone)  # fails when a class has no clip left
     return replace(plan, generators=tuple(planned.without(gone) for planned in plan.generators))
+
+
+def _poor_classes(planned: PlannedGenerator, embeddings: Embeddings) -> Iterator[str]:
+    """What samples of classes with hardly a clip will be like."""
+    places: dict[str, list[int]] = {}
+    for place, clip in enumerate(embeddings.clips):
+        places.setdefault(clip.class_name, []).append(place)
+    for name, own in places.items():
+        holder = f"node {planned.spec.node}: class {name} has {counted(len(own))}"
+        if len(own) == 1:
+            yield f"{holder}: its samples will spread around it as those of the other classes do"
+        elif not differ(embeddings.values[own]):
+            yield f"{holder} that do not differ: its samples will all be that clip"
+        elif len(own) == 2:
+            yield f"{holder}: its samples will lie on the line through them"
 
 
 def _check_disk(plan: GeneratorPlan) -> None:
@@ -202,10 +243,13 @@ def _check_disk(plan: GeneratorPlan) -> None:
         )
 
 
-def _run_key(plan: GeneratorPlan) -> str:
+def _run_key(plan: GeneratorPlan, keys: Sequence[str] | None) -> str:
     """What a run must share with this one to go on with it: all that its result depends on, and where it goes."""
     nodes = [node.node_id for node in plan.nodes]
-    text = json.dumps(["train-generators", profile_hash(plan.whole), nodes, str(plan.directory), plan.base_name])
+    chosen = [] if keys is None else [sorted(keys)]
+    text = json.dumps(
+        ["train-generators", profile_hash(plan.whole), nodes, str(plan.directory), plan.base_name, *chosen]
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 

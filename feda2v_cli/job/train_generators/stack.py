@@ -17,17 +17,20 @@ from feda2v_cli.checkpoint.file import write_checkpoint
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.data.clip import fingerprint
 from feda2v_cli.embedding.embed import embed
+from feda2v_cli.embedding.identity import recorded
 from feda2v_cli.engine.memory import is_out_of_memory
 from feda2v_cli.errors import FailedError
 from feda2v_cli.generator.generator_type import Fitting
 from feda2v_cli.generator.granularity import generator_specs
 from feda2v_cli.generator.registry import GENERATORS
 from feda2v_cli.generator.training_set import TrainingSet, training_set
+from feda2v_cli.job.nodes import cache_directory
 from feda2v_cli.job.train_generators.plan import GeneratorPlan, PlannedGenerator
 from feda2v_cli.job.train_generators.resume import StackToTrain, save_state
 from feda2v_cli.profile.load import profile_hash
 from feda2v_cli.quality.figures import cheap_figures
 from feda2v_cli.run.event import CheckpointSaved, EpochEnded, Listener, RoundEnded, StackNarrowed
+from feda2v_cli.threads import threads_per_operation
 
 
 class StackTraining:
@@ -81,7 +84,7 @@ class StackTraining:
             if len(stack.generators) == 1:
                 raise FailedError(
                     f"memory ran out while {stack.generators[0].spec} was trained, alone",
-                    [f"it needs about {stack.generators[0].memory} bytes"],
+                    [f"it needs about {stack.generators[0].cost.bytes} bytes"],
                     hint="make it smaller: --set generator.rank=32, --set generator.hidden=64",
                 ) from error
             half = -(-len(stack.generators) // 2)
@@ -123,7 +126,7 @@ class StackTraining:
 
     def _training_set(self, planned: PlannedGenerator) -> TrainingSet:
         profile = self._plan.profile
-        embeddings = embed(planned.clips, self._plan.encoder, profile.embedding.cache.expanduser())
+        embeddings = embed(planned.clips, self._plan.encoder, cache_directory(profile))
         try:
             return training_set(
                 planned.spec, embeddings.values, [clip.class_name for clip in embeddings.clips], profile.generator
@@ -156,7 +159,8 @@ class StackTraining:
             if not ends and not last:
                 continue
             generator = fitting.generator(index)
-            quality = cheap_figures(generator, sets[index]) if last else None
+            with threads_per_operation(1):  # the same bits whatever the number of cores
+                quality = cheap_figures(generator, sets[index]) if last else None
             metadata = self._metadata(planned, generator.architecture(), round_number, losses[index], quality)
             for end in (*ends, *([None] if last else [])):
                 path = planned.file(plan.directory, plan.base_name, end)
@@ -199,7 +203,7 @@ class StackTraining:
             node_classes=planned.node.generated_classes,
             expected_keys=tuple(sibling.key for sibling in siblings if sibling.key is not None),
             architecture=dict(architecture),
-            encoder=dict(plan.encoder.identity),
+            encoder=recorded(plan.encoder.identity, plan.encoder.source),
             embedding_shape=plan.encoder.shape,
             dataset_name=node.dataset.name,
             train_folds=profile.data.train_folds,
@@ -214,6 +218,8 @@ class StackTraining:
             package_version=__version__,
             torch_version=str(torch.__version__),
             profile_hash=self._profile_hash,
+            node_fingerprint=fingerprint(node.train),
+            run_directory=str(self._resume.parent.absolute()),
         )
 
 

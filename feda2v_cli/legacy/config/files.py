@@ -6,6 +6,7 @@ from pathlib import Path
 
 from feda2v_cli.atomic_write import atomic_write
 from feda2v_cli.errors import FailedError, MissingError, OverwriteError, UsageError
+from feda2v_cli.paths import is_directory, is_file, is_there
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,12 @@ def plan(sources: Sequence[Path], output: Path | None, *, force: bool, into_dire
 
     Raises:
         MissingError: a source is not there, or a directory holds no .json file.
+        FailedError: the system does not say what a path is.
         UsageError: several files without a directory to write to, or two that would become one.
         OverwriteError: an output is there already.
     """
     found = [pair for source in sources for pair in _files(source)]
-    several = len(found) > 1 or any(source.is_dir() for source in sources)
+    several = len(found) > 1 or any(is_directory(source) for source in sources)
     if output is None and several:
         raise UsageError(
             f"{len(found)} files cannot go to stdout — expected a directory for them",
@@ -44,9 +46,9 @@ def plan(sources: Sequence[Path], output: Path | None, *, force: bool, into_dire
         )
     if output is None:
         return [Job(found[0][0], None)]
-    if output.is_file() and (several or into_directory):
+    if is_file(output) and (several or into_directory):
         raise UsageError(f"-o {output} is a file — expected a directory for {len(found)} files")
-    if several or into_directory or output.is_dir():
+    if several or into_directory or is_directory(output):
         jobs = [Job(source, output / relative.with_suffix(".toml")) for source, relative in found]
     else:
         jobs = [Job(found[0][0], output)]
@@ -63,18 +65,18 @@ def save(text: str, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as file:
-            file.write(text.encode())
+            file.write(text.encode(errors="backslashreplace"))
     except OSError as error:
         raise FailedError(f"{path} cannot be written — {error.strerror}") from error
 
 
 def _files(source: Path) -> list[tuple[Path, Path]]:
     """Every file that a source means, and its path below the output directory."""
-    if not source.exists():
+    if not is_there(source):
         raise MissingError(
             f"{source} is not there", hint="feda2v convert-config takes JSON files and directories of them"
         )
-    if not source.is_dir():
+    if not is_directory(source):
         return [(source, Path(source.name))]
     files = [(path, path.relative_to(source)) for path in sorted(source.rglob("*.json")) if path.is_file()]
     if not files:
@@ -91,9 +93,9 @@ def _check(jobs: Sequence[Job], *, force: bool) -> None:
         first = taken.setdefault(output, job.source)
         if first != job.source:
             raise UsageError(f"{first} and {job.source} would both become {output}", hint="convert them one by one")
-        if output.exists() and output.samefile(job.source):
+        if is_there(output) and output.samefile(job.source):
             raise UsageError(f"{output} is the configuration itself — expected another file", hint="-o new.toml")
-    existing = [str(job.output) for job in jobs if job.output is not None and job.output.exists()]
+    existing = [str(job.output) for job in jobs if job.output is not None and is_there(job.output)]
     if existing and not force:
         raise OverwriteError(
             f"{existing[0]} is there already" if len(existing) == 1 else f"{len(existing)} files are there already",

@@ -2,104 +2,100 @@
 
 import base64
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from feda2v_cli.report.content import RunContent
 from feda2v_cli.report.parts import Part, Picture, Section, Sheet, Text
-from feda2v_cli.report.sound import Sound, find_clip, flac, spectrogram
+from feda2v_cli.report.sections.anything import anything
+from feda2v_cli.report.sound import Clips, flac, spectrogram
 from feda2v_cli.run.record import RunRecord
 
 #: A contact sheet is looked at, not studied: larger pictures make a page that cannot be mailed.
 PICTURE_PIXELS, JPEG_QUALITY = 320, 82
 MOST_PICTURES = 300
-
-#: Names under which a list of pictures, and what is known of one, may stand.
-_LISTS = ("pictures", "images")
-_FILES = ("path", "file", "picture", "image", "png")
-_CLASSES = ("class", "class_name")
-_CLIPS = ("clip", "audio", "sound")
+LIST = "images.json"
+#: Of a picture, in this order; `heard` is the class whose target lies nearest to what an adapter makes of the clip.
+_TOLD = ("round", "source", "node", "split", "heard", "seed")
 
 
 def pictures(run: RunContent) -> Section | None:
-    """The pictures that a run lists in `images.json`, by class."""
-    listed, figures = _listed(run.record)
-    if not listed:
+    """The pictures that a run has made, by class: of clips, of true targets, and of rounds."""
+    albums = [(directory, content) for directory, content in _albums(run.record) if _pictures_of(content)]
+    if not albums:
         return None
+    listed = [(directory, content, entry) for directory, content in albums for entry in _pictures_of(content)]
     parts: list[Part] = []
-    if figures:
-        parts.append(Text("; ".join(figures)))
     if len(listed) > MOST_PICTURES:
-        parts.append(Text(f"The first {MOST_PICTURES} of {len(listed)} pictures."))
+        parts.append(Text(f"The last {MOST_PICTURES} of {len(listed)} pictures."))
+    clips = Clips(run.record) if run.with_audio else None
     rows: dict[str, list[Picture]] = {}
-    root = run.value("data.root")
-    for entry in listed[:MOST_PICTURES]:
-        name = str(_first(entry, _CLASSES) or "without a class")
-        rows.setdefault(name, []).append(_picture(run, entry, None if root is None else Path(str(root))))
-    if not run.with_audio and any(_first(entry, _CLIPS) for entry in listed):
+    for directory, content, entry in listed[-MOST_PICTURES:]:
+        told = {"round": content.get("round")} | dict(entry)
+        rows.setdefault(str(entry.get("class") or "without a class"), []).append(_picture(directory, told, clips))
+    if clips is None and any(entry.get("clip") for _, _, entry in listed):
         parts.append(Text("The clips are not in this page: --with-audio puts them and their spectrograms in."))
-    return Section("Pictures", [*parts, Sheet(list(rows.items()))])
+    _, last = albums[-1]
+    figures = {name: last[name] for name in ("retrieval", "gallery", "score", "maker") if last.get(name)}
+    return Section("Pictures", [*parts, Sheet(list(rows.items())), *anything("What is known of the pictures", figures)])
 
 
-def _listed(record: RunRecord) -> tuple[list[Mapping[str, Any]], list[str]]:
-    """Pictures, and what `images.json` says beside them."""
-    try:
-        content = json.loads((record.path / "images.json").read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return [], []
-    beside: Mapping[str, Any] = content if isinstance(content, dict) else {}
-    found = _first(beside, _LISTS) if beside else content
-    if not isinstance(found, list):
-        return [], []
-    figures = [
-        f"{name.replace('_', ' ')} {value}" for name, value in beside.items() if isinstance(value, str | int | float)
-    ]
-    return [entry for entry in found if isinstance(entry, dict) and _first(entry, _FILES)], figures
-
-
-def _picture(run: RunContent, entry: Mapping[str, Any], root: Path | None) -> Picture:
-    path = _found(run.record.path, Path(str(_first(entry, _FILES))))
-    image, problem = "", ""
-    try:
-        image = _thumbnail(path)
-    except (OSError, ValueError) as error:
-        problem = f"{path.name} cannot be read: {getattr(error, 'strerror', None) or error}"
-    shape, sound = "", ""
-    clip = _first(entry, _CLIPS)
-    if clip and run.with_audio:
+def _albums(record: RunRecord) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """Directories of pictures with their lists: of the run itself, then round by round."""
+    directories = [record.path, record.path / "images", *sorted((record.path / "images").glob("round_*"))]
+    elsewhere = record.summary.get("directory")
+    if record.kind == "images" and isinstance(elsewhere, str):
+        directories.append(Path(str(record.info.get("directory") or "")) / elsewhere)
+    for directory in {path.resolve(): path for path in directories}.values():
         try:
-            heard: Sound = find_clip(str(clip), run.record.path, root)
+            content = json.loads((directory / LIST).read_bytes())
+        except (OSError, ValueError, RecursionError):
+            continue
+        if isinstance(content, dict):
+            yield directory, content
+
+
+def _pictures_of(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    listed = content.get("pictures")
+    entries = listed if isinstance(listed, list) else []
+    return [entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("file"), str)]
+
+
+def _picture(directory: Path, entry: Mapping[str, Any], clips: Clips | None) -> Picture:
+    image, shape, sound, problems = "", "", "", []
+    try:
+        image = _thumbnail(directory / entry["file"])
+    except ValueError as error:
+        problems.append(f"{entry['file']} cannot be read: {error}")
+    clip = entry.get("clip")
+    if clips is not None and isinstance(clip, str):
+        try:
+            heard = clips.read(clip)
             shape, sound = _png(spectrogram(heard)), _uri("audio/flac", flac(heard))
-        except (OSError, ValueError) as error:
-            problem = "; ".join(part for part in (problem, f"{clip} cannot be heard: {error}") if part)
-    return Picture(", ".join(_caption(entry)), image, shape, sound, problem)
+        except ValueError as error:
+            problems.append(f"{clip} cannot be heard: {error}")
+    return Picture(", ".join(_caption(entry)), image, shape, sound, "; ".join(problems))
 
 
 def _caption(entry: Mapping[str, Any]) -> Iterator[str]:
-    for name, value in entry.items():
-        if name in (*_FILES, *_CLASSES) or not isinstance(value, str | int | float) or value == "":
-            continue
-        text = f"{value:.3f}" if isinstance(value, float) else str(value)
-        yield Path(text).name if name in _CLIPS else f"{name.replace('_', ' ')} {text}"
-
-
-def _first(entry: Mapping[str, Any], names: Sequence[str]) -> Any:
-    return next((entry[name] for name in names if entry.get(name)), None)
-
-
-def _found(directory: Path, path: Path) -> Path:
-    """Where a file is that is named relative to the run, or to where the run was started."""
-    return directory / path if (directory / path).exists() else path
+    if entry.get("clip"):
+        yield str(entry["clip"])
+    for name in _TOLD:
+        value = entry.get(name)
+        if value is not None and not isinstance(value, dict | list):
+            yield str(value) if name in ("source", "split") else f"{name} {value}"
+    nearest = entry.get("nearest")
+    if isinstance(nearest, list) and nearest and isinstance(nearest[0], dict):
+        yield f"nearest: {nearest[0].get('caption')}"
 
 
 def _thumbnail(path: Path) -> str:
     """A picture, made small, as a data URI.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it is no picture, or a monstrous one.
+        ValueError: it cannot be read, is no picture, or a monstrous one.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -110,8 +106,8 @@ def _thumbnail(path: Path) -> str:
         small.thumbnail((PICTURE_PIXELS, PICTURE_PIXELS))
     except UnidentifiedImageError as error:
         raise ValueError("it is no picture") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning, SyntaxError) as error:
-        raise ValueError(str(error)) from error
+    except (OSError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ValueError(getattr(error, "strerror", None) or str(error)) from error
     written = BytesIO()
     small.save(written, "JPEG", quality=JPEG_QUALITY)
     return _uri("image/jpeg", written.getvalue())

@@ -1,11 +1,12 @@
 """What samples are worth, and what an attack finds of the clips that trained."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from feda2v_cli.quality.meanings import CLASS_FIGURES, MEANINGS
 from feda2v_cli.report.content import RunContent
-from feda2v_cli.report.parts import Cell, Facts, Part, Section, Table, Text, name_cell, number_cell, shown
+from feda2v_cli.report.parts import Cell, Part, Section, Table, Text, name_cell, number_cell, shown
+from feda2v_cli.report.sections.anything import anything
 
 
 def quality(run: RunContent) -> Section | None:
@@ -28,7 +29,7 @@ def quality(run: RunContent) -> Section | None:
 def attacks(run: RunContent) -> Section | None:
     """What an attack finds."""
     found = run.record.summary.get("audit")
-    parts = list(_anything("What an attack finds", found)) if isinstance(found, dict | list) else []
+    parts = list(anything("What an attack finds", found)) if isinstance(found, dict | list) else []
     return Section("What an attack finds", parts) if parts else None
 
 
@@ -85,56 +86,3 @@ def _generators(checkpoints: Sequence[Mapping[str, Any]]) -> Table:
         rows,
         (False, True, False, False, True, True, True, True),
     )
-
-
-def _anything(caption: str, found: Any) -> Iterator[Part]:
-    """Whatever a run says, as facts and tables: lists and mappings of objects are tables, the rest are facts."""
-    if isinstance(found, list):
-        rows = {str(place): one for place, one in enumerate(found, 1) if isinstance(one, dict)}
-        if rows:
-            yield _objects(caption, rows)
-        elif found:
-            yield Text("; ".join(map(str, found)))
-        return
-    facts = [(name, _plain(value)) for name, value in found.items() if not isinstance(value, dict | list)]
-    if facts:
-        yield Facts(facts)
-    for name, value in found.items():
-        title = name.replace("_", " ")
-        if isinstance(value, dict) and value and all(isinstance(one, dict) for one in value.values()):
-            yield _objects(title, value)
-        elif isinstance(value, dict | list) and value:
-            yield from _anything(title, value)
-
-
-def _objects(caption: str, objects: Mapping[str, Mapping[str, Any]]) -> Table:
-    fields = list(dict.fromkeys(name for one in objects.values() for name in one))
-    rows = [(name_cell(name), *(_cell(one.get(key)) for key in fields)) for name, one in objects.items()]
-    figures = [all(row[place + 1].text == "–" or isinstance(row[place + 1].order, float) for row in rows)
-               for place in range(len(fields))]  # fmt: skip
-    return Table(caption, ("", *(key.replace("_", " ") for key in fields)), rows, (False, *figures))
-
-
-def _cell(value: Any) -> Cell:
-    if isinstance(value, bool) or value is None or isinstance(value, str | list):
-        return name_cell(_plain(value))
-    if isinstance(value, dict):
-        known = value.get("value")
-        if not isinstance(known, int | float):
-            return name_cell(", ".join(f"{key} {_plain(one)}" for key, one in value.items()))
-        low, high = value.get("low"), value.get("high")
-        interval = f" ({shown(low)} to {shown(high)})" if low is not None and high is not None else ""
-        return Cell(f"{shown(known)}{interval}", float(known))
-    return Cell(_plain(value), float(value))
-
-
-def _plain(value: Any) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return shown(value)
-    if isinstance(value, list):
-        return "; ".join(map(_plain, value))
-    return str(value)

@@ -30,7 +30,7 @@ def test_the_same_seed_gives_the_same_bits(tmp_path, strategy: str) -> None:
         assert all(torch.equal(mine[space], theirs[space]) for space in mine)
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES.keys() - {"central"}))  # which has no node that could fail
 def test_a_round_that_is_skipped_leaves_every_adapter_as_it_was(tmp_path, strategy: str) -> None:
     setup = setup_of([[0, 1], [2, 3]], samples=3, strategy=strategy, dropout=1.0)
     federation = federation_of(setup, tmp_path)

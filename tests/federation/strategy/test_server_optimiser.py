@@ -41,24 +41,26 @@ def test_fedavgm_moves_as_far_as_an_update_and_no_farther(tmp_path: Path) -> Non
     assert moved(tmp_path, "fedavgm", [1.0] + [0.0] * 60)[-1] == pytest.approx(1.0, abs=0.01)
 
 
-def test_fedadam_is_adam_on_the_negative_update(tmp_path: Path) -> None:
-    gradient = -0.5
-    mean, square = gradient, gradient**2  # bias-corrected, first step
-    expected = -0.1 * mean / (square**0.5 + ADAPTIVITY)
-    assert moved(tmp_path, "fedadam", [0.5], server_learning_rate=0.1) == pytest.approx([expected], rel=1e-5)
-
-
-def test_fedyogi_follows_its_paper(tmp_path: Path) -> None:
-    mean = square = place = 0.0
-    square, places = ADAPTIVITY**2, []
-    for update in (0.5, -0.2):
-        gradient = -update
-        mean = BETAS[0] * mean + (1 - BETAS[0]) * gradient
-        sign = (square > gradient**2) - (square < gradient**2)
-        square -= (1 - BETAS[1]) * gradient**2 * sign
-        place -= 0.1 * mean / (square**0.5 + ADAPTIVITY)
+def by_the_paper(strategy: str, updates: list[float], learning_rate: float) -> list[float]:
+    """Algorithm 2 of Reddi et al., a step for each Δ_t."""
+    mean, square, place, places = 0.0, ADAPTIVITY**2, 0.0, []
+    for update in updates:
+        mean = BETAS[0] * mean + (1 - BETAS[0]) * update
+        sign = (square > update**2) - (square < update**2)
+        square = {
+            "fedadam": BETAS[1] * square + (1 - BETAS[1]) * update**2,
+            "fedyogi": square - (1 - BETAS[1]) * update**2 * sign,
+        }[strategy]
+        place += learning_rate * mean / (square**0.5 + ADAPTIVITY)
         places.append(place)
-    assert moved(tmp_path, "fedyogi", [0.5, -0.2], server_learning_rate=0.1) == pytest.approx(places, rel=1e-4)
+    return places
+
+
+@pytest.mark.parametrize("strategy", ["fedadam", "fedyogi"])
+def test_an_adaptive_optimiser_follows_its_paper_from_the_first_step_on(tmp_path: Path, strategy: str) -> None:
+    updates = [0.5, -0.2, 0.0, 3e-4]
+    expected = by_the_paper(strategy, updates, 0.1)
+    assert moved(tmp_path, strategy, updates, server_learning_rate=0.1) == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("make", [sgd(0.1, 0.9), adam(0.1), yogi(0.1)])

@@ -1,9 +1,11 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from feda2v_cli.errors import OverwriteError, ProfileError
+from feda2v_cli.job.compare.report import Row
 from feda2v_cli.job.compare.run import Comparison, compare
 from feda2v_cli.run.event import Event, Noted
 from feda2v_cli.run.record import RunRecord
@@ -74,14 +76,15 @@ def test_a_comparison_is_a_run_that_holds_the_runs_it_has_made(compared: Compari
     record = RunRecord.read(compared.run_dir)
     assert (record.path.parent, record.state, record.kind) == (runs, "done", "compare")
     assert record.summary == json.loads(json.dumps(compared.to_dict()))
-    made = [(inner.kind, inner.title, inner.state) for inner in record.inner]
-    assert made[:3] == [
-        ("train-generators", "unified", "done"),
-        ("evaluate", "evaluate-unified", "done"),
-        ("federate", "unified", "done"),
-    ]
-    assert len(made) == 10
-    assert made[-1] == ("federate", "without_samples", "done")
+    made = {(inner.kind, inner.title, inner.state) for inner in record.inner}
+    assert made == {
+        ("federate", "without_samples", "done"),
+        *(
+            (kind, f"{prefix}{granularity}", "done")
+            for granularity in ("unified", "per_class", "per_group")
+            for kind, prefix in (("train-generators", ""), ("evaluate", "evaluate-"), ("federate", ""))
+        ),
+    }
 
 
 def test_every_step_is_told(compared: Comparison, events: list[Event]) -> None:
@@ -92,6 +95,42 @@ def test_every_step_is_told(compared: Comparison, events: list[Event]) -> None:
             f"{granularity}: evaluating",
             f"{granularity}: federating",
         ]
+
+
+def test_figures_do_not_depend_on_how_much_is_done_side_by_side(
+    compared: Comparison, events: list[Event], tmp_path: Path
+) -> None:
+    told: list[Event] = []
+    other = compare(
+        "unified",
+        output=tmp_path,
+        settings=[*QUICK, "experiment.memory=4GB"],
+        rounds=1,
+        picture=False,
+        side_by_side=3,
+        listener=told.append,
+    )
+    assert figures(other) == figures(compared)
+    assert other.without_samples == compared.without_samples
+    assert steps(told) == steps(events)
+
+
+def test_the_federation_without_samples_leaves_the_adapters_of_the_others_alone(
+    compared: Comparison, output: Path
+) -> None:
+    assert compared.without_samples >= 0
+    adapters = {path.parent.parent.name for path in output.glob("*/adapters/*.pt")}
+    assert adapters == {"unified", "per_class", "per_group", "without_samples"}
+
+
+def figures(comparison: Comparison) -> list[Row]:
+    """The rows, but for time, and for bytes: checkpoints name the directories of their run."""
+    return [replace(row, training_seconds=0, disk_bytes_per_node=0) for row in comparison.rows]
+
+
+def steps(events: list[Event]) -> list[str]:
+    """What is told of the steps, but for where files go."""
+    return [event.text for event in events if isinstance(event, Noted) and "/" not in event.text]
 
 
 @pytest.mark.usefixtures("compared")

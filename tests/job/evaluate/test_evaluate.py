@@ -101,6 +101,16 @@ def test_the_same_checkpoints_give_the_same_figures(evaluated: Evaluation, train
     assert evaluate(trained, draws=2).overall == evaluated.overall
 
 
+def test_draws_side_by_side_give_the_figures_of_one_after_the_other(evaluated: Evaluation, trained: Path) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3 if before == 1 else 1)
+    try:
+        other = evaluate(trained, draws=2)
+    finally:
+        torch.set_num_threads(before)
+    assert (other.overall, other.per_class) == (evaluated.overall, evaluated.per_class)
+
+
 def test_a_collapsed_set_is_called_so(generators: Path) -> None:
     def collapse(_: GeneratorMetadata, state: State) -> State:
         return state | {"model.loadings": 0.05 * state["model.loadings"]}

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from feda2v_cli.adapter import Adapter
 from feda2v_cli.errors import FailedError, MissingError, UsageError
-from feda2v_cli.federation.adapter import Adapter
 from feda2v_cli.job.federate.plan import plan_federation
 from feda2v_cli.job.federate.run import Federated, federate
 from feda2v_cli.job.train_generators.run import train_generators

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from feda2v_cli.errors import FailedError, OverwriteError
+from feda2v_cli.errors import FailedError, OverwriteError, UsageError
 from feda2v_cli.generator.rebuild import rebuild
 from feda2v_cli.job.train_generators.plan import plan_generators
 from feda2v_cli.job.train_generators.run import TrainedGenerators, train_generators
@@ -260,3 +260,31 @@ def test_a_full_stack_is_narrowed_when_memory_runs_out() -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[0] == "8"
     assert len(names("checkpoints/generators_per_class")) == 15
+
+
+def test_the_generators_of_some_keys_are_trained_alone_and_are_those_of_the_whole_run() -> None:
+    trained("per_class")
+    whole = tensors("checkpoints/generators_per_class")
+    before = {path: path.read_bytes() for path in Path("checkpoints/generators_per_class").iterdir()}
+    alone = trained("per_class", keys=["dog", "rain"], force=True)
+    assert [(saved.node, saved.key) for saved in alone.checkpoints] == [(0, "dog"), (1, "rain")]
+    changed = [path.name for path, content in before.items() if path.read_bytes() != content]
+    assert sorted(changed) == ["vae_perclass_node0_class_dog.pt", "vae_perclass_node1_class_rain.pt"]
+    assert all(torch.equal(value, whole[name]) for name, value in tensors("checkpoints/generators_per_class").items())
+    metadata, _ = load_checkpoint(Path("checkpoints/generators_per_class/vae_perclass_node0_class_dog.pt"))
+    assert set(metadata.expected_keys) == set(ANIMALS)
+
+
+@pytest.mark.parametrize(("profile", "keys"), [("per_class", ["dgo"]), ("unified", ["dog"]), ("per_class", [])])
+def test_a_key_that_no_generator_has_is_refused_before_anything_is_done(profile: str, keys: list[str]) -> None:
+    with pytest.raises(UsageError, match="--keys"):
+        trained(profile, keys=keys)
+    assert list(Path().iterdir()) == []
+
+
+def test_checkpoints_say_which_run_wrote_them_and_that_all_of_a_node_saw_the_same_clips() -> None:
+    result = trained("per_class", node_ids=[0])
+    seen = [load_checkpoint(saved.path)[0] for saved in result.checkpoints]
+    assert {metadata.run_directory for metadata in seen} == {str(result.run_dir.absolute())}
+    assert len({metadata.node_fingerprint for metadata in seen}) == 1
+    assert len({metadata.dataset_fingerprint for metadata in seen}) == 5

@@ -201,9 +201,9 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(refusal) -> None
 
     assert refusal(text).splitlines() == [
         "old.json has 7 problems",
-        "  old.json:2:18 federation.global_rounds = 0 — expected a whole number of at least 1",
-        '  old.json:2:38 federation.local_epochs = "many" — expected a whole number of at least 1',
-        "  old.json:2:62 federation.eval_gap = 2.5 — expected a whole number of at least 1",
+        "  old.json:2:18 federation.global_rounds = 0 — expected a whole number from 1 to 1000000",
+        '  old.json:2:38 federation.local_epochs = "many" — expected a whole number from 1 to 1000000',
+        "  old.json:2:62 federation.eval_gap = 2.5 — expected a whole number from 1 to 1000000",
         '  old.json:3:3 training = [] — expected a section: "training": { … }',
         '  old.json:4:14 feda2v.generator_granularity = "per-class" — expected one of unified, per_class, per_group, '
         'auto; did you mean "per_class"?',

@@ -3,8 +3,8 @@ import torch
 from federations import CLASSES, DIM, TOKENS, setup_of
 from torch.func import functional_call
 
+from feda2v_cli.adapter import Adapter, initial_parameters
 from feda2v_cli.engine.stack import parameters_of
-from feda2v_cli.federation.adapter import Adapter, initial_parameters
 from feda2v_cli.federation.local_training import adapter_loss
 from feda2v_cli.federation.space import Space
 

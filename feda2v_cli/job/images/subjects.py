@@ -1,0 +1,146 @@
+"""Of which clips pictures are made."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from feda2v_cli.data.clip import Clip, FileClip
+from feda2v_cli.data.nodes import NodeClips
+from feda2v_cli.embedding.embed import embed
+from feda2v_cli.embedding.encoder import Encoder
+from feda2v_cli.errors import MissingError, UsageError, closest
+from feda2v_cli.job.nodes import cache_directory, warn_of_clips
+from feda2v_cli.paths import entries, is_directory, is_file
+from feda2v_cli.profile.schema import Profile
+from feda2v_cli.run.event import ClipsEmbedded, Listener
+
+#: What a clip of the user's own is filed under, whose class nobody knows.
+UNKNOWN = "audio"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A clip that pictures are made of.
+
+    Attributes:
+        clip: the sound.
+        class_name: its class; None for a file of the user's own.
+        split: train, test, or audio for a file of the user's own.
+        number: place among the clips of its class and split, from 0.
+        holders: nodes that hold it.
+        embedding: [tokens, dim].
+    """
+
+    clip: Clip
+    class_name: str | None
+    split: str
+    number: int
+    holders: tuple[int, ...]
+    embedding: Tensor
+
+
+def choose_clips(
+    nodes: Sequence[NodeClips], profile: Profile, classes: Sequence[str]
+) -> list[tuple[Clip, str, int, tuple[int, ...]]]:
+    """The first clips of each class, of the splits that are asked for: clip, split, number, and who holds it.
+
+    Every node's own first clips are among them when nodes make pictures too.
+
+    Args:
+        nodes: and their clips.
+        profile: splits, how many of a class, and whether nodes make pictures of their own.
+        classes: that are asked for.
+    """
+    chosen: list[tuple[Clip, str, int, tuple[int, ...]]] = []
+    for split in profile.images.splits:
+        for name in classes:
+            holders: dict[Clip, list[int]] = {}
+            wanted: list[Clip] = []
+            for node in nodes:
+                own = [clip for clip in (node.test if split == "test" else node.train) if clip.class_name == name]
+                for clip in own:
+                    holders.setdefault(clip, []).append(node.node_id)
+                wanted += own[: profile.images.per_class] if profile.images.nodes else []
+            first = sorted(holders, key=lambda clip: (clip.fold, clip.name))[: profile.images.per_class]
+            every = list(dict.fromkeys([*first, *wanted] if profile.images.server else [*wanted, *first]))
+            chosen += [(clip, split, number, tuple(holders[clip])) for number, clip in enumerate(every)]
+    return chosen
+
+
+def lacking(chosen: Sequence[tuple[Clip, str, int, tuple[int, ...]]], classes: Sequence[str]) -> list[str]:
+    """The classes of which there is no clip."""
+    there = {clip.class_name for clip, *_ in chosen}
+    return [name for name in classes if name not in there]
+
+
+def check_classes(classes: Sequence[str], known: Sequence[str]) -> None:
+    """Refuse classes that are not of the federation.
+
+    Raises:
+        UsageError: there is one.
+    """
+    for name in classes:
+        if name not in known:
+            near = closest(name, known)
+            raise UsageError(
+                f"--classes {name} — the data has no such class",
+                [f"did you mean {near}?"] if near else [f"it has {', '.join(known)}"],
+                hint=f"--classes {near or ','.join(known[:2])}",
+            )
+
+
+def embed_subjects(
+    chosen: Sequence[tuple[Clip, str, int, tuple[int, ...]]], encoder: Encoder, profile: Profile, emit: Listener
+) -> list[Subject]:
+    """The clips with their embeddings.
+
+    Raises:
+        UnreadableClipError: a clip cannot be read, and the profile does not leave such clips out.
+        FailedError: the cache cannot be read or written.
+        MissingError: no clip is left.
+    """
+    clips = [clip for clip, *_ in chosen]
+    done = embed(
+        list(dict.fromkeys(clips)),
+        encoder,
+        cache_directory(profile),
+        skip_unreadable=profile.data.skip_unreadable,
+        progress=lambda done, total: emit(ClipsEmbedded(done, total)),
+    )
+    warn_of_clips(done.skipped, done.damaged, emit)
+    values = dict(zip(done.clips, done.values, strict=True))
+    subjects = [
+        Subject(clip, None if split == UNKNOWN else clip.class_name, split, number, holders, values[clip])
+        for clip, split, number, holders in chosen
+        if clip in values
+    ]
+    if not subjects:
+        raise MissingError("no clip is left of which a picture could be made")
+    return subjects
+
+
+def clips_of_files(files: Sequence[Path]) -> list[tuple[Clip, str, int, tuple[int, ...]]]:
+    """Files of the user's own as clips without a class.
+
+    Raises:
+        MissingError: a file is not there.
+    """
+    for path in files:
+        if not is_file(path):
+            siblings = [entry.name for entry in entries(path.parent)] if is_directory(path.parent) else []
+            near = closest(path.name, siblings)
+            raise MissingError(
+                f"--audio {path} — no such file", [f"did you mean {path.parent / near}?"] if near else []
+            )
+    return [
+        (FileClip(name=path.name, class_name=UNKNOWN, fold=1, path=path), UNKNOWN, number, ())
+        for number, path in enumerate(dict.fromkeys(files))
+    ]
+
+
+def standardised(subjects: Sequence[Subject]) -> Tensor:
+    """Embeddings of subjects, [clips, tokens, dim]."""
+    return torch.stack([subject.embedding for subject in subjects])

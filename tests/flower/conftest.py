@@ -1,0 +1,37 @@
+"""What the tests of a worker share: generators that RUN 1 has trained, keys, a server and its nodes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flower_places import PROFILE, Place, run
+
+
+@pytest.fixture(scope="session")
+def trained_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a profile, generators of both nodes, and keys."""
+    place = tmp_path_factory.mktemp("flower")
+    (place / "node.toml").write_text(PROFILE)
+    done = run(place, "train-generators", "-p", "node.toml", "-q")
+    assert done.returncode == 0, done.stderr
+    done = run(place, "flower", "keys", "-o", "keys", "--host", "localhost", "--nodes", "2")
+    assert done.returncode == 0, done.stderr
+    return place
+
+
+@pytest.fixture(scope="session")
+def served(trained_place: Path) -> Iterator[Place]:
+    """A server with both nodes connected."""
+    from feda2v_cli.flower.process import free_port
+
+    place = Place(trained_place, free_port())
+    try:
+        place.start_server()
+        place.wait_for("server", "serving 2 nodes")
+        place.start_node(0)
+        place.start_node(1)
+        place.wait_for("server", "node 0 is there")
+        place.wait_for("server", "node 1 is there")
+        yield place
+    finally:
+        place.stop_all()
