@@ -20,7 +20,7 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--host-resolver-rules=MAP * ~NOTFOUND",
 )  # fmt: skip
-SECONDS_TO_WAIT = 30
+SECONDS_TO_WAIT = 90
 
 
 @dataclass
@@ -91,6 +91,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = Chrome(options=options, service=Service(DRIVER))
+    driver.set_script_timeout(SECONDS_TO_WAIT)
     yield driver
     driver.quit()
 

@@ -14,7 +14,6 @@ from run_samples import federated, pictures
 from feda2v_cli.data.builtin import builtin_clips
 from feda2v_cli.report.content import RunContent
 from feda2v_cli.report.parts import Picture, Sheet, Text
-from feda2v_cli.report.sections.pictures import MOST_PICTURES
 from feda2v_cli.report.sections.pictures import pictures as section_of
 from feda2v_cli.report.sound import HEIGHT, WIDTH
 from feda2v_cli.run.directory import RunDirectory
@@ -103,14 +102,11 @@ def test_pictures_of_the_rounds_of_a_federation_are_shown_with_their_round(tmp_p
     assert rounds == [["round 5"], ["round 5"], ["round 10"], ["round 10"]]
 
 
-def test_of_very_many_pictures_the_last_are_shown(tmp_path: Path) -> None:
-    run = pictures(tmp_path)
-    path = run.path / "images" / "images.json"
-    listed = json.loads(path.read_text())
-    path.write_text(json.dumps(listed | {"pictures": listed["pictures"] * MOST_PICTURES}))
-    found, texts = shown(run)
-    assert len(found) == MOST_PICTURES
-    assert texts[0] == f"The last {MOST_PICTURES} of {4 * MOST_PICTURES} pictures."
+def test_of_very_many_pictures_the_last_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("feda2v_cli.report.sections.pictures.MOST_PICTURES", 3)
+    found, texts = shown(pictures(tmp_path))
+    assert len(found) == 3
+    assert texts[0] == "The last 3 of 4 pictures."
 
 
 @pytest.mark.parametrize(
