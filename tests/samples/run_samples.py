@@ -32,9 +32,9 @@ def started(
     )
 
 
-def trained(runs: Path, rounds: int = 10) -> RunDirectory:
+def trained(runs: Path, rounds: int = 10, name: str = "per_group") -> RunDirectory:
     """RUN 1: two generators."""
-    run = started(runs, "train-generators", name="per_group")
+    run = started(runs, "train-generators", name=name)
     models = ("node 0 animals", "node 1 weather")
     for number in range(1, rounds + 1):
         losses = {model: {"loss": 40 + 5 / number + place, "kl": 1 / number} for place, model in enumerate(models)}
@@ -127,9 +127,14 @@ def _figures(value: float) -> dict[str, Any]:
     return {name: None if name == "density" else figure for name in names}
 
 
-def evaluated(runs: Path, classes: Sequence[str] = CLASSES, audit: Mapping[str, Any] | None = None) -> RunDirectory:
+def evaluated(
+    runs: Path,
+    classes: Sequence[str] = CLASSES,
+    audit: Mapping[str, Any] | None = None,
+    name: str = "evaluate-per_group",
+) -> RunDirectory:
     """An evaluation, with a map."""
-    run = started(runs, "evaluate", name="evaluate-per_group")
+    run = started(runs, "evaluate", name=name)
     points = {
         name: [[math.cos(place * 9 + label), math.sin(place * 7 + label)] for place in range(8)]
         for label, name in enumerate(classes)
@@ -154,8 +159,8 @@ def compared(runs: Path) -> RunDirectory:
     figure = {"value": 0.8, "low": 0.7, "high": 0.9, "floor": 0.85, "baseline": 0.8}
     rows = []
     for place, granularity in enumerate(("unified", "per_class")):
-        trained(run.path / "runs")
-        evaluated(run.path / "runs")
+        trained(run.path / "runs", name=granularity)
+        evaluated(run.path / "runs", name=f"evaluate-{granularity}")
         federated(run.path / "runs", name=granularity, level=0.8 + place / 10)
         rows.append(
             {
@@ -211,3 +216,23 @@ def killed(runs: Path, rounds: int = 8) -> RunDirectory:
 def events_of(run: RunDirectory) -> list[dict[str, Any]]:
     """The events that a run has recorded."""
     return [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
+
+
+def write_long_history(path: Path, rounds: int, nodes: int) -> None:
+    """Rounds and evaluations, with one peak in one round of one node."""
+    node_loss: dict[str, Any] = {}
+    with path.open("w") as metrics:
+        for number in range(1, rounds + 1):
+            level = 1 / number**0.5
+            node_loss = {
+                str(node): {"clip": round(level + node / 1000 + (number * 7919 + node) % 13 / 500, 9), "t5": level}
+                for node in range(nodes)
+            }
+            if number == 6543:
+                node_loss["42"]["clip"] = 9.75
+            common = {"federation": "chosen", "round": number, "rounds": rounds}
+            event = {"event": "federation_round_ended", "loss": {"clip": level, "t5": level}, "node_loss": node_loss}
+            metrics.write(json.dumps(common | event) + "\n")
+            accuracy = {str(node): 1 - level - node / 1000 for node in range(nodes)}
+            event = {"event": "evaluated", "accuracy": 1 - level, "node_accuracy": accuracy, "loss": {"clip": level}}
+            metrics.write(json.dumps(common | event) + "\n")

@@ -8,11 +8,12 @@ from feda2v_cli.report.parts import Chart, Line, Section
 
 def embeddings_map(run: RunContent) -> Section | None:
     """Clips held out and samples on the two axes along which clips vary most; of a comparison, one map for each."""
-    runs = {"Clips and samples": run} | {
-        f"Clips and samples: {inner.record.title.removeprefix('evaluate-')}": inner for inner in run.inner
-    }
-    charts = [chart for title, one in runs.items() if (chart := _chart(title, one.record.summary.get("map")))]
-    return Section("Map of embeddings", charts) if charts else None
+    charts = [_chart("Clips and samples", run.record.summary.get("map"))]
+    for inner in run.inner:
+        title = f"Clips and samples: {inner.record.title.removeprefix('evaluate-')}"
+        charts.append(_chart(title, inner.record.summary.get("map")))
+    found = [chart for chart in charts if chart is not None]
+    return Section("Map of embeddings", found) if found else None
 
 
 def _chart(title: str, drawn: Any) -> Chart | None:

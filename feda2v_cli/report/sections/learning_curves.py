@@ -12,7 +12,7 @@ from feda2v_cli.report.result import BASELINES
 from feda2v_cli.report.thinning import thin
 
 #: Points of all lines of a chart: more of them make a page large and slow, and no line on a screen is wider.
-MOST_POINTS, MOST_POINTS_OF_A_LINE, FEWEST_POINTS_OF_A_LINE = 40_000, 800, 40
+MOST_POINTS, MOST_POINTS_OF_A_LINE, FEWEST_POINTS_OF_A_LINE = 20_000, 800, 40
 #: Of more lines than this only some are shown at first: those that end lowest and highest.
 MOST_LINES_SHOWN, FIRST_SHOWN = 24, 5
 

@@ -27,22 +27,22 @@ def _granularities(rows: Sequence[Mapping[str, Any]]) -> Table:
         shown_rows.append(
             (
                 name_cell(row["granularity"]),
+                number_cell(row["accuracy"]),
+                number_cell(row["tstr_share"]),
+                Cell(f"{shown(recall['value'])} ({shown(recall['floor'])})", recall["value"]),
+                Cell(f"{shown(kad['value'])} ({shown(kad['floor'])})", kad["value"]),
+                name_cell(row["verdict"]),
                 Cell(str(most) if fewest == most else f"{fewest} to {most}", most),
                 Cell(f"{row['parameters_per_node'] / 1e6:.2f} M", row["parameters_per_node"]),
                 Cell(f"{row['memory_bytes_per_node'] / 1e6:.0f} MB", row["memory_bytes_per_node"]),
                 Cell(f"{row['disk_bytes_per_node'] / 1e6:.1f} MB", row["disk_bytes_per_node"]),
                 Cell(f"{row['training_seconds']:.1f} s", row["training_seconds"]),
-                number_cell(row["tstr_share"]),
-                Cell(f"{shown(recall['value'])} ({shown(recall['floor'])})", recall["value"]),
-                Cell(f"{shown(kad['value'])} ({shown(kad['floor'])})", kad["value"]),
-                number_cell(row["accuracy"]),
-                name_cell(row["verdict"]),
             )
         )
     return Table(
         "Granularities side by side",
-        ("granularity", "generators a node", "parameters a node", "memory a node", "disk a node", "training",
-         "TSTR / TRTR", "recall (floor)", "KAD (floor)", "accuracy after federate", "verdict"),
+        ("granularity", "accuracy", "TSTR / TRTR", "recall (floor)", "KAD (floor)", "verdict", "generators a node",
+         "parameters a node", "memory a node", "disk a node", "training"),
         shown_rows,
-        (False, *(True,) * 9, False),
+        (False, *(True,) * 4, False, *(True,) * 5),
     )  # fmt: skip
