@@ -175,7 +175,7 @@ def write_esc50(root: Path, own: Sequence[Sound], others: Sequence[Sound], kinds
             name = f"{fold}-{number}-{take}-{kinds.index(sound.kind)}.wav"
             samples = torch.from_numpy(sound.samples)[: round(SECONDS * sound.rate)]
             faster = torchaudio.functional.resample(samples, round(sound.rate * speed), sound.rate)
-            soundfile.write(root / "audio" / name, faster.numpy(), sound.rate, subtype="FLOAT")
+            soundfile.write(root / "audio" / name, faster.numpy(), sound.rate, subtype="PCM_16")
             rows.append([name, fold, kinds.index(sound.kind), sound.kind, "False", number, take])
     with (root / "meta" / "esc50.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
@@ -190,7 +190,7 @@ def write_sounds(directory: Path, sounds: Sequence[Sound]) -> list[Path]:
     for number, sound in enumerate(sounds):
         path = directory / sound.kind / f"{sound.source}_{number}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(path, sound.samples[: round(SECONDS * sound.rate)], sound.rate, subtype="FLOAT")
+        soundfile.write(path, sound.samples[: round(SECONDS * sound.rate)], sound.rate, subtype="PCM_16")
         paths.append(path)
     return paths
 

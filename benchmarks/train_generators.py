@@ -43,9 +43,9 @@ from feda2v_cli.generator.registry import cost, set_up_bytes
 from feda2v_cli.generator.training_set import TrainingSet, training_set
 from feda2v_cli.generator.vae import ConditionalVae, learned_components, vae_loss
 from feda2v_cli.generator.vae_fitting import VaeFitting
-from feda2v_cli.job.machine import peak_memory_bytes
 from feda2v_cli.profile.load import load_profile
 from feda2v_cli.profile.schema import GeneratorSection
+from feda2v_cli.run.machine import peak_memory_bytes
 from feda2v_cli.threads import threads_per_operation
 
 FEDA2V = str(Path(sys.executable).with_name("feda2v"))

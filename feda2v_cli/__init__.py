@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from feda2v_cli.job.train_generators.plan import plan_generators as plan_generators
     from feda2v_cli.job.train_generators.run import train_generators as train_generators
     from feda2v_cli.profile.load import load_profile as load_profile
+    from feda2v_cli.report.make import make_report as make_report
     from feda2v_cli.verifier.catalogue import catalogue as catalogue
     from feda2v_cli.verifier.loading import load_generators as load_generators
     from feda2v_cli.verifier.single import load_generator as load_generator
@@ -33,6 +34,7 @@ _HOMES = {
     "load_generator": "verifier.single",
     "load_generators": "verifier.loading",
     "load_profile": "profile.load",
+    "make_report": "report.make",
     "plan_federation": "job.federate.plan",
     "plan_generators": "job.train_generators.plan",
     "train_generators": "job.train_generators.run",

@@ -1,5 +1,6 @@
 """The command `feda2v compare`."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -58,6 +59,7 @@ def compare(*, profile: ProfileOptions, comparison: ComparisonOptions, console: 
                 rounds=comparison.rounds,
                 picture=comparison.picture,
                 force=comparison.force,
+                command=sys.argv[1:],
                 listener=progress.show,
             )
         output.result(compared.to_dict(), *_tables(compared))
@@ -73,5 +75,5 @@ def _tables(compared: "Comparison") -> list["Table | str"]:
         granularities,
         "",
         explanation(compared.without_samples, compared.setting),
-        f"wrote {', '.join(map(str, compared.files))} in {compared.seconds:.0f} s",
+        f"wrote {', '.join(map(str, compared.files))} in {compared.seconds:.0f} s; run {compared.run_dir}",
     ]

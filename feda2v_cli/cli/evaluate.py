@@ -1,5 +1,6 @@
 """The command `feda2v evaluate`."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,6 +9,7 @@ import typer
 from feda2v_cli.cli.options import BaseName, ConsoleOptions, ProfileOptions, takes_options
 from feda2v_cli.cli.output import Output, command_output
 from feda2v_cli.cli.tables import table
+from feda2v_cli.quality.meanings import CLASS_FIGURES, MEANINGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,22 +26,6 @@ Examples:
   feda2v evaluate checkpoints/generators --data-root data/ESC-50
   feda2v evaluate checkpoints/generators --json | jq -r .data.verdict
 """
-
-#: What each figure is, for the table.
-MEANINGS = {
-    "tstr": "clips named by a probe trained on samples",
-    "trtr": "clips named by a probe trained on clips",
-    "kad": "kernel audio distance x 100; 0 is best",
-    "recall": "of the clips lie among the samples",
-    "precision": "of the samples lie among the clips",
-    "density": "how deep samples lie among the clips",
-    "coverage": "of the clips have a sample nearby",
-    "fad": "Fréchet audio distance; biased, see its floor",
-    "spread": "of the clips' spread within classes",
-    "memorised": "nearer to training clips than other clips; 0.5 is best",
-}
-#: Figures of the table of classes.
-_CLASS_METRICS = ("tstr", "trtr", "kad", "recall", "precision", "spread", "memorised")
 
 
 @takes_options
@@ -78,6 +64,7 @@ def evaluate(
                 profile_named=profile.profile,
                 draws=seeds,
                 permissive=permissive,
+                command=sys.argv[1:],
                 listener=progress.show,
             )
         output.result(evaluated.to_dict(), *_tables(evaluated, output))
@@ -97,7 +84,7 @@ def _tables(evaluated: "Evaluation", output: Output) -> list["Table | str"]:
         f"{evaluated.verdict.word}: {'; '.join(evaluated.verdict.reasons)}",
         f"{len(evaluated.generators)} {evaluated.granularity} {evaluated.generator_type} generators of "
         f"{evaluated.directory}, {evaluated.draws} draws, {evaluated.trained} clips trained, "
-        f"{evaluated.held_out} held out, in {evaluated.seconds:.1f} s",
+        f"{evaluated.held_out} held out, in {evaluated.seconds:.1f} s; run {evaluated.run_dir}",
     ]
 
 
@@ -118,9 +105,9 @@ def _overall(figures: "Mapping[str, Figure | None]") -> "Table":
 
 
 def _classes(per_class: "Mapping[str, Mapping[str, Figure | None]]") -> "Table":
-    classes = table("class", right=_CLASS_METRICS)
+    classes = table("class", right=CLASS_FIGURES)
     for name, figures in per_class.items():
-        values = (figures[metric] for metric in _CLASS_METRICS)
+        values = (figures[metric] for metric in CLASS_FIGURES)
         classes.add_row(name, *("-" if figure is None else _shown(figure.value) for figure in values))
     return classes
 

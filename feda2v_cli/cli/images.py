@@ -123,7 +123,7 @@ def images(
     ] = False,
     console: ConsoleOptions,
 ) -> None:
-    """From sound to picture: what clips sound like, painted or found.
+    """From sound to picture: painted or found.
 
     Verified adapters of RUN 2 take held-out clips, or --audio, to what a diffusion pipeline takes, or to the nearest
     pictures of a gallery. Writes PNGs that say where they come from, images.json and contact.png. Without --profile,

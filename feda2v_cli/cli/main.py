@@ -16,6 +16,8 @@ from feda2v_cli.cli import (
     flower,
     images,
     profiles,
+    report,
+    runs,
     targets,
     train_generators,
 )
@@ -37,6 +39,8 @@ app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command("compare", epilog=compare.EXAMPLES)(compare.compare)
 app.command("targets", epilog=targets.EXAMPLES)(targets.targets)
 app.command("images", epilog=images.EXAMPLES)(images.images)
+app.command("report", epilog=report.EXAMPLES)(report.report)
+app.add_typer(runs.app, name="runs")
 app.add_typer(checkpoints.app, name="checkpoints")
 app.add_typer(flower.app, name="flower")
 app.add_typer(profiles.app, name="profiles")

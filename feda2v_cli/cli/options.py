@@ -90,6 +90,10 @@ Force = Annotated[bool, typer.Option("--force", help="Overwrite files that are t
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Say what would be done and written, and stop.", show_default=False)
 ]
+RunsDir = Annotated[
+    Path,
+    typer.Option("--runs", metavar="DIR", envvar="FEDA2V_EXPERIMENT_RUNS", help="Where runs are.", show_envvar=False),
+]
 #: The option itself, for commands that set different keys with it.
 ROUNDS = typer.Option("--rounds", metavar="N", help="Rounds.", show_default=FROM_PROFILE)
 

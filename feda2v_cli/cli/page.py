@@ -64,6 +64,18 @@ _PLAN = {
     "would_overwrite": "those of them that are there already",
 }
 
+_STATE = "running, done, interrupted, failed, killed or damaged"
+_RUN = {
+    "name": "of the directory",
+    "path": "the directory",
+    "started": "when",
+    "kind": "the command that made it",
+    "command": "words of the command line",
+    "state": _STATE,
+    "result": "in words",
+    "bytes": "of all its files",
+}
+
 #: What `data` holds, by command: the field and what it is.
 DATA: Mapping[str, Mapping[str, str]] = {
     "train-generators": {
@@ -138,6 +150,7 @@ DATA: Mapping[str, Mapping[str, str]] = {
         **_PLAN,
     },
     "evaluate": {
+        "run_dir": "directory of the run",
         "directory": "of the set",
         "base_name": "first part of its file names",
         "granularity": "of the run that trained it",
@@ -156,6 +169,7 @@ DATA: Mapping[str, Mapping[str, str]] = {
         "seconds": "from start to end",
     },
     "compare": {
+        "run_dir": "directory of the run; what it trained, evaluated and federated has its own in `runs/` there",
         "table[].granularity": "one object for each of the three",
         "table[].generators_per_node": "mean",
         "table[].parameters_per_node": "mean",
@@ -206,6 +220,33 @@ DATA: Mapping[str, Mapping[str, str]] = {
         "score": "with `--score`: zero-shot figures of adapter, target (ceiling) and shuffled (floor): `pictures`, "
         "`accuracy`, `balanced_accuracy`, `macro_f1`, `clip_score`",
         "seconds": "from start to end",
+    },
+    "report": {
+        "path": "the file",
+        "bytes": "of it",
+        "runs[].run_dir": "directory of a run that is in it",
+        "runs[].kind": "the command that made it",
+        "runs[].state": _STATE,
+        "runs[].result": "in a sentence",
+        "runs[].damaged_lines": "lines of its `metrics.jsonl` that were skipped",
+    },
+    "runs ls": {f"runs[].{field}": text for field, text in _RUN.items()},
+    "runs show": {
+        **_RUN,
+        "ended": "when",
+        "seconds": "that it took",
+        "peak_memory_bytes": "most that its process held at once",
+        "figures": "of the result, by name",
+        "settings": "what differs from the defaults of the profile, by dotted key: `{value, origin}`",
+        "findings": "of the verifier: `{code, severity, path, message, hint}`",
+        "warnings": "texts",
+        "error": "what went wrong: `{code, message, hint}`",
+        "damaged_lines": "lines of its `metrics.jsonl` that were skipped",
+        "runs": "names of runs within it",
+    },
+    "runs rm": {
+        "removed[].path": "directory that was removed",
+        "removed[].bytes": "of all its files",
     },
     "checkpoints ls": {
         "checkpoints[].path": "the file; null in a field below is what it does not say",

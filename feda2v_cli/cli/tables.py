@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from feda2v_cli.report.quantities import size as size
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -24,20 +26,6 @@ def table(*left: str, right: Sequence[str] = ()) -> "Table":
     for heading in right:
         made.add_column(heading, justify="right")
     return made
-
-
-def size(count: int) -> str:
-    """Bytes with a decimal unit.
-
-    >>> size(1_234_567)
-    '1.2 MB'
-    """
-    value = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
 
 
 def share(value: float | None) -> str:

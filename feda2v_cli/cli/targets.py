@@ -63,7 +63,7 @@ def targets(
     force: Force = False,
     console: ConsoleOptions,
 ) -> None:
-    """What adapters learn: targets of the classes, by a text encoder.
+    """What adapters learn: targets by text encoders.
 
     Writes them as a dictionary file, so that nodes need no text encoder: --set adapter.targets=FILE. Says how near the
     classes lie to each other: those a run will confuse. With --pipeline they are what that pipeline takes.

@@ -33,6 +33,7 @@ class Round:
         failed: ids of the nodes that were asked and did not answer.
         skipped: whether too few answered: nothing has changed.
         loss: mean over the nodes of the last epoch's loss, by space; empty when no node trained.
+        node_loss: of each node that trained, by its id and by space.
         steps: optimiser steps of all nodes and spaces together.
     """
 
@@ -41,6 +42,7 @@ class Round:
     failed: tuple[int, ...]
     skipped: bool
     loss: Mapping[str, float]
+    node_loss: Mapping[int, Mapping[str, float]]
     steps: int
 
 
@@ -122,11 +124,15 @@ class Federation:
         there = {node.id for node in nodes}
         absent = [node for node in ids if node not in there]
         adapters, losses, steps = dict(self.adapters), {}, 0
+        node_losses: dict[int, dict[str, float]] = {node.id: {} for node in nodes}
         for space in setup.spaces:
             aggregation = aggregations[space.name]
             # Step 3: the strategy takes in what nodes have trained.
             if nodes and answers:
-                losses[space.name], taken = self._take_in(answers, space, aggregation, keep_nodes=keep_nodes)
+                own, taken = self._take_in(answers, space, aggregation, keep_nodes=keep_nodes)
+                losses[space.name] = sum(own.values()) / len(own)
+                for node, loss in own.items():
+                    node_losses[node][space.name] = loss
                 steps += taken
             # Step 4: it makes the server's adapter of it, and the server trains that on samples.
             if not skipped:
@@ -136,7 +142,8 @@ class Federation:
                 left = aggregation.initial([node], adapters[space.name])
                 self.store.write(number, space.name, [node], left.expand(1, -1))
         self.adapters = adapters
-        return Round(number, tuple(answered), tuple(sorted({*dropped, *failed})), skipped, losses, steps)
+        without = tuple(sorted({*dropped, *failed}))
+        return Round(number, tuple(answered), without, skipped, losses, node_losses, steps)
 
     def evaluate(self, number: int) -> RetrievalAccuracy:
         """How good the adapters are after a round, for the clips of all nodes."""
@@ -185,8 +192,8 @@ class Federation:
 
     def _take_in(
         self, answers: Answers, space: Space, aggregation: Aggregation, *, keep_nodes: bool
-    ) -> tuple[float, int]:
-        """The nodes' mean loss and their steps."""
+    ) -> tuple[dict[int, float], int]:
+        """The loss of each node, and the steps of all."""
         exchange = aggregation.exchange
         losses: dict[int, float] = {}
         steps = 0
@@ -197,7 +204,7 @@ class Federation:
             aggregation.add(trained)
             losses |= dict(zip(trained.nodes, trained.losses.tolist(), strict=True))
             steps += trained.steps * len(trained.nodes)
-        return sum(losses.values()) / len(losses), steps
+        return losses, steps
 
     def _train_server(self, aggregation: Aggregation) -> Tensor:
         exchange = aggregation.exchange

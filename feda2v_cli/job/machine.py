@@ -1,8 +1,5 @@
 """What this machine has: its device and its memory, and what every run takes of it."""
 
-import resource
-import sys
-
 import torch
 
 from feda2v_cli.errors import MissingError
@@ -31,7 +28,6 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def peak_memory_bytes() -> int:
-    """Most bytes that this process has held at once."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+def device_name(device: torch.device) -> str:
+    """What a device is called by those who made it, like `NVIDIA H100 80GB HBM3`; `cpu` and `mps` stay so."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

@@ -5,9 +5,9 @@ import json
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import tomli
 import tomlkit
@@ -65,6 +65,14 @@ class LoadedProfile:
                 return self.origins[key]
             key = key.rpartition(".")[0]
         return "default"
+
+    def with_values(self, profile: Profile, origin: str) -> Self:
+        """The same with other values, of which those that differ come from `origin`."""
+        own, other = (one.model_dump(mode="json") for one in (self.profile, profile))
+        keys = ["nodes"] if own.pop("nodes") != other.pop("nodes") else []
+        keys += [f"{name}.{key}" for name, keys in other.items() for key in keys if keys[key] != own[name][key]]
+        kept = {key: told for key, told in self.origins.items() if not key.startswith(tuple(f"{one}." for one in keys))}
+        return replace(self, profile=profile, origins=kept | dict.fromkeys(keys, origin))
 
     def is_set_outside(self, key: str) -> bool:
         """Whether a dotted key got its value from an option or the environment, and not from the file."""

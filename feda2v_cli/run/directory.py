@@ -19,12 +19,17 @@ from feda2v_cli.atomic_write import atomic_write
 from feda2v_cli.errors import FailedError, Feda2vError, RunInterrupted
 from feda2v_cli.run.event import ClipsEmbedded, EpochEnded, Event, Listener, Noted, Warned
 from feda2v_cli.run.json_text import json_text
+from feda2v_cli.run.machine import machine, peak_memory_bytes
+
+#: Held by the process that runs, and freed by the operating system however that process ends.
+LOCK = ".lock"
 
 
 class RunDirectory:
     """A run's directory, readable with `jq`.
 
-    run.json       status, command line and where it was typed, versions, commit
+    run.json       status, command line and where it was typed, versions, commit, machine; at the end memory, and what
+                   went wrong
     profile.toml   the profile as it was given
     resolved.toml  every value, with its origin
     metrics.jsonl  one event a line
@@ -46,9 +51,11 @@ class RunDirectory:
         name: str,
         *,
         command: Sequence[str],
-        key: str,
         profile: str,
         resolved: str,
+        key: str | None = None,
+        kind: str | None = None,
+        device: str | None = None,
         inputs: Mapping[str, Any] | None = None,
     ) -> Self:
         """A new directory `<UTC time>-<name>`.
@@ -57,9 +64,11 @@ class RunDirectory:
             runs: the directory of all runs.
             name: tells runs apart for a reader.
             command: words of the command line.
-            key: what a run must share with this one to go on with it.
             profile: text of the profile.
             resolved: the same with every value.
+            key: what a run must share with this one to go on with it; None when nothing can.
+            kind: what is run, like `federate`; None when the command line tells.
+            device: name of the device that computes.
             inputs: what it works on beside the profile, in plain values.
 
         Raises:
@@ -84,12 +93,15 @@ class RunDirectory:
                 {
                     "status": "running",
                     "started": started.isoformat(),
+                    "name": name,
+                    "kind": kind or next(iter(command[1:]), None),
                     "command": list(command),
                     "directory": str(Path.cwd()),
                     "key": key,
                     "inputs": dict(inputs or {}),
                 }
-                | _provenance(),
+                | _provenance()
+                | {"machine": machine() | {"device": device}},
             )
         return run
 
@@ -138,6 +150,8 @@ class RunDirectory:
     def recording(self, command: Sequence[str], listener: Listener) -> Iterator[Listener]:
         """Keep what happens within, tell it to the listener too, and when it does not end well say how it ended.
 
+        While it lasts, the directory is locked: a run that says running and holds no lock was killed.
+
         Args:
             command: words of the command line after `feda2v`, for the hint how to go on.
             listener: is told what happens.
@@ -151,22 +165,27 @@ class RunDirectory:
             self.record(event)
             listener(event)
 
-        try:
-            yield emit
-        except KeyboardInterrupt:
-            self.finish("interrupted")
-            words = [word for word in ("feda2v", *command) if word not in ("--resume", "--force")]
-            raise RunInterrupted(
-                "interrupted — what was done is kept", [f"run {self.path}"], hint=f"{shlex.join(words)} --resume"
-            ) from None
-        except BaseException as error:
-            with suppress(Feda2vError):  # what went wrong first is what the user has to know
-                self.record(Warned(f"failed: {error}"))
-                self.finish("failed")
-            raise
+        with self._locked():
+            try:
+                yield emit
+            except (KeyboardInterrupt, RunInterrupted) as stopped:
+                self.finish("interrupted")
+                if isinstance(stopped, RunInterrupted):
+                    raise  # by a run within this one, which has said how to go on
+                raise self._interrupted(command) from None
+            except BaseException as error:
+                with suppress(Feda2vError):  # what went wrong first is what the user has to know
+                    self.record(Warned(f"failed: {error}"))
+                    self.finish("failed", error=error)
+                raise
 
-    def finish(self, status: str, summary: Mapping[str, Any] | None = None) -> None:
+    def finish(self, status: str, summary: Mapping[str, Any] | None = None, error: BaseException | None = None) -> None:
         """Say how the run ended, and keep its result.
+
+        Args:
+            status: done, interrupted or failed.
+            summary: the result.
+            error: what went wrong.
 
         Raises:
             FailedError: it cannot be written.
@@ -174,8 +193,31 @@ class RunDirectory:
         with _writing(self.path):
             if summary is not None:
                 self._write_json("summary.json", summary)
-            ended = {"status": status, "ended": datetime.now(UTC).isoformat()}
-            self._write_json("run.json", self._read_json("run.json") | ended)
+            ended = {"status": status, "ended": datetime.now(UTC).isoformat(), "peak_memory_bytes": peak_memory_bytes()}
+            self._write_json("run.json", self._read_json("run.json") | ended | {"error": error and _told(error)})
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        from filelock import FileLock  # those who only read runs that have ended need none
+
+        with _writing(self.path):
+            lock = FileLock(self.path / LOCK)
+            lock.acquire()
+        try:
+            yield
+        finally:
+            # Removed while it is held, so that nobody else takes it for that of a run that was killed.
+            with suppress(OSError):
+                (self.path / LOCK).unlink()
+            lock.release()
+
+    def _interrupted(self, command: Sequence[str]) -> RunInterrupted:
+        if self._read_json("run.json").get("key") is None:
+            return RunInterrupted("interrupted", [f"run {self.path}"], hint=shlex.join(["feda2v", *command]))
+        words = [word for word in ("feda2v", *command) if word not in ("--resume", "--force")]
+        return RunInterrupted(
+            "interrupted — what was done is kept", [f"run {self.path}"], hint=f"{shlex.join(words)} --resume"
+        )
 
     def summary(self) -> dict[str, Any]:
         """The result of a run that is done."""
@@ -191,6 +233,13 @@ class RunDirectory:
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
         with atomic_write(self.path / name) as file:
             file.write(json_text(content, indent=2).encode() + b"\n")
+
+
+def _told(error: BaseException) -> dict[str, str | None]:
+    """An error as JSON has it."""
+    if isinstance(error, Feda2vError):
+        return {"code": error.code, "message": str(error), "hint": error.hint}
+    return {"code": "bug", "message": f"{type(error).__name__}: {error}", "hint": None}
 
 
 @contextmanager

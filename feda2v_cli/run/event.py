@@ -43,6 +43,28 @@ class Warned(Event):
 
 
 @dataclass(frozen=True)
+class Found(Warned):
+    """The verifier has found something that the run can live with.
+
+    Attributes:
+        text: all of it, in one line.
+        code: like FA016.
+        name: the code in words.
+        severity: warning, or error.
+        path: what it is about.
+        message: what is wrong.
+        hint: the command that mends it.
+    """
+
+    code: str
+    name: str
+    severity: str
+    path: str
+    message: str
+    hint: str | None
+
+
+@dataclass(frozen=True)
 class RunStarted(Event):
     """A run has its directory."""
 
@@ -122,6 +144,7 @@ class FederationRoundEnded(Event):
         failed: ids of the nodes that were asked and did not answer.
         steps: optimiser steps of all nodes together.
         loss: mean of the nodes' losses, by target space.
+        node_loss: loss of each node that trained, by its id and by target space.
     """
 
     federation: str
@@ -132,6 +155,7 @@ class FederationRoundEnded(Event):
     steps: int
     seconds: float
     loss: dict[str, float]
+    node_loss: dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True)

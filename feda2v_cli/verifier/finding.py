@@ -9,6 +9,7 @@ from feda2v_cli.atomic_write import is_leftover
 from feda2v_cli.checkpoint.defect import Defect
 from feda2v_cli.checkpoint.name import SUFFIX
 from feda2v_cli.errors import FailedError
+from feda2v_cli.run.event import Found
 from feda2v_cli.verifier.codes import CODES
 
 #: Findings that an error names beside the first.
@@ -77,6 +78,12 @@ class Finding:
     def as_lenient(self) -> Self:
         """The same finding for a run that can live with it."""
         return replace(self, lenient=True)
+
+    def event(self) -> Found:
+        """What a run says of it that goes on all the same."""
+        told = self.to_dict()
+        del told["tensor"]
+        return Found(printable(f"{self.path} {self.message} ({self.code})"), **told)
 
     def to_dict(self) -> dict[str, Any]:
         """Its fields as the command prints them under --json."""

@@ -49,7 +49,7 @@ def test_the_json_envelope_holds_what_was_promised(feda2v, after_run_1, tmp_path
     assert data.keys() == {"run_dir", "strategy", "engine", "seconds", "rounds", "final", "synthetic"}
     assert [row["round"] for row in data["rounds"]] == [1, 2]
     assert data["rounds"][0].keys() == {"round", "accuracy", "node_accuracy", "loss"}
-    assert data["final"].keys() == {"accuracy", "node_accuracy", "per_class_accuracy", "loss"}
+    assert data["final"].keys() == {"accuracy", "node_accuracy", "per_class_accuracy", "loss", "cosine"}
     assert data["final"]["node_accuracy"].keys() == {"0", "1", "2"}
     assert data["final"]["loss"].keys() == {"clip", "t5"}
     assert data["synthetic"]["node_samples"] == {"0": 100, "1": 100, "2": 100}

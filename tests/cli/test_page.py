@@ -35,6 +35,10 @@ COMMAND_LINES = {
     "images": ("images", *NODES, "--gallery", "gallery", "--score", "clip"),
     "evaluate": ("evaluate", "--seeds", "2"),
     "compare": (*COMPARE, *GROUPS, "--no-picture"),
+    "report": ("report",),
+    "runs ls": ("runs", "ls"),
+    "runs show": ("runs", "show", "old"),
+    "runs rm": ("runs", "rm", "old", "--yes"),
     "convert-config": ("convert-config", str(CONFIGURATION), "-o", "new.toml"),
     "profiles ls": ("profiles", "ls"),
     "profiles show": ("profiles", "show", "unified"),
@@ -65,6 +69,8 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     found = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("commands"))
+        Path("old").mkdir()
+        Path("old/run.json").write_text('{"status": "failed"}')
         tiny_sentence_encoder(Path("sentences"))
         tiny_clip(Path("clip"))
         make_gallery(Path("gallery"))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from model_samples import store_as_hub_does, write_ast
+from run_samples import federated
 from typer.testing import CliRunner
 
 import feda2v_cli
@@ -34,6 +35,10 @@ QUICK_COMMANDS = [
     ["checkpoints", "ls", "--help"],
     ["checkpoints", "ls", "."],
     ["checkpoints", "verify", "--explain", "FA003"],
+    ["report", "--help"],
+    ["report", "--last", "2"],
+    ["runs", "ls"],
+    ["runs", "show", "20"],
     ["profiles", "ls"],
     ["profiles", "show", "per_group"],
     ["profiles", "check", "unified"],
@@ -43,6 +48,8 @@ QUICK_COMMANDS = [
 
 @pytest.mark.parametrize("arguments", QUICK_COMMANDS, ids=" ".join)
 def test_a_quick_command_never_imports_torch(tmp_path: Path, arguments: list[str]) -> None:
+    if arguments[0] in ("report", "runs"):
+        federated(tmp_path / "runs")
     code = (
         "import sys\n"
         "from feda2v_cli.cli.main import run\n"
@@ -88,7 +95,7 @@ def test_help_imports_neither_pydantic_nor_rich() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
-@pytest.mark.parametrize("arguments", [[], ["checkpoints"], ["profiles"]], ids=" ".join)
+@pytest.mark.parametrize("arguments", [[], ["checkpoints"], ["flower"], ["profiles"], ["runs"]], ids=" ".join)
 def test_no_summary_of_a_command_is_cut_off_at_80_columns(feda2v, arguments: list[str]) -> None:
     completed = feda2v(*arguments, "--help", COLUMNS="80")
     _, commands = completed.stdout.split("Commands:\n")

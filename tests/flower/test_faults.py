@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from flower_places import FEDA2V, Place, run, wait_until
 
-pytest.importorskip("flwr")
 pytestmark = pytest.mark.flower
 
 

@@ -8,7 +8,6 @@ import pytest
 from feda2v_cli.errors import MissingError, OverwriteError, UsageError
 from feda2v_cli.flower.keys import AUTHORITY, CERTIFICATE, COMMAND_KEY, Keys, make_keys
 
-pytest.importorskip("cryptography")
 pytestmark = pytest.mark.flower
 
 

@@ -39,7 +39,6 @@ def test_an_array_that_cannot_be_used_is_named(values: torch.Tensor, problem: st
 
 @pytest.mark.flower
 def test_a_letter_arrives_as_it_was_sent() -> None:
-    pytest.importorskip("flwr")
     from feda2v_cli.flower.letter import from_record, to_record
 
     sent = Letter("train", {"run": "a", "round": 3}, {"start.clip": torch.randn(64)}, (b"\x00\xff", b"second"))

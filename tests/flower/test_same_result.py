@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import torch
 
-pytest.importorskip("flwr")
 pytestmark = pytest.mark.flower
 
 STRATEGIES = ("fedavg", "fedadam", "median", "kd", "one_shot")

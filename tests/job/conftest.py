@@ -1,6 +1,7 @@
-"""A directory in the official layout of ESC-50, with sounds in it."""
+"""A directory in the official layout of ESC-50, with sounds in it; and a place for runs where nobody else looks."""
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -33,3 +34,12 @@ def esc50(tmp_path_factory: pytest.TempPathFactory) -> Path:
             soundfile.write(root / "audio" / name, np.interp(times, own, waveform.samples[0]), SAMPLE_RATE)
             table.writerow([name, clip.fold, target, clip.class_name, "False", 100000 + clip.take, "A"])
     return root
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where runs are recorded that are told no other place."""
+    with pytest.MonkeyPatch.context() as patch:
+        directory = tmp_path_factory.mktemp("runs")
+        patch.setenv("FEDA2V_EXPERIMENT_RUNS", str(directory))
+        yield directory

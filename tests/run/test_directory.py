@@ -95,6 +95,40 @@ def test_a_run_that_fails_says_so_and_the_error_goes_on(tmp_path: Path) -> None:
     assert events(run)[-1]["text"] == "failed: no luck"
 
 
+def test_a_run_that_fails_keeps_what_went_wrong_and_what_to_do(tmp_path: Path) -> None:
+    run = created(tmp_path)
+    with pytest.raises(FailedError), run.recording([], ignore_event):
+        raise FailedError("no luck", ["not here"], hint="try there")
+    told = json.loads((run.path / "run.json").read_text())["error"]
+    assert told == {"code": "failed", "message": "no luck\n  not here", "hint": "try there"}
+
+
+def test_a_run_tells_its_machine_and_the_memory_that_it_took(tmp_path: Path) -> None:
+    run = created(tmp_path)
+    run.finish("done", {})
+    content = json.loads((run.path / "run.json").read_text())
+    assert content["machine"]["processors"] > 0
+    assert content["machine"]["memory_bytes"] > content["peak_memory_bytes"] > 2**20
+    assert content["kind"] == "train-generators"
+    assert content["error"] is None
+
+
+def test_a_run_that_cannot_go_on_hints_at_the_same_command(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path, "name", command=["feda2v", "evaluate"], profile="", resolved="")
+    with pytest.raises(RunInterrupted) as error, run.recording(["evaluate", "--seeds", "9"], ignore_event):
+        raise KeyboardInterrupt
+    assert (error.value.title, error.value.hint) == ("interrupted", "feda2v evaluate --seeds 9")
+
+
+def test_a_run_whose_inner_run_was_interrupted_was_interrupted_too(tmp_path: Path) -> None:
+    run = created(tmp_path)
+    inner = RunInterrupted("interrupted", hint="feda2v federate --resume")
+    with pytest.raises(RunInterrupted) as error, run.recording([], ignore_event):
+        raise inner
+    assert error.value is inner
+    assert run.status == "interrupted"
+
+
 def test_a_run_that_is_done_keeps_its_summary(tmp_path: Path) -> None:
     run = created(tmp_path)
     run.finish("done", {"accuracy": 0.9})

@@ -10,14 +10,13 @@ from torch import Tensor
 
 from feda2v_cli.errors import FailedError, MissingError
 from feda2v_cli.job.compare.report import Row
+from feda2v_cli.report.colours import COLOURS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from feda2v_cli.job.evaluate.run import Points
+    from feda2v_cli.job.evaluate.map import EmbeddingMap
 
-#: Colours that people with any colour vision tell apart (Okabe and Ito, 2008); yellow is too pale for points.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000")
 #: A colour comes again with another shape.
 SHAPES = ("o", "s", "^", "D", "v")
 #: At a README's width of about 860 pixels, text of this size is 11 pixels high.
@@ -42,12 +41,12 @@ def require_matplotlib() -> None:
         )
 
 
-def draw_comparison(rows: Sequence[Row], points: "Sequence[Points]", path: Path) -> None:
+def draw_comparison(rows: Sequence[Row], drawn: "Sequence[EmbeddingMap]", path: Path) -> None:
     """Draw quality against time and disk, and below, for each granularity, clips and samples in a plane.
 
     Args:
         rows: one a granularity.
-        points: of each, in the same order.
+        drawn: the map of each, in the same order.
         path: the PNG to write.
 
     Raises:
@@ -66,9 +65,8 @@ def draw_comparison(rows: Sequence[Row], points: "Sequence[Points]", path: Path)
         _trade_off(right, rows, [row.disk_bytes_per_node / 1e6 for row in rows], "disk a node, MB")
         left.set_ylabel("TSTR / TRTR\n(samples beside clips)")
         maps = below.subplots(1, len(rows), sharex=True, sharey=True, squeeze=False)[0]
-        plane = _principal_plane(points[0].clips.values)
-        for axes, row, own in zip(maps, rows, points, strict=True):
-            _map(axes, own, plane)
+        for axes, row, own in zip(maps, rows, drawn, strict=True):
+            _map(axes, own)
             axes.set_title(row.granularity, fontsize=TEXT_POINTS + 1)
         below.supxlabel(
             "embeddings on two principal axes: clips held out are filled, samples are hollow", fontsize=TEXT_POINTS
@@ -99,19 +97,18 @@ def _trade_off(axes: "Axes", rows: Sequence[Row], costs: Sequence[float], what: 
     axes.set_xlabel(what)
 
 
-def _map(axes: "Axes", points: "Points", plane: Tensor) -> None:
+def _map(axes: "Axes", drawn: "EmbeddingMap") -> None:
     """Clips, and as many samples of each class, in the plane."""
-    for place, name in enumerate(points.classes):
+    for place, (name, clips) in enumerate(drawn.clips.items()):
+        samples = drawn.samples[name]
         colour = COLOURS[place % len(COLOURS)]
         shape = SHAPES[place // len(COLOURS) % len(SHAPES)]
-        clips = points.clips.of(place) @ plane
-        samples = points.samples.of(place)[: len(clips)] @ plane
         look: dict[str, Any] = {"s": POINT_AREA, "marker": shape}
         axes.scatter(clips[:, 0].numpy(), clips[:, 1].numpy(), color=colour, linewidths=0, label=name, **look)
         axes.scatter(
             samples[:, 0].numpy(), samples[:, 1].numpy(), facecolors="none", edgecolors=colour, linewidths=0.8, **look
         )
-    horizontal, vertical = (points.clips.values @ plane).T
+    horizontal, vertical = torch.cat(list(drawn.clips.values())).T
     axes.set_xlim(*_bounds(horizontal))
     axes.set_ylim(*_bounds(vertical))
     axes.set_xticks([])
@@ -123,10 +120,3 @@ def _bounds(values: Tensor) -> tuple[float, float]:
     low, high = (float(values.quantile(share)) for share in (1 - SHOWN_SHARE, SHOWN_SHARE))
     margin = 0.15 * (high - low)
     return low - margin, high + margin
-
-
-def _principal_plane(clips: Tensor) -> Tensor:
-    """Two axes along which clips vary most, [features, 2]."""
-    _, _, axes = torch.linalg.svd(clips - clips.mean(0), full_matrices=False)
-    plane: Tensor = axes[:2].T
-    return plane

@@ -3,7 +3,7 @@
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
@@ -16,19 +16,22 @@ from feda2v_cli.errors import FailedError, OverwriteError, RunInterrupted
 from feda2v_cli.job.compare.picture import draw_comparison, require_matplotlib
 from feda2v_cli.job.compare.processes import Part, run_parts
 from feda2v_cli.job.compare.report import Row, markdown
+from feda2v_cli.job.evaluate.map import EmbeddingMap
 from feda2v_cli.job.evaluate.run import Evaluation, evaluate
 from feda2v_cli.job.federate.run import federate
-from feda2v_cli.job.machine import BASELINE_BYTES, choose_device
+from feda2v_cli.job.machine import BASELINE_BYTES, choose_device, device_name
 from feda2v_cli.job.nodes import embed_nodes
 from feda2v_cli.job.train_generators.plan import plan_generators
 from feda2v_cli.job.train_generators.run import TrainedGenerators, train_generators
 from feda2v_cli.paths import is_named
 from feda2v_cli.profile.generator_names import BASE_NAMES
-from feda2v_cli.profile.load import LoadedProfile, load_profile
+from feda2v_cli.profile.load import LoadedProfile, load_profile, resolved_toml
 from feda2v_cli.profile.schema import Profile
 from feda2v_cli.quality.verdict import Figure
-from feda2v_cli.run.event import Listener, Noted, ignore_event
+from feda2v_cli.run.directory import RunDirectory
+from feda2v_cli.run.event import Listener, Noted, RunStarted, ignore_event
 from feda2v_cli.run.json_text import json_text
+from feda2v_cli.run.record import INNER_RUNS
 from feda2v_cli.threads import small_operations, threads_of_large_operations
 
 #: In the order of the table: the coarsest first.
@@ -48,6 +51,7 @@ class Comparison:
     """The granularities, measured.
 
     Attributes:
+        run_dir: directory of the run; those of what it trained, evaluated and federated lie in its `runs/`.
         rows: one a granularity.
         without_samples: accuracy of the federation that exchanges parameters alone.
         setting: clips, rounds and seeds that the figures were measured with.
@@ -55,6 +59,7 @@ class Comparison:
         files: what was written.
     """
 
+    run_dir: Path
     rows: tuple[Row, ...]
     without_samples: float
     setting: dict[str, Any]
@@ -64,6 +69,7 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         """What the command prints under --json, and writes."""
         return {
+            "run_dir": str(self.run_dir),
             "table": [row.to_dict() for row in self.rows],
             "without_samples": {"accuracy": self.without_samples},
             "setting": self.setting,
@@ -83,6 +89,7 @@ def compare(
     picture: bool = True,
     force: bool = False,
     side_by_side: int | None = None,
+    command: Sequence[str] = ("compare",),
     listener: Listener = ignore_event,
 ) -> Comparison:
     """Train generators of each granularity on the same clips, evaluate them, and federate with their samples.
@@ -97,6 +104,7 @@ def compare(
         force: overwrite a comparison that is there.
         side_by_side: trainings, evaluations and federations at once, which changes times alone; None for as many as
             there are cores and memory for.
+        command: words of the command line, for the run directory.
         listener: is told what happens, as if they followed each other.
 
     Raises:
@@ -118,34 +126,67 @@ def compare(
         )
     profiles = {name: _profile(profile, name, output, settings, flags or {}, rounds) for name in GRANULARITIES}
     alone = _profile(profile, GRANULARITIES[0], output, settings, flags or {}, rounds, samples=False)
-    try:
-        clips = _embed_once(profiles[GRANULARITIES[0]], listener)
-        at_once, memory = _share(profiles[GRANULARITIES[0]].profile, clips, side_by_side)
-        shared = {name: _with_memory(loaded, memory) for name, loaded in profiles.items()}
-        threads = max(1, threads_of_large_operations() // at_once)
-        results = run_parts(_parts(shared, _with_memory(alone, memory)), at_once, threads, listener)
-    except (RunInterrupted, KeyboardInterrupt):
-        raise RunInterrupted("interrupted — a comparison starts anew", hint="feda2v compare --force") from None
-    evaluations: list[Evaluation] = [results[f"{name}: evaluating"] for name in GRANULARITIES]
-    rows = [
-        _row(name, results[f"{name}: training"], evaluated, _memory(profiles[name]), results[f"{name}: federating"])
-        for name, evaluated in zip(GRANULARITIES, evaluations, strict=True)
-    ]
-    finished = Comparison(
-        rows=tuple(rows),
-        without_samples=results[f"{WITHOUT_SAMPLES}: federating"],
-        setting=_setting(profiles[GRANULARITIES[0]], evaluations[0], rounds),
-        seconds=time.monotonic() - started,
-        files=tuple(files),
+    asked = load_profile(profile, settings=settings, flags=flags)
+    run = RunDirectory.create(
+        asked.profile.experiment.runs,
+        "compare",
+        command=["feda2v", *command],
+        profile=asked.text,
+        resolved=resolved_toml(asked),
+        kind="compare",
+        device=device_name(choose_device(asked.profile.experiment.device)),
     )
+    try:
+        with run.recording(command, listener) as emit:
+            emit(RunStarted(str(run.path)))
+            clips = _embed_once(profiles[GRANULARITIES[0]], emit)
+            at_once, memory = _share(profiles[GRANULARITIES[0]].profile, clips, side_by_side)
+            shared = {name: _within(run, loaded, name, memory) for name, loaded in profiles.items()}
+            threads = max(1, threads_of_large_operations() // at_once)
+            parts = _parts(shared, _within(run, alone, WITHOUT_SAMPLES.replace(" ", "_"), memory))
+            results = run_parts(parts, at_once, threads, listener)
+            evaluations: list[Evaluation] = [results[f"{name}: evaluating"] for name in GRANULARITIES]
+            rows = [
+                _row(
+                    name,
+                    results[f"{name}: training"],
+                    evaluated,
+                    _memory(profiles[name]),
+                    results[f"{name}: federating"],
+                )
+                for name, evaluated in zip(GRANULARITIES, evaluations, strict=True)
+            ]
+            finished = Comparison(
+                run_dir=run.path,
+                rows=tuple(rows),
+                without_samples=results[f"{WITHOUT_SAMPLES}: federating"],
+                setting=_setting(profiles[GRANULARITIES[0]], evaluations[0], rounds),
+                seconds=time.monotonic() - started,
+                files=tuple(files),
+            )
+            _write_report(finished, evaluations, output, picture=picture)
+            run.finish("done", finished.to_dict())
+    except RunInterrupted:
+        raise RunInterrupted("interrupted — a comparison starts anew", hint="feda2v compare --force") from None
+    return finished
+
+
+def _within(run: RunDirectory, loaded: LoadedProfile, name: str, memory: str) -> LoadedProfile:
+    """The same profile for a run that is kept within another, and may take so much memory."""
+    own = {"name": name, "runs": run.path / INNER_RUNS, "memory": memory}
+    experiment = loaded.profile.experiment.model_copy(update=own)
+    return loaded.with_values(loaded.profile.model_copy(update={"experiment": experiment}), "compare")
+
+
+def _write_report(finished: Comparison, evaluations: Sequence[Evaluation], output: Path, *, picture: bool) -> None:
     _write(
         output / REPORT,
         markdown(finished.rows, finished.without_samples, finished.setting, PICTURE if picture else None),
     )
     if picture:
-        draw_comparison(finished.rows, [evaluated.points for evaluated in evaluations], output / PICTURE)
+        maps = [EmbeddingMap.of(evaluated.points) for evaluated in evaluations]
+        draw_comparison(finished.rows, maps, output / PICTURE)
     _write(output / DATA, json_text(finished.to_dict(), indent=2) + "\n")
-    return finished
 
 
 def _profile(
@@ -164,7 +205,6 @@ def _profile(
         "compare generators": ("checkpoint.dir", str(place / "generators")),
         "compare base name": ("checkpoint.base_name", BASE_NAMES[granularity]),
         "compare adapters": ("checkpoint.adapter_dir", str(place / "adapters")),
-        "compare runs": ("experiment.runs", str(output / "runs")),
         "compare saves": ("checkpoint.every", 0),
         "compare rounds": ("federation.rounds", rounds),
         "compare evaluations": ("federation.evaluate_every", rounds),
@@ -197,11 +237,6 @@ def _share(profile: Profile, embeddings_bytes: int, side_by_side: int | None) ->
     return at_once, f"{max(SMALLEST_TRAINING_BYTES, budget // at_once - held) // 1024**2}MiB"
 
 
-def _with_memory(loaded: LoadedProfile, memory: str) -> LoadedProfile:
-    experiment = loaded.profile.experiment.model_copy(update={"memory": memory})
-    return replace(loaded, profile=loaded.profile.model_copy(update={"experiment": experiment}))
-
-
 def _parts(profiles: Mapping[Granularity, LoadedProfile], alone: LoadedProfile) -> dict[str, Part]:
     parts = {}
     for name, loaded in profiles.items():
@@ -222,7 +257,12 @@ def _evaluate(title: str, loaded: LoadedProfile, listener: Listener) -> Evaluati
     listener(Noted(title))
     profile = loaded.profile
     return evaluate(
-        profile.generator_dir, loaded, base_name=profile.base_name, profile_named=loaded.argument, listener=listener
+        profile.generator_dir,
+        loaded,
+        base_name=profile.base_name,
+        profile_named=loaded.argument,
+        command=("compare",),
+        listener=listener,
     )
 
 

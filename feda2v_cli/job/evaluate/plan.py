@@ -24,6 +24,7 @@ from feda2v_cli.verifier.remedy import Remedies
 from feda2v_cli.verifier.verify import DEFAULT_ROOT
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     Loaded = tuple[GeneratorMetadata, dict[str, Tensor]]
@@ -36,6 +37,7 @@ class EvaluationPlan:
     Attributes:
         directory: of the set.
         profile: says the clips, and how to embed them.
+        device: where embeddings are made.
         encoder: makes the embeddings.
         nodes: and their clips.
         loaded: metadata and tensors of each generator, node by node.
@@ -43,6 +45,7 @@ class EvaluationPlan:
 
     directory: Path
     profile: Profile
+    device: "torch.device"
     encoder: Encoder
     nodes: tuple[NodeClips, ...]
     loaded: "tuple[Loaded, ...]"
@@ -99,7 +102,7 @@ def plan_evaluation(
     _check_encoder(encoder, generators[0][0], directory, expectation)
     nodes = clips_of_nodes(profile)
     check_held_out(profile, nodes, "samples are held against them")
-    return EvaluationPlan(directory, profile, encoder, nodes, tuple(generators))
+    return EvaluationPlan(directory, profile, device, encoder, nodes, tuple(generators))
 
 
 def _choose_set(base_name: str | None, root: Path) -> tuple[Path, str]:

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,13 +24,16 @@ from feda2v_cli.generator.generator import Generator
 from feda2v_cli.generator.granularity import GeneratorSpec
 from feda2v_cli.generator.rebuild import rebuild
 from feda2v_cli.generator.training_set import training_set
+from feda2v_cli.job.evaluate.map import EmbeddingMap, Points
 from feda2v_cli.job.evaluate.plan import EvaluationPlan, plan_evaluation
+from feda2v_cli.job.machine import device_name
 from feda2v_cli.job.nodes import embed_nodes
-from feda2v_cli.profile.load import LoadedProfile, load_profile
+from feda2v_cli.profile.load import LoadedProfile, load_profile, resolved_toml
 from feda2v_cli.profile.schema import GeneratorSection
 from feda2v_cli.quality.measures import Labelled, Measured, Reference, summarise
 from feda2v_cli.quality.verdict import Figure, Verdict, verdict
-from feda2v_cli.run.event import Listener, Noted, Warned, ignore_event
+from feda2v_cli.run.directory import RunDirectory
+from feda2v_cli.run.event import Listener, Noted, RunStarted, ignore_event
 from feda2v_cli.threads import side_by_side, small_operations, threads_of_large_operations
 from feda2v_cli.verifier.finding import Finding, FindingsError
 
@@ -45,6 +48,7 @@ class Evaluation:
     """How good the samples of a set are.
 
     Attributes:
+        run_dir: directory of the run.
         directory: of the set.
         base_name: first part of its files' names.
         granularity: of the run that trained it.
@@ -60,6 +64,7 @@ class Evaluation:
         points: embeddings and what they are, for pictures; not in `to_dict`.
     """
 
+    run_dir: Path
     directory: Path
     base_name: str
     granularity: str
@@ -72,11 +77,12 @@ class Evaluation:
     per_class: dict[str, dict[str, Figure | None]]
     verdict: Verdict
     seconds: float
-    points: "Points"
+    points: Points
 
     def to_dict(self) -> dict[str, Any]:
         """What the command prints under --json."""
         return {
+            "run_dir": str(self.run_dir),
             "directory": str(self.directory),
             "base_name": self.base_name,
             "granularity": self.granularity,
@@ -91,20 +97,9 @@ class Evaluation:
             "seconds": self.seconds,
         }
 
-
-@dataclass(frozen=True)
-class Points:
-    """Embeddings of clips held out and of the first draw's samples, standardised.
-
-    Attributes:
-        classes: names, in the order of the labels.
-        clips: held out.
-        samples: as many as clips trained.
-    """
-
-    classes: tuple[str, ...]
-    clips: Labelled
-    samples: Labelled
+    def summary(self) -> dict[str, Any]:
+        """All of it, and a map of its points, as the run directory keeps it."""
+        return self.to_dict() | {"map": EmbeddingMap.of(self.points).to_dict()}
 
 
 @dataclass(frozen=True)
@@ -127,6 +122,7 @@ def evaluate(
     permissive: bool = False,
     held_out: Sequence[Clip] | None = None,
     samples_per_clip: int = 1,
+    command: Sequence[str] = ("evaluate",),
     listener: Listener = ignore_event,
 ) -> Evaluation:
     """Hold samples of a set of generators against the clips held out.
@@ -146,6 +142,7 @@ def evaluate(
         held_out: clips that samples are held against; None for those of the folds held out.
         samples_per_clip: samples of a class in a draw, for each clip of it that trained; more of them say more of the
             generator and less of the chance of a draw.
+        command: words of the command line, for the run directory.
         listener: is told what happens.
 
     Raises:
@@ -164,21 +161,49 @@ def evaluate(
         profile_named = profile_named or profile
         profile = load_profile(profile or "use_pretrained")
 
-    def warn(finding: Finding) -> None:
-        listener(Warned(f"{finding.path} {finding.message} ({finding.code})"))
-
+    warnings: list[Finding] = []
     plan = plan_evaluation(
         None if directory is None else Path(directory),
         profile,
         base_name=base_name,
         profile_named=profile_named,
-        on_warning=warn,
+        on_warning=warnings.append,
     )
     if held_out is not None:
         plan = replace(plan, nodes=_testing_with(held_out, plan.nodes))
-    listener(Noted(f"evaluating {len(plan.loaded)} generators of {plan.directory}; {plan.encoder.description}"))
-    embedded = _embed_all(plan, listener)
-    sources = _sources(plan, embedded, permissive=permissive, warn=warn)
+    run = RunDirectory.create(
+        plan.profile.experiment.runs,
+        f"evaluate-{plan.loaded[0][0].run_granularity}",
+        command=["feda2v", *command],
+        profile=profile.text,
+        resolved=resolved_toml(profile.with_values(plan.profile, "checkpoints")),
+        kind="evaluate",
+        device=device_name(plan.device),
+    )
+    with run.recording(command, listener) as emit:
+        emit(RunStarted(str(run.path)))
+        for finding in warnings:
+            emit(finding.event())
+        evaluated = _evaluate(
+            plan, run, draws=draws, permissive=permissive, samples_per_clip=samples_per_clip, emit=emit, started=started
+        )
+        run.finish("done", evaluated.summary())
+    return evaluated
+
+
+def _evaluate(
+    plan: EvaluationPlan,
+    run: RunDirectory,
+    *,
+    draws: int,
+    permissive: bool,
+    samples_per_clip: int,
+    emit: Listener,
+    started: float,
+) -> Evaluation:
+    emit(Noted(f"evaluating {len(plan.loaded)} generators of {plan.directory}; {plan.encoder.description}"))
+    embedded = _embed_all(plan, emit)
+    sources = _sources(plan, embedded, permissive=permissive, emit=emit)
     classes = tuple(sorted({name for source in sources for name in source.generator.classes}))
     reference = _reference(plan, embedded, classes)
     counts = Counter(reference.trained.labels.repeat(samples_per_clip).tolist())
@@ -196,10 +221,11 @@ def evaluate(
         for draw in range(draws):
             drawn.append(next(measurements))
             drawn_baseline.append(next(measurements))
-            listener(Noted(f"draw {draw + 1} of {draws} is measured"))
+            emit(Noted(f"draw {draw + 1} of {draws} is measured"))
     overall, per_class = summarise(drawn, drawn_baseline, floor)
     metadata = sources[0].metadata
     return Evaluation(
+        run_dir=run.path,
         directory=plan.directory,
         base_name=metadata.base_name,
         granularity=metadata.run_granularity,
@@ -262,9 +288,7 @@ def _reference(plan: EvaluationPlan, embedded: Mapping[Clip, Tensor], classes: S
     return Reference.of(classes, *sides)
 
 
-def _sources(
-    plan: EvaluationPlan, embedded: dict[Clip, Tensor], *, permissive: bool, warn: Callable[[Finding], None]
-) -> list[_Source]:
+def _sources(plan: EvaluationPlan, embedded: dict[Clip, Tensor], *, permissive: bool, emit: Listener) -> list[_Source]:
     """Generators and their baselines, when they were trained on these clips."""
     nodes = {node.node_id: node for node in plan.nodes}
     section = GeneratorSection(type="gaussian")
@@ -292,7 +316,7 @@ def _sources(
     if differing and not permissive:
         raise FindingsError(differing)
     for finding in differing:
-        warn(finding)
+        emit(finding.event())
     return sources
 
 

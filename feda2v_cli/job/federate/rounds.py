@@ -117,7 +117,7 @@ class ResumableFederation:
             self._emit(
                 FederationRoundEnded(
                     self._name, number, self.rounds, list(done.present), list(done.failed), done.steps, seconds,
-                    dict(done.loss),
+                    dict(done.loss), {str(node): dict(loss) for node, loss in done.node_loss.items()},
                 )
             )  # fmt: skip
         if evaluation is not None:

@@ -24,6 +24,7 @@ from feda2v_cli.job.files import make_directory, refuse_to_overwrite
 from feda2v_cli.job.images.rounds import RoundPictures, picture_owners
 from feda2v_cli.job.images.subjects import choose_clips, embed_subjects, lacking
 from feda2v_cli.job.inputs import listed_inputs, refuse_other_contents, refuse_other_inputs
+from feda2v_cli.job.machine import device_name
 from feda2v_cli.job.nodes import embed_nodes
 from feda2v_cli.profile.load import LoadedProfile, load_profile, profile_hash, resolved_toml
 from feda2v_cli.run.directory import RunDirectory
@@ -158,9 +159,11 @@ def federate(
             experiment.runs,
             experiment.name,
             command=["feda2v", *command],
-            key=key,
             profile=loaded.text,
             resolved=resolved_toml(loaded),
+            key=key,
+            kind="federate",
+            device=device_name(plan.device),
             inputs=inputs,
         )
         with run.recording(command, listener) as emit:
@@ -306,7 +309,7 @@ def _introduce(plan: FederationPlan, warnings: Sequence[Finding], emit: Listener
     emit(Noted(plan.encoder.description))
     emit(Noted(plan.targets.description))
     for finding in warnings:
-        emit(Warned(f"{finding.path} {finding.message} ({finding.code})"))
+        emit(finding.event())
     if plan.generators is not None:
         emit(Noted(f"samples come from {plan.generators}"))
     if plan.strategy.remark is not None:

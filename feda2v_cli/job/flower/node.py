@@ -1,9 +1,13 @@
 """A node of several: its clips, generators and device, as its own profile says, and Flower's SuperNode."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 
+from feda2v_cli.checkpoint.file import write_checkpoint
 from feda2v_cli.data.nodes import clips_of_nodes
 from feda2v_cli.embedding.encoder import Encoder, make_encoder
 from feda2v_cli.embedding.target import TextSources
@@ -65,8 +69,14 @@ def _generators(loaded: LoadedProfile, node: int, encoder: Encoder, emit: Listen
         emit(Warned(f"no generators to share: {error}"))
         return ()
     emit(Noted(f"node {node}: shares {found}"))
-    names = [metadata.filename for metadata, _ in found.loaded]
-    return tuple((found.directory / name).read_bytes() for name in names)
+    with TemporaryDirectory(prefix="feda2v-") as place:
+        contents = []
+        for metadata, state in found.loaded:
+            path = Path(place) / metadata.filename
+            # Where a run lies on this machine is nobody's business.
+            write_checkpoint(path, replace(metadata, run_directory=None), state)
+            contents.append(path.read_bytes())
+    return tuple(contents)
 
 
 def _words(loaded: LoadedProfile) -> Sequence[str]:

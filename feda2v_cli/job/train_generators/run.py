@@ -18,7 +18,7 @@ from feda2v_cli.generator.rebuild import count_parameters
 from feda2v_cli.generator.training_set import differ
 from feda2v_cli.job.files import make_directory, refuse_to_overwrite
 from feda2v_cli.job.inputs import listed_inputs, refuse_other_contents, refuse_other_inputs
-from feda2v_cli.job.machine import peak_memory_bytes
+from feda2v_cli.job.machine import device_name
 from feda2v_cli.job.nodes import cache_directory, warn_of_clips
 from feda2v_cli.job.train_generators.plan import MORE_CLIPS, GeneratorPlan, PlannedGenerator, counted, plan_generators
 from feda2v_cli.job.train_generators.resume import unfinished_stacks
@@ -34,6 +34,7 @@ from feda2v_cli.run.event import (
     Warned,
     ignore_event,
 )
+from feda2v_cli.run.machine import peak_memory_bytes
 from feda2v_cli.threads import small_operations
 from feda2v_cli.verifier.single import read_metadata
 
@@ -146,9 +147,11 @@ def train_generators(
             runs,
             plan.profile.experiment.name,
             command=["feda2v", *command],
-            key=key,
             profile=loaded.text,
             resolved=resolved_toml(loaded),
+            key=key,
+            kind="train-generators",
+            device=device_name(plan.device),
             inputs=inputs,
         )
         with run.recording(command, listener) as emit:

@@ -8,6 +8,9 @@ from feda2v_cli.errors import OverwriteError, ProfileError
 from feda2v_cli.job.compare.report import Row
 from feda2v_cli.job.compare.run import Comparison, compare
 from feda2v_cli.run.event import Event, Noted
+from feda2v_cli.run.record import RunRecord
+
+pytestmark = pytest.mark.usefixtures("runs")
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 QUICK = (
@@ -67,6 +70,21 @@ def test_the_data_are_those_that_the_command_prints(compared: Comparison, output
 def test_the_picture_is_a_png(compared: Comparison, output: Path) -> None:
     assert output / "comparison.png" in compared.files
     assert (output / "comparison.png").read_bytes().startswith(PNG_SIGNATURE)
+
+
+def test_a_comparison_is_a_run_that_holds_the_runs_it_has_made(compared: Comparison, runs: Path) -> None:
+    record = RunRecord.read(compared.run_dir)
+    assert (record.path.parent, record.state, record.kind) == (runs, "done", "compare")
+    assert record.summary == json.loads(json.dumps(compared.to_dict()))
+    made = {(inner.kind, inner.title, inner.state) for inner in record.inner}
+    assert made == {
+        ("federate", "without_samples", "done"),
+        *(
+            (kind, f"{prefix}{granularity}", "done")
+            for granularity in ("unified", "per_class", "per_group")
+            for kind, prefix in (("train-generators", ""), ("evaluate", "evaluate-"), ("federate", ""))
+        ),
+    }
 
 
 def test_every_step_is_told(compared: Comparison, events: list[Event]) -> None:

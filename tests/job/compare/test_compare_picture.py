@@ -3,7 +3,8 @@ import sys
 import pytest
 
 from feda2v_cli.errors import MissingError
-from feda2v_cli.job.compare.picture import COLOURS, SHAPES, require_matplotlib
+from feda2v_cli.job.compare.picture import SHAPES, require_matplotlib
+from feda2v_cli.report.colours import COLOURS
 
 
 def test_without_matplotlib_the_command_that_installs_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

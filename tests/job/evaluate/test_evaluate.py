@@ -1,9 +1,11 @@
+import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import tomli
 import torch
 
 from feda2v_cli.checkpoint.file import write_checkpoint
@@ -15,9 +17,12 @@ from feda2v_cli.job.evaluate.run import Evaluation, evaluate
 from feda2v_cli.job.train_generators.plan import plan_generators
 from feda2v_cli.job.train_generators.run import train_generators
 from feda2v_cli.profile.load import load_profile
-from feda2v_cli.run.event import Event, Warned
+from feda2v_cli.run.event import Event, Found
+from feda2v_cli.run.record import RunRecord
 from feda2v_cli.verifier.finding import FindingsError
 from feda2v_cli.verifier.single import load_checkpoint
+
+pytestmark = pytest.mark.usefixtures("runs")
 
 State = dict[str, torch.Tensor]
 #: Two nodes of two classes each: as few as can be told apart.
@@ -72,6 +77,24 @@ def test_nodes_folds_and_encoder_are_those_that_the_checkpoints_name(evaluated: 
 def test_a_value_lies_in_its_interval(evaluated: Evaluation) -> None:
     for figures in (evaluated.overall, *evaluated.per_class.values()):
         assert all(figure.low <= figure.value <= figure.high for figure in figures.values() if figure is not None)
+
+
+def test_an_evaluation_is_a_run_with_its_result_and_a_map(evaluated: Evaluation, runs: Path) -> None:
+    assert evaluated.run_dir.parent == runs
+    assert evaluated.run_dir.name.endswith("-evaluate-unified")
+    record = RunRecord.read(evaluated.run_dir)
+    assert (record.state, record.kind) == ("done", "evaluate")
+    kept = dict(record.summary)
+    drawn = kept.pop("map")
+    assert kept == json.loads(json.dumps(evaluated.to_dict()))
+    assert {name: len(points) for name, points in drawn["clips"].items()} == dict.fromkeys(evaluated.per_class, 8)
+    assert drawn["samples"].keys() == drawn["clips"].keys()
+
+
+def test_the_profile_of_the_run_is_what_was_evaluated(evaluated: Evaluation) -> None:
+    resolved = tomli.loads((evaluated.run_dir / "resolved.toml").read_text())
+    assert [node["classes"] for node in resolved["nodes"]] == [["dog", "rain"], ["siren", "crickets"]]
+    assert "# checkpoints" in (evaluated.run_dir / "resolved.toml").read_text()
 
 
 def test_the_same_checkpoints_give_the_same_figures(evaluated: Evaluation, trained: Path) -> None:
@@ -137,8 +160,9 @@ def test_permissive_only_warns_of_other_clips(generators: Path) -> None:
     profile = load_profile("unified", settings=[NODES, "data.train_folds=[1, 2]"])
     events: list[Event] = []
     evaluate(generators, profile, profile_named="unified", draws=2, permissive=True, listener=events.append)
-    warnings = [event.text for event in events if isinstance(event, Warned)]
-    assert [text for text in warnings if "FA016" in text]
+    found = [event for event in events if isinstance(event, Found)]
+    assert {event.code for event in found} == {"FA016"}
+    assert all("(FA016)" in event.text and event.hint for event in found)
 
 
 def test_a_set_that_was_trained_on_recordings_asks_for_them(generators: Path) -> None:
