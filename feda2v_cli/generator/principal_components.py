@@ -107,9 +107,7 @@ class PrincipalComponents:
         """
         found = []
         for root in moments.roots:  # one class at a time: without a projection, its coordinates are many
-            _, deviations, axes = torch.linalg.svd(
-                _reduced(root).double() * scale.double(), full_matrices=False
-            )
+            _, deviations, axes = torch.linalg.svd(_reduced(root).double() * scale.double(), full_matrices=False)
             kept = deviations > SMALLEST_DEVIATION_SHARE * deviations[0]
             axes, deviations = axes[kept], deviations[kept]
             # Of an axis and its opposite, the one that moves the coordinate it moves most upwards.
