@@ -8,7 +8,7 @@ from feda2v_cli.errors import FailedError, UsageError
 from feda2v_cli.paths import entries, expanded, is_directory, is_file, is_named, is_there
 
 NOBODY = 65534
-LONG = Path("x" * 300)
+LONG = Path("/") / ("x" * 300)
 
 
 @pytest.fixture
