@@ -38,7 +38,7 @@ class ReportOptions:
 @takes_options
 def report(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[RUN]…", help="Directories, or names of runs.", show_default=False)
+        list[str] | None, typer.Argument(metavar="RUN", help="Directories, or names of runs.", show_default=False)
     ] = None,
     *,
     report: ReportOptions,

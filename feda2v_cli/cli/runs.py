@@ -33,7 +33,9 @@ def list_runs(runs: RunsDir = RUNS, as_json: AsJson = False) -> None:
             output.result({"runs": []}, f"no runs in {runs}/")
             return
         listing = table("UTC time and name", "command", "state", "result", right=("size",))
-        listing.columns[0].no_wrap = True
+        for words in listing.columns[:3]:
+            words.no_wrap = True
+        listing.columns[3].overflow = "fold"
         for one in found:
             listing.add_row(one["name"], one["kind"], one["state"], one["result"], size(one["bytes"]))
         output.result({"runs": found}, listing)

@@ -8,7 +8,7 @@ from typing import Any
 
 from feda2v_cli.atomic_write import atomic_write
 from feda2v_cli.errors import FailedError, OverwriteError
-from feda2v_cli.paths import is_directory, is_named
+from feda2v_cli.paths import is_directory, is_file
 from feda2v_cli.report.content import RunContent
 from feda2v_cli.report.page import HEAD, now, page
 from feda2v_cli.run.find import find_runs
@@ -82,7 +82,7 @@ def make_report(
     records = find_runs(names, Path(runs), last)
     if is_directory(output):
         raise FailedError(f"{output} is a directory — expected a file", hint=ELSEWHERE)
-    if not force and is_named(output) and not _is_report(output):
+    if not force and is_file(output) and not _is_report(output):
         raise OverwriteError(f"{output} is there and is no report", hint=f"--force overwrites, {ELSEWHERE}")
     contents = tuple(RunContent.of(record, with_audio=with_audio) for record in records)
     text = page(contents, now()).encode()

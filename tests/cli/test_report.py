@@ -52,6 +52,14 @@ def test_a_report_is_made_again_and_another_file_is_not_overwritten(feda2v, tmp_
     assert feda2v("report", "-o", "mine.html", "--force").returncode == 0
 
 
+@pytest.mark.usefixtures("runs")
+def test_a_pipe_is_written_and_not_read(feda2v) -> None:
+    completed = feda2v("report", "-o", "/dev/stdout", "-q")
+    assert completed.returncode == 0
+    assert completed.stdout.startswith("<!doctype html>")
+    assert "</body>\n</html>/dev/stdout: 1 run, " in completed.stdout
+
+
 def test_a_run_that_was_killed_is_warned_of(feda2v, tmp_path: Path) -> None:
     killed(tmp_path / "runs")
     completed = feda2v("report")

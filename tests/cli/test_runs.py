@@ -17,7 +17,7 @@ def runs(tmp_path: Path) -> list[Path]:
 
 @pytest.mark.usefixtures("runs")
 def test_ls_lists_runs_in_order_with_state_result_and_size(feda2v) -> None:
-    lines = feda2v("runs", "ls").stdout.splitlines()
+    lines = feda2v("runs", "ls", COLUMNS="160").stdout.splitlines()
     assert lines[0].split("  ")[0] == "UTC time and name"
     assert [line.split()[1:3] for line in lines[1:]] == [
         ["train-generators", "done"],
@@ -28,6 +28,14 @@ def test_ls_lists_runs_in_order_with_state_result_and_size(feda2v) -> None:
     assert "accuracy 0.900" in lines[2]
     assert "round 4 of 8" in lines[3]
     assert lines[3].split()[-1] == "kB"
+
+
+def test_ls_cuts_nothing_off_at_80_columns(feda2v, runs: list[Path]) -> None:
+    listed = feda2v("runs", "ls", COLUMNS="80").stdout
+    assert all(path.name in listed for path in runs)
+    assert "train-generators" in listed
+    assert "…" not in listed
+    assert max(map(len, listed.splitlines())) <= 80
 
 
 def test_ls_has_a_json_form(feda2v, runs: list[Path]) -> None:
