@@ -26,7 +26,7 @@ import torch
 import torchaudio
 
 from feda2v_cli.data.clip import FileClip
-from feda2v_cli.embedding import huggingface
+from feda2v_cli.embedding import huggingface, identity
 from feda2v_cli.embedding.embed import embed
 from feda2v_cli.embedding.encoder import make_encoder
 from feda2v_cli.embedding.target import TextSources, text_encoder, text_targets
@@ -37,6 +37,8 @@ from feda2v_cli.job.images.plan import ImagesRequest
 from feda2v_cli.job.images.run import images
 from feda2v_cli.job.train_generators.run import train_generators
 from feda2v_cli.profile.load import LoadedProfile, load_profile
+from feda2v_cli.profile.schema import EmbeddingSection
+from feda2v_cli.verifier import expectation
 
 #: What a picture or sound of Tux Paint shows, where its name says it otherwise.
 KINDS = {
@@ -205,11 +207,16 @@ def aisfx_as_encoder(package: Path):  # type: ignore[no-untyped-def]
             return pretrained.AisfxEncoder(package, tokens, seconds)
         return own(name, tokens, seconds, device)
 
-    huggingface.load_huggingface = load
+    def known(section: EmbeddingSection) -> Any:
+        if Path(section.encoder).name == "aisfx":
+            return pretrained.AisfxEncoder.identity_of(section.tokens, section.seconds)
+        return identity.known_identity(section)
+
+    huggingface.load_huggingface, expectation.known_identity = load, known
     try:
         yield
     finally:
-        huggingface.load_huggingface = own
+        huggingface.load_huggingface, expectation.known_identity = own, identity.known_identity
 
 
 def profile_of(encoder: str, target: Path, text: Path, kinds: Sequence[str], settings: Sequence[str]) -> LoadedProfile:

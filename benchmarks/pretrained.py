@@ -188,9 +188,12 @@ class AisfxEncoder:
         )
         self.seconds = seconds
         self.shape = (tokens, 512)
-        self.identity: Mapping[str, str | int | float] = {
-            "name": self.name, "version": 1, "sample_rate": self.sample_rate, "seconds": seconds, "tokens": tokens
-        }  # fmt: skip
+        self.identity = self.identity_of(tokens, seconds)
+
+    @classmethod
+    def identity_of(cls, tokens: int, seconds: float) -> Mapping[str, str | int | float]:
+        """What an encoder of so many tokens and seconds is."""
+        return {"name": cls.name, "version": 1, "sample_rate": cls.sample_rate, "seconds": seconds, "tokens": tokens}
 
     @torch.inference_mode()
     def encode(self, waveforms: Tensor) -> Tensor:
