@@ -41,7 +41,7 @@ def test_ctrl_c_ends_every_process_of_a_comparison(tmp_path: Path) -> None:
         text=True,
         start_new_session=True,
     ) as process:
-        while not list(tmp_path.glob("comparison/runs/*/metrics.jsonl")):
+        while not list(tmp_path.glob("runs/*-compare/runs/*/metrics.jsonl")):
             assert process.poll() is None
             time.sleep(0.05)
         time.sleep(1)  # within a federation
@@ -56,7 +56,7 @@ def test_ctrl_c_ends_every_process_of_a_comparison(tmp_path: Path) -> None:
     while any(Path(f"/proc/{other}").exists() for other in others):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    statuses = {json.loads(run.read_text())["status"] for run in tmp_path.glob("comparison/runs/*/run.json")}
+    statuses = {json.loads(run.read_text())["status"] for run in tmp_path.glob("runs/*-compare/runs/*/run.json")}
     assert "interrupted" in statuses
     assert "running" not in statuses
 
