@@ -150,6 +150,17 @@ class DataSection(Section):
     )
     skip_unreadable: StrictBool = Field(False, description="leave unreadable clips out, counted and listed")
 
+    def ratios(self, node: "NodeSection") -> dict[PartName, float]:
+        """Share of a class that trains, is for validation, and is held out, of a node.
+
+        >>> DataSection().ratios(NodeSection(id=0, classes=("dog",), train_ratio=0.7))
+        {'train': 0.7, 'val': 0.0, 'test': 0.3}
+        """
+        train = self.train_ratio if node.train_ratio is None else node.train_ratio
+        val = self.val_ratio if node.val_ratio is None else node.val_ratio
+        test = self.test_ratio if node.test_ratio is None else node.test_ratio
+        return {"train": train, "val": val, "test": max(0.0, round(1 - train - val, 12)) if test is None else test}
+
 
 class EmbeddingSection(Section):
     """Clip to embedding."""
