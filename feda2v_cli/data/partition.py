@@ -115,7 +115,9 @@ def _equally(counts: _Counts, least: _Counts, nodes: int) -> _Sizes:
     sizes = np.zeros((nodes, len(counts)), int)
     turn = 0
     for column, (count, fewest) in enumerate(zip(counts.tolist(), least.tolist(), strict=True)):
-        turn = _share_out(sizes, column, [(turn + step) % nodes for step in range(min(nodes, count // fewest))], count)
+        holders = [(turn + step) % nodes for step in range(min(nodes, count // fewest))]
+        _share_out(sizes, column, holders, count)
+        turn += len(holders) if len(holders) < nodes else count % nodes
     return sizes
 
 
@@ -136,12 +138,11 @@ def _by_class(counts: _Counts, least: _Counts, nodes: int, random: np.random.Gen
     return sizes
 
 
-def _share_out(sizes: _Sizes, column: int, holders: Sequence[int], count: int) -> int:
-    """Give some nodes equal parts of a class; whose turn it is then."""
+def _share_out(sizes: _Sizes, column: int, holders: Sequence[int], count: int) -> None:
+    """Give some nodes equal parts of a class."""
     each, rest = divmod(count, len(holders))
     for place, node in enumerate(holders):
         sizes[node, column] = each + (place < rest)
-    return holders[rest % len(holders)]
 
 
 def _drawn(counts: _Counts, least: _Counts, nodes: int, alpha: float, random: np.random.Generator) -> _Sizes:
@@ -161,20 +162,27 @@ def _drawn(counts: _Counts, least: _Counts, nodes: int, alpha: float, random: np
 
 
 def _give_everyone_something(sizes: _Sizes, least: _Counts) -> None:
-    """Let every node that holds nothing have the least that is of use, of the largest holding that can spare it.
+    """Let every node that holds nothing have something.
 
-    Where none can, the holders of a class that has clips for one more share it anew.
+    It gets the least that is of use, of the largest holding that can spare it; or else the smallest holding of a node
+    that has another class; or else a class that has clips for one more is shared anew.
     """
     for node in np.flatnonzero(sizes.sum(axis=1) == 0).tolist():
         spare = np.where(sizes >= 2 * least, sizes, 0)
+        second = np.where((sizes > 0) & ((sizes > 0).sum(axis=1, keepdims=True) > 1), sizes, np.iinfo(int).max)
         if spare.any():
             holder, column = np.unravel_index(spare.argmax(), sizes.shape)
-            sizes[holder, column] -= least[column]
-            sizes[node, column] += least[column]
+            moved = least[column]
+        elif second.min() < np.iinfo(int).max:
+            holder, column = np.unravel_index(second.argmin(), sizes.shape)
+            moved = sizes[holder, column]
         else:
             counts, holders = sizes.sum(axis=0), (sizes > 0).sum(axis=0)
-            column = np.where(counts >= (holders + 1) * least, counts / (holders + 1), 0).argmax()
-            _share_out(sizes, int(column), [*np.flatnonzero(sizes[:, column]).tolist(), node], int(counts[column]))
+            shared = int(np.where(counts >= (holders + 1) * least, counts / (holders + 1), 0).argmax())
+            _share_out(sizes, shared, [*np.flatnonzero(sizes[:, shared]).tolist(), node], int(counts[shared]))
+            continue
+        sizes[holder, column] -= moved
+        sizes[node, column] += moved
 
 
 def _sections(names: Sequence[str], sizes: _Sizes, counts: _Counts, seed: int) -> tuple[NodeSection, ...]:
