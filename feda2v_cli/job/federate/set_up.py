@@ -38,8 +38,11 @@ def set_up_federation(plan: FederationPlan, embeddings: Embeddings) -> Setup:
     def places_of(clips: Sequence[Clip]) -> Tensor:
         return torch.tensor([places[clip] for clip in clips], dtype=torch.long)
 
-    with threads_per_operation(1):  # the same bits whatever the number of cores
-        standardisation = Standardisation.of(Sums.of(values[places_of(node.train)]) for node in nodes)
+    if plan.trained is not None:
+        standardisation = plan.trained.standardisation
+    else:
+        with threads_per_operation(1):  # the same bits whatever the number of cores
+            standardisation = Standardisation.of(Sums.of(values[places_of(node.train)]) for node in nodes)
     standardised = standardisation(values)
     labels = torch.tensor([classes.index(clip.class_name) for clip in embedded])
     train = list(dict.fromkeys(clip for node in nodes for clip in node.train))
@@ -73,6 +76,7 @@ def set_up_federation(plan: FederationPlan, embeddings: Embeddings) -> Setup:
         generators=makers(plan),
         budget=plan.budget,
         device=device,
+        trained={} if plan.trained is None else plan.trained.parameters,
     )
 
 
