@@ -9,7 +9,7 @@ from feda2v_cli.legacy.config import rules
 from feda2v_cli.legacy.config.legacy_key import LegacyKey
 from feda2v_cli.legacy.config.table import FOREIGN_SECTIONS, SECTIONS, TABLE
 
-_LEAVES_OUT = (rules.drop, rules.algorithm, rules.node_count)
+_LEAVES_OUT = (rules.drop, rules.node_count, rules.aggregation_method)
 _HEAD = """\
 # Where every key of an old configuration went
 
@@ -61,8 +61,7 @@ def _row(key: LegacyKey) -> str:
     becomes = ", ".join(f"`{name}`" for name in key.becomes) or ("left out" if key.rule in _LEAVES_OUT else "read")
     texts = [
         key.why,
-        f"the earlier system did not follow it: {key.instead}" if key.instead else "",
-        f"default before: {key.legacy_default}" if key.legacy_default else "",
+        "" if key.legacy_default is None else f"where it is not written: {key.legacy_default}",
     ]
     return f"| `{key.name}` | {becomes} | {'; '.join(text for text in texts if text)} |\n"
 

@@ -1,6 +1,4 @@
-import json
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -51,11 +49,10 @@ def generators(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory / "made"
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(autouse=True)
+def _in_a_directory_with_a_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.toml").write_text(NODES)
-    return tmp_path
 
 
 def mine(*settings: str) -> LoadedProfile:
@@ -74,7 +71,7 @@ def adapter_of(done: Federated, space: str) -> Tensor:
 
 def changed(one: Sequence[str], other: Sequence[str]) -> set[str]:
     """The target spaces whose adapters differ between two runs."""
-    first, second = run(*one), None
+    first = run(*one)
     adapters = {space: adapter_of(first, space) for space in ("clip", "t5")}
     second = run(*other)
     return {space for space, flat in adapters.items() if not torch.equal(flat, adapter_of(second, space))}
@@ -89,22 +86,22 @@ def changed(one: Sequence[str], other: Sequence[str]) -> set[str]:
         ("adapter.t5_weight_decay=0.5", "t5"),
     ],
 )
-def test_a_key_of_one_target_space_leaves_the_other_as_it_was(here: Path, setting: str, space: str) -> None:
+def test_a_key_of_one_target_space_leaves_the_other_as_it_was(setting: str, space: str) -> None:
     assert changed([], [setting]) == {space}
 
 
 @pytest.mark.parametrize("key", ["schedule", "weight_decay"])
-def test_two_keys_of_the_spaces_do_what_the_key_of_all_does(here: Path, key: str) -> None:
+def test_two_keys_of_the_spaces_do_what_the_key_of_all_does(key: str) -> None:
     value = "constant" if key == "schedule" else "0.5"
     apart = [f"adapter.{space}_{key}={value}" for space in ("clip", "t5")]
     assert changed([f"adapter.{key}={value}"], apart) == set()
 
 
-def test_nodes_that_count_alike_make_another_average_than_their_clips(here: Path) -> None:
+def test_nodes_that_count_alike_make_another_average_than_their_clips() -> None:
     assert changed([], ["federation.weighting=equal"]) == {"clip", "t5"}
 
 
-def test_adapters_need_not_be_kept(here: Path) -> None:
+def test_adapters_need_not_be_kept() -> None:
     done = run("checkpoint.save_adapters=false", "federation.strategy=none")
     assert (done.adapters, done.final["accuracy"] > 0) == ((), True)
     assert not Path("checkpoints").exists()
@@ -115,7 +112,7 @@ def test_adapters_need_not_be_kept(here: Path) -> None:
 
 
 @pytest.mark.parametrize("strategy", ["fedavg", "none", "kd", "one_shot", "central"])
-def test_adapters_of_every_strategy_are_evaluated_as_they_are(here: Path, generators: Path, strategy: str) -> None:
+def test_adapters_of_every_strategy_are_evaluated_as_they_are(generators: Path, strategy: str) -> None:
     settings = [
         f"federation.strategy={strategy}",
         f"checkpoint.dir={generators}",
@@ -132,7 +129,7 @@ def test_adapters_of_every_strategy_are_evaluated_as_they_are(here: Path, genera
     }
 
 
-def test_an_evaluation_alone_is_done_once(here: Path) -> None:
+def test_an_evaluation_alone_is_done_once() -> None:
     run()
     settings = ["federation.rounds=0", "checkpoint.load_adapters=checkpoints/adapters"]
     done = run(*settings, force=False)
@@ -152,9 +149,7 @@ def test_an_evaluation_alone_is_done_once(here: Path) -> None:
         (["federation.rounds=0", "adapter.spaces=['clip']"], UsageError, "other targets"),
     ],
 )
-def test_adapters_that_cannot_be_evaluated_are_refused(
-    here: Path, settings: list[str], kind: type[Exception], words: str
-) -> None:
+def test_adapters_that_cannot_be_evaluated_are_refused(settings: list[str], kind: type[Exception], words: str) -> None:
     run()
     load = ["checkpoint.load_adapters=checkpoints/adapters"] if kind in (FindingsError, UsageError) else []
     with pytest.raises(kind) as refused:
@@ -162,21 +157,21 @@ def test_adapters_that_cannot_be_evaluated_are_refused(
     assert words in " ".join([str(refused.value), str(getattr(refused.value, "hint", ""))])
 
 
-def test_adapters_of_other_classes_are_refused(here: Path) -> None:
+def test_adapters_of_other_classes_are_refused() -> None:
     run()
     Path("mine.toml").write_text(NODES.replace('"dog"', '"cow"'))
     with pytest.raises(UsageError, match="other classes"):
         run("federation.rounds=0", "checkpoint.load_adapters=checkpoints/adapters")
 
 
-def test_a_node_whose_own_adapters_are_missing_is_told(here: Path) -> None:
+def test_a_node_whose_own_adapters_are_missing_is_told() -> None:
     run("federation.strategy=none")
     Path("checkpoints/adapters/adapter_node1.pt").unlink()
     with pytest.raises(MissingError, match="node 1 has none"):
         run("federation.rounds=0", "checkpoint.load_adapters=checkpoints/adapters")
 
 
-def test_generators_stand_for_their_classes_whatever_node_trained_them(here: Path, generators: Path) -> None:
+def test_generators_stand_for_their_classes_whatever_node_trained_them(generators: Path) -> None:
     settings = [f"checkpoint.dir={generators}"]
     with pytest.raises(FindingsError):
         federate(mine(*settings))
@@ -186,14 +181,14 @@ def test_generators_stand_for_their_classes_whatever_node_trained_them(here: Pat
     assert done.synthetic["generators"] == 2
 
 
-def test_a_class_that_no_generator_makes_is_refused(here: Path, generators: Path) -> None:
+def test_a_class_that_no_generator_makes_is_refused(generators: Path) -> None:
     Path("mine.toml").write_text(NODES.replace('"dog"', '"cow"'))
     with pytest.raises(FindingsError) as refused:
         federate(mine(f"checkpoint.dir={generators}", "synthetic.match=class"))
     assert (refused.value.code, "cow" in str(refused.value)) == ("FA005", True)
 
 
-def test_a_run_with_all_of_these_keys_goes_on_where_it_was_stopped(here: Path, generators: Path) -> None:
+def test_a_run_with_all_of_these_keys_goes_on_where_it_was_stopped(generators: Path) -> None:
     settings = [
         f"checkpoint.dir={generators}",
         "synthetic.match=class",
