@@ -144,13 +144,26 @@ def _keys(file: dict[str, Any]) -> "Table":
         becomes = "\n".join(f"{new['key']} = {_value(new)}" for new in key["becomes"])
         _row(keys, key, becomes or "(read)", key["note"], told)
     for reason in dict.fromkeys(key["reason"] for key in file["dropped"]):
-        for key in file["dropped"]:
-            if key["reason"] == reason:
-                _row(keys, key, "dropped", reason, told)
+        for key in _of_nodes_together([key for key in file["dropped"] if key["reason"] == reason]):
+            _row(keys, key, "dropped", reason, told)
     for key in file["unknown"]:
         meant = f"did you mean {key['meant']}?" if key["meant"] else "not a key of the earlier system"
         _row(keys, key, "unknown", meant, set())
     return keys
+
+
+def _of_nodes_together(dropped: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same keys, one for all nodes that have the same value in it."""
+    alike: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for key in dropped:
+        section, _, rest = key["key"].partition(".")
+        name = rest.partition(".")[2] if section == "nodes" else ""
+        alike.setdefault((name or key["key"], str(key["value"])), []).append(key)
+    together = []
+    for (name, _), keys in alike.items():
+        ids = ", ".join(key["key"].split(".")[1] for key in keys)
+        together.append(keys[0] if len(keys) == 1 else keys[0] | {"key": f"nodes.N.{name} (N = {ids})"})
+    return together
 
 
 def _row(keys: "Table", key: dict[str, Any], becomes: str, why: str, told: set[str]) -> None:

@@ -69,6 +69,7 @@ def settle_data(draft: Draft, nodes: Sequence[Node]) -> None:
     splits = [
         _split(draft, path, node, kind, has_folds, measured) for (path, node), kind in zip(nodes, kinds, strict=True)
     ]
+    splits = _alike_where_shared(draft, nodes, kinds, splits)
     _set_for_all(draft, [split.values for split in splits], [split.sources for split in splits])
     _set_measured(draft, measured)
     _set_parts(draft, nodes, kinds)
@@ -144,6 +145,27 @@ def _split(
     if node.get("test_ratio") is not None and "test_ratio" in written:
         shares["test_ratio"] = node["test_ratio"]
     return Split({"split": "ratio", **shares}, sources)
+
+
+def _alike_where_shared(
+    draft: Draft, nodes: Sequence[Node], kinds: Sequence[str], splits: Sequence[Split]
+) -> list[Split]:
+    """Nodes that share a class divide it alike: what trains on one would be held out on the other."""
+    alike = list(splits)
+    for kind in dict.fromkeys(kinds):
+        places = [index for index, own in enumerate(kinds) if own == kind]
+        first = alike[places[0]]
+        seen: set[str] = set()
+        shared = False
+        for index in places:
+            classes = set(draft.values.get(("nodes", index, "classes"), ()))
+            shared, seen = shared or bool(classes & seen), seen | classes
+        for index in places[1:] if shared else ():
+            if alike[index].values != first.values:
+                path = next(iter(alike[index].sources), nodes[index][0])
+                draft.warn(path, "nodes share a class and have to divide it alike: as the first of them does")
+                alike[index] = Split(first.values, alike[index].sources)
+    return alike
 
 
 def _set_for_all(draft: Draft, values: Sequence[Mapping[str, Any]], sources: Sequence[Sequence[KeyPath]]) -> None:

@@ -71,7 +71,8 @@ def _merged(conversion: Conversion, told: Sequence[Problem]) -> list[str]:
     alike: dict[tuple[Any, ...], list[Problem]] = {}
     for problem in sorted(told, key=lambda problem: position(places, problem.path)):
         of_node = problem.path[:1] == ("nodes",) and len(problem.path) > 1
-        key = ("nodes", *problem.path[2:3]) if of_node else problem.path
+        value = str(problem.value) if len(problem.path) > 3 else ""  # of one element among several
+        key = ("nodes", *problem.path[2:3], value) if of_node else problem.path
         alike.setdefault((key, problem.expected), []).append(problem)
     lines = []
     for problems in alike.values():

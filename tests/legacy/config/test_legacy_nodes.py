@@ -163,6 +163,13 @@ def test_nodes_that_differ_have_their_own_ratios_and_clips(converted) -> None:  
     assert [found["clips_per_class"] for found in result.value("nodes")] == [20, None]
 
 
+def test_nodes_that_share_a_class_divide_it_alike(converted) -> None:  # type: ignore[no-untyped-def]
+    result = converted(nodes={"0": vegas(train_ratio=0.7), "1": vegas(train_ratio=0.5), "2": vegas(train_ratio=0.5)})
+
+    assert (result.value("data.train_ratio"), result.value("nodes.1.train_ratio")) == (0.7, None)
+    assert "have to divide it alike: as the first of them does (and of node 2)" in result.warnings
+
+
 @pytest.mark.parametrize(
     ("official", "expected"),
     [(True, ("official", 0.8, 0.0, None)), (False, ("ratio", 0.7, 0.1, None)), (None, ("ratio", 0.7, 0.1, None))],
