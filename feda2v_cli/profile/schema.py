@@ -153,7 +153,9 @@ class GeneratorSection(Section):
     )
     rounds: PositiveInt = Field(10, description="stretches of training between saves")
     epochs: PositiveInt = Field(20, description="epochs a round")
-    batch_size: PositiveInt = Field(16, description="clips a step")
+    batch_size: PositiveInt | None = Field(
+        None, description="clips a step; unset: 16, and more where an epoch would take over 32 steps"
+    )
     learning_rate: PositiveFloat = Field(5e-4, description="AdamW")
     weight_decay: NonNegativeFloat = Field(0.0, description="AdamW, of all parameters")
     clip_norm: PositiveFloat = Field(5.0, description="largest norm of a model's gradient")
