@@ -42,7 +42,7 @@ def prepare_node(loaded: LoadedProfile, node: int, emit: Listener) -> NodeData:
     (held,) = (one.without({clip for clip, _ in embeddings.skipped}) for one in nodes)
     values = dict(zip(embeddings.clips, embeddings.values, strict=True))
     empty = torch.zeros(0, *encoder.shape)
-    emit(Noted(f"node {node}: {len(held.train)} clips that train, {len(held.test)} held out"))
+    emit(Noted(f"node {node}: {len(held.train)} clips that train, {len(held.held_out)} held out"))
     return NodeData(
         node=node,
         profile=profile,
@@ -51,8 +51,8 @@ def prepare_node(loaded: LoadedProfile, node: int, emit: Listener) -> NodeData:
         encoder=dict(encoder.identity),
         train=torch.stack([values[clip] for clip in held.train]),
         train_classes=tuple(clip.class_name for clip in held.train),
-        test=torch.stack([values[clip] for clip in held.test]) if held.test else empty,
-        test_classes=tuple(clip.class_name for clip in held.test),
+        test=torch.stack([values[clip] for clip in held.held_out]) if held.held_out else empty,
+        test_classes=tuple(clip.class_name for clip in held.held_out),
         generators=_generators(loaded, node, encoder, emit),
     )
 

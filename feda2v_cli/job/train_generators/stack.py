@@ -210,8 +210,8 @@ class StackTraining:
             encoder=recorded(plan.encoder.identity, plan.encoder.source),
             embedding_shape=plan.encoder.shape,
             dataset_name=node.dataset.name,
-            train_folds=profile.data.train_folds,
-            test_folds=profile.data.test_folds,
+            train_folds=node.split.folds["train"] if node.split.kind == "folds" else (),
+            test_folds=node.split.folds["test"] if node.split.kind == "folds" else (),
             samples_per_class=planned.samples_per_class,
             dataset_fingerprint=fingerprint(planned.clips),
             seed=profile.experiment.seed,
@@ -224,6 +224,7 @@ class StackTraining:
             profile_hash=self._profile_hash,
             node_fingerprint=fingerprint(node.train),
             run_directory=as_text(self._resume.parent.absolute()),
+            split=dict(node.keys),
         )
 
 
