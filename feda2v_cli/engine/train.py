@@ -34,6 +34,8 @@ WEIGHTS_OF_PART = 500_000
 #: -> losses, each [batch], or [] for the whole batch. The batch's "mask" is 1 for items that count, [batch]. The loss
 #: named "loss" is what training makes small; the others are reported beside it.
 Loss = Callable[[Tensors, Tensors, Tensor, Tensor], dict[str, Tensor]]
+#: A batch {name: [models, batch, …]} -> what else it needs, likewise.
+Read = Callable[[Tensors], dict[str, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -98,12 +100,21 @@ class Trainer:
         loss: written for one model; it is mapped over the stack.
         optimiser: what a step does.
         seed: the run's seed.
+        read: more of a batch [models, batch, …], by name, that its items only refer to; None for nothing more.
 
     Raises:
         ValueError: the numbers of models differ, or those of steps.
     """
 
-    def __init__(self, stack: Stack, data: Sequence[ModelData], loss: Loss, optimiser: Optimiser, seed: int) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        data: Sequence[ModelData],
+        loss: Loss,
+        optimiser: Optimiser,
+        seed: int,
+        read: Read | None = None,
+    ) -> None:
         steps = {optimiser.steps_per_epoch(model.size) for model in data}
         if len(data) != stack.models or len(steps) != 1:
             raise ValueError(f"{stack.models} models, {len(data)} data sets, steps an epoch: {sorted(steps)}")
@@ -112,6 +123,7 @@ class Trainer:
         self._data = data
         self._optimiser = optimiser
         self._seed = seed
+        self._read = read
         self._steps = steps.pop()
         self._largest = max(model.size for model in data)
         largest = max(math.prod(shape) for shape in stack.shapes.values())
@@ -173,7 +185,9 @@ class Trainer:
         bounds = [stack.models * part // count for part in range(count + 1)]
         with small_operations(large=1):  # so that no part is divided again
             parts = [
-                Trainer(stack.part(slice(start, end)), self._data[start:end], loss, self._optimiser, self._seed)
+                Trainer(
+                    stack.part(slice(start, end)), self._data[start:end], loss, self._optimiser, self._seed, self._read
+                )
                 for start, end in pairwise(bounds)
             ]
         for part in parts:
@@ -244,6 +258,8 @@ class Trainer:
 
     def _step(self, index: Tensor, mask: Tensor, noise: Tensor, progress: Tensor) -> dict[str, Tensor]:
         batch = {name: items[self._rows, index] for name, items in self._items.items()}  # [models, batch, …]
+        if self._read is not None:
+            batch |= self._read(batch)
         batch |= self._constants  # [models, …]
         weights = self.stack.weights.requires_grad_()
         losses = self._losses(weights, batch, mask, noise, progress)  # each [models]

@@ -102,6 +102,8 @@ PartName = Literal["train", "val", "test"]
 PositiveInt = Annotated[StrictInt, Field(ge=1, le=LARGEST_COUNT)]
 NonNegativeInt = Annotated[StrictInt, Field(ge=0, le=LARGEST_COUNT)]
 Width = Annotated[StrictInt, Field(ge=1, le=LARGEST_WIDTH)]
+#: So many tokens of an embedding, its class token, or all that the encoder gives.
+Tokens = Width | Literal["cls", "all"]
 PositiveFloat = Annotated[StrictFloat, Field(gt=0, le=LARGEST_FLOAT, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[StrictFloat, Field(ge=0, le=LARGEST_FLOAT, allow_inf_nan=False)]
 Share = Annotated[StrictFloat, Field(ge=0, le=1)]
@@ -166,10 +168,16 @@ class EmbeddingSection(Section):
     """Clip to embedding."""
 
     encoder: StrictStr = Field("melstats", description="melstats, or the name or path of a Hugging Face audio model")
-    tokens: Width = Field(4, description="tokens of an embedding, pooled over time")
+    tokens: Tokens = Field(
+        4,
+        description="of an embedding: so many, pooled over time; cls: the class token; all: as the model gives them",
+    )
     sample_rate: Annotated[StrictInt, Field(ge=8000, le=192000)] = Field(16000, description="Hz, clips are resampled")
     seconds: Annotated[StrictFloat, Field(gt=0, le=3600)] = Field(5.0, description="seconds of a clip that are used")
     cache: UserPath = Field(Path("~/.cache/feda2v"), description="where embeddings are kept between runs")
+    cache_dtype: Literal["float32", "float16", "bfloat16"] = Field(
+        "float32", description="numbers that are kept; bfloat16 also computes in it where the processor is quicker so"
+    )
 
 
 class GeneratorSection(Section):
@@ -367,6 +375,19 @@ class BlockSection(Section):
         return start, start + size
 
 
+class TrackingSection(Section):
+    """Services that draw the curves of runs."""
+
+    trackers: Annotated[tuple[Literal["tensorboard", "wandb"], ...], AfterValidator(_unique)] = Field(
+        (), description="which: tensorboard, wandb"
+    )
+    project: StrictStr = Field("feda2v", description="wandb: the project of its runs")
+    entity: StrictStr | None = Field(None, description="wandb: the user or team; unset: that of the key")
+    mode: Literal["auto", "online", "offline"] = Field(
+        "auto", description="wandb: auto is online with a key, and offline without"
+    )
+
+
 class NodeSection(Section):
     """A holder of clips, and where it differs from the rest."""
 
@@ -375,6 +396,7 @@ class NodeSection(Section):
     train_classes: ClassNames | None = Field(None, description="generators only of these of its classes")
     granularity: Granularity | None = None
     group: ClassName | None = Field(None, description="per_group: all its classes form this group")
+    tokens: Tokens | None = Field(None, description="of its embeddings; unset: embedding.tokens")
     learning_rate: PositiveFloat | None = Field(None, description="of its generators")
     clip_learning_rate: PositiveFloat | None = Field(None, description="of its adapter to clip")
     t5_learning_rate: PositiveFloat | None = Field(None, description="of its adapter to t5")
@@ -411,6 +433,7 @@ class Profile(Section):
     federation: FederationSection = FederationSection()
     flower: FlowerSection = FlowerSection()
     images: ImagesSection = ImagesSection()
+    tracking: TrackingSection = TrackingSection()
     nodes: Annotated[tuple[NodeSection, ...], Field(min_length=1)]
 
     @property

@@ -186,7 +186,7 @@ dropout = 2
     granularities = "one of unified, per_class, per_group, auto"
     base_name = "a name of letters, digits, underscores and hyphens (at most 64)"
     sections = "experiment, data, embedding, generator, checkpoint, synthetic, adapter, federation, flower, images"
-    sections += ", nodes"
+    sections += ", tracking, nodes"
 
     assert refusal(path, text).splitlines() == [
         "profile mine.toml has 27 problems",

@@ -14,6 +14,7 @@ from feda2v_cli.engine.free_memory import available_bytes
 from feda2v_cli.engine.memory import memory_budget
 from feda2v_cli.engine.stack import BYTES_PER_WEIGHT
 from feda2v_cli.errors import FailedError, UsageError
+from feda2v_cli.federation.inputs import HELD_BYTES
 from feda2v_cli.federation.space import Space
 from feda2v_cli.federation.strategy.registry import make_strategy
 from feda2v_cli.federation.strategy.strategy import Owner, Strategy
@@ -129,7 +130,9 @@ class FederationPlan:
         clips = sum(len(node.used) for node in self.nodes)
         samples = 2 * len(self.classes) * max(map(self.samples_per_class, self.nodes), default=0)
         stack = min(self.budget, len(self.nodes) * self.parameters * BYTES_PER_WEIGHT)
-        return BASELINE_BYTES + 4 * features * (2 * clips + 3 * samples) + stack
+        # What is larger stays on the disk.
+        embeddings = min(4 * features * 2 * clips, 2 * HELD_BYTES) + min(4 * features * 3 * samples, HELD_BYTES)
+        return BASELINE_BYTES + embeddings + stack
 
 
 def plan_federation(

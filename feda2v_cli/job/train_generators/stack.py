@@ -129,7 +129,9 @@ class StackTraining:
 
     def _training_set(self, planned: PlannedGenerator) -> TrainingSet:
         profile = self._plan.profile
-        embeddings = embed(planned.clips, self._plan.encoder, cache_directory(profile))
+        embeddings = embed(
+            planned.clips, self._plan.encoder, cache_directory(profile), numbers=profile.embedding.cache_dtype
+        )
         try:
             return training_set(
                 planned.spec, embeddings.values, [clip.class_name for clip in embeddings.clips], profile.generator
