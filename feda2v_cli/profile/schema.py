@@ -155,6 +155,17 @@ class DataSection(Section):
     )
     skip_unreadable: StrictBool = Field(False, description="leave unreadable clips out, counted and listed")
 
+    def ratios(self, node: "NodeSection") -> dict[PartName, float]:
+        """Share of a class that trains, is for validation, and is held out, of a node.
+
+        >>> DataSection().ratios(NodeSection(id=0, classes=("dog",), train_ratio=0.7))
+        {'train': 0.7, 'val': 0.0, 'test': 0.3}
+        """
+        train = self.train_ratio if node.train_ratio is None else node.train_ratio
+        val = self.val_ratio if node.val_ratio is None else node.val_ratio
+        test = self.test_ratio if node.test_ratio is None else node.test_ratio
+        return {"train": train, "val": val, "test": max(0.0, round(1 - train - val, 12)) if test is None else test}
+
 
 class EmbeddingSection(Section):
     """Clip to embedding."""
@@ -181,7 +192,9 @@ class GeneratorSection(Section):
     )
     rounds: PositiveInt = Field(10, description="stretches of training between saves")
     epochs: PositiveInt = Field(20, description="epochs a round")
-    batch_size: PositiveInt = Field(16, description="clips a step")
+    batch_size: PositiveInt | None = Field(
+        None, description="clips a step; unset: 16, and more where an epoch would take over 32 steps"
+    )
     learning_rate: PositiveFloat = Field(5e-4, description="AdamW")
     weight_decay: NonNegativeFloat = Field(0.0, description="AdamW, of all parameters")
     clip_norm: PositiveFloat = Field(5.0, description="largest norm of a model's gradient")
