@@ -25,6 +25,7 @@ from feda2v_cli.job.nodes import cache_directory, choose_nodes
 from feda2v_cli.paths import is_named
 from feda2v_cli.profile.load import LoadedProfile
 from feda2v_cli.profile.schema import Profile
+from feda2v_cli.run.trackers.registry import require_trackers
 from feda2v_cli.verifier.expectation import Expectation
 from feda2v_cli.verifier.finding import Finding
 
@@ -159,6 +160,7 @@ def plan_federation(
     """
     whole = loaded.profile
     profile = choose_nodes(whole, node_ids)
+    require_trackers(profile.tracking)
     strategy = make_strategy(profile.federation)
     strategy.check(profile)
     elsewhere = profile.federation.engine == "flower"
