@@ -49,16 +49,22 @@ class Optimiser:
         θ ← θ − η (m / (1 − β₁ᵗ) / ((v / (1 − β₂ᵗ))^½ + ε) + λ θ)
 
     Attributes:
-        batch_size: most items of a model in a step.
+        batch_size: items of a model in a step.
         learning_rate: η of AdamW.
         weight_decay: λ of AdamW, decoupled from the gradient.
         clip_norm: largest norm of a model's whole gradient.
+        most_steps: of an epoch; where there would be more of them, batches are larger. None for any number.
     """
 
     batch_size: int
     learning_rate: float
     weight_decay: float
     clip_norm: float
+    most_steps: int | None = None
+
+    def steps_per_epoch(self, items: int) -> int:
+        """Steps that a model with so many items takes."""
+        return steps_per_epoch(items, self.batch_size, self.most_steps)
 
 
 @dataclass(frozen=True)
@@ -109,7 +115,7 @@ class Trainer:
         seed: int,
         read: Read | None = None,
     ) -> None:
-        steps = {steps_per_epoch(model.size, optimiser.batch_size) for model in data}
+        steps = {optimiser.steps_per_epoch(model.size) for model in data}
         if len(data) != stack.models or len(steps) != 1:
             raise ValueError(f"{stack.models} models, {len(data)} data sets, steps an epoch: {sorted(steps)}")
         keep_freed_memory()

@@ -66,7 +66,7 @@ def embed_nodes(nodes: Sequence[NodeClips], encoder: Encoder, profile: Profile, 
         FailedError: the cache cannot be read or written.
     """
     embeddings = embed(
-        list(dict.fromkeys(clip for node in nodes for clip in (*node.train, *node.test))),
+        list(dict.fromkeys(clip for node in nodes for clip in node.used)),
         encoder,
         cache_directory(profile),
         numbers=profile.embedding.cache_dtype,

@@ -237,7 +237,7 @@ dropout = 2
         ("epochs = 3\n" + NODES, "mine.toml:1:1 epochs = 3 — unknown key; did you mean generator.epochs?"),
         (
             '[data]\ndataset = "esc50"\n' + NODES,
-            'mine.toml:2:1 data.dataset = "esc50" — esc50 needs a root: the directory that holds meta/esc50.csv',
+            'mine.toml:2:1 data.dataset = "esc50" — esc50 needs a root: the directory of the data set',
         ),
         (
             '[data]\ndataset = "builtin"\nroot = "x"\n' + NODES,

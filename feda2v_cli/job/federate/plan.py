@@ -128,7 +128,7 @@ class FederationPlan:
     def memory_bytes(self) -> int:
         """Most bytes that the process holds at once, about."""
         features = self.encoder.shape[0] * self.encoder.shape[1]
-        clips = sum(len(node.train) + len(node.test) for node in self.nodes)
+        clips = sum(len(node.used) for node in self.nodes)
         samples = 2 * len(self.classes) * max(map(self.samples_per_class, self.nodes), default=0)
         stack = min(self.budget, len(self.nodes) * self.parameters * BYTES_PER_WEIGHT)
         # What is larger stays on the disk.
@@ -184,7 +184,7 @@ def plan_federation(
         maker.check({space: tuple(values.shape[1:]) for space, values in targets.spaces.items()}, "the targets")
     nodes = () if elsewhere else clips_of_nodes(profile)
     if not elsewhere:
-        check_held_out(profile, nodes, "accuracy is measured on them")
+        check_held_out(nodes, "accuracy is measured on them")
     generators = None
     if needs_samples(profile) and not elsewhere:
         ids = None if node_ids is None else tuple(node_ids)

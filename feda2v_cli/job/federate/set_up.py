@@ -94,7 +94,7 @@ def _held_out(nodes: Sequence[NodeClips]) -> dict[Clip, list[int]]:
     """Every clip that is held out, with the nodes that hold it."""
     holders: dict[Clip, list[int]] = {}
     for node in nodes:
-        for clip in node.test:
+        for clip in node.held_out:
             holders.setdefault(clip, []).append(node.node_id)
     return holders
 

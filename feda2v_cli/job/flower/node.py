@@ -39,7 +39,7 @@ def prepare_node(loaded: LoadedProfile, node: int, emit: Listener) -> NodeData:
     embeddings = embed_nodes(nodes, encoder, profile, emit)
     (held,) = (one.without({clip for clip, _ in embeddings.skipped}) for one in nodes)
     places = {clip: place for place, clip in enumerate(embeddings.clips)}
-    emit(Noted(f"node {node}: {len(held.train)} clips that train, {len(held.test)} held out"))
+    emit(Noted(f"node {node}: {len(held.train)} clips that train, {len(held.held_out)} held out"))
     return NodeData(
         node=node,
         profile=profile,
@@ -48,8 +48,8 @@ def prepare_node(loaded: LoadedProfile, node: int, emit: Listener) -> NodeData:
         encoder=dict(encoder.identity),
         train=embeddings.stored.of([places[clip] for clip in held.train]),
         train_classes=tuple(clip.class_name for clip in held.train),
-        test=embeddings.stored.of([places[clip] for clip in held.test]),
-        test_classes=tuple(clip.class_name for clip in held.test),
+        test=embeddings.stored.of([places[clip] for clip in held.held_out]),
+        test_classes=tuple(clip.class_name for clip in held.held_out),
         generators=_generators(loaded, node, encoder, emit),
     )
 

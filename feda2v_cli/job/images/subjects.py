@@ -60,7 +60,7 @@ def choose_clips(
             holders: dict[Clip, list[int]] = {}
             wanted: list[Clip] = []
             for node in nodes:
-                own = [clip for clip in (node.test if split == "test" else node.train) if clip.class_name == name]
+                own = [clip for clip in node.part(split) if clip.class_name == name]
                 for clip in own:
                     holders.setdefault(clip, []).append(node.node_id)
                 wanted += own[: profile.images.per_class] if profile.images.nodes else []

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -187,7 +187,7 @@ def plan_generators(
     sections = {node.id: node for node in profile.nodes}
     held = {node.node_id: node for node in nodes}
     generators = tuple(_planned(spec, sections[spec.node], held[spec.node], encoder, profile) for spec in specs)
-    _check_clips(generators, profile)
+    _check_clips(generators, held)
     _check_memory(generators, device)
     rounds, epochs = rounds_and_epochs(profile.generator)
     every = profile.checkpoint.every
@@ -248,12 +248,12 @@ def _planned(
     )
 
 
-def _check_clips(generators: Sequence[PlannedGenerator], profile: Profile) -> None:
+def _check_clips(generators: Sequence[PlannedGenerator], held: Mapping[int, NodeClips]) -> None:
     few = [planned for planned in generators if len(planned.clips) < 2]
     if few:
         raise FailedError(
             "a generator needs at least 2 clips",
-            [f"{planned.spec} has {len(planned.clips)} in folds {profile.data.train_folds}" for planned in few],
+            [f"{planned.spec} has {len(planned.clips)} that train: {held[planned.spec.node].split}" for planned in few],
             hint=MORE_CLIPS,
         )
 
