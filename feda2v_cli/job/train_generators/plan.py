@@ -23,6 +23,7 @@ from feda2v_cli.job.nodes import cache_directory, choose_nodes
 from feda2v_cli.paths import is_named
 from feda2v_cli.profile.load import LoadedProfile
 from feda2v_cli.profile.schema import NodeSection, Profile
+from feda2v_cli.run.trackers.registry import require_trackers
 from feda2v_cli.threads import threads_of_large_operations
 
 #: What to do about a class of which there is too little.
@@ -176,6 +177,7 @@ def plan_generators(
     assert directory is not None
     assert base_name is not None
     profile = choose_nodes(whole, node_ids)
+    require_trackers(profile.tracking)
     cache_directory(profile)
     device = choose_device(profile.experiment.device)
     encoder = make_encoder(profile.embedding, device)
