@@ -8,6 +8,7 @@ from torch import Tensor
 
 from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.errors import UsageError, closest
+from feda2v_cli.generator.balanced import opposite_normal
 from feda2v_cli.generator.projection import Projection
 
 
@@ -74,6 +75,11 @@ class Generator:
         return self._sampler
 
     @property
+    def projection(self) -> Projection:
+        """From embeddings to the coordinates in which it works."""
+        return self._projection
+
+    @property
     def parameters(self) -> int:
         """How many numbers its tensors hold."""
         return sum(tensor.numel() for tensor in self.state().values())
@@ -99,7 +105,9 @@ class Generator:
                     [f"it makes {', '.join(self.classes)}"] + ([f"did you mean {near}?"] if near else []),
                 )
         indices = torch.tensor([self.classes.index(label) for label in labels], dtype=torch.long)
-        return self._projection.restore(self.coordinates(indices, seed)).view(-1, *self.shape)
+        noise = opposite_normal(indices, len(self._projection.mean), random_stream(seed, "beyond the axes"))
+        samples = self._projection.restore(self.coordinates(indices, seed)) + self._projection.beyond(noise)
+        return samples.view(-1, *self.shape)
 
     def coordinates(self, labels: Tensor, seed: int) -> Tensor:
         """Samples before they are restored, [samples, rank].
@@ -119,6 +127,7 @@ class Generator:
             "projection": "none" if self._projection.axes is None else "pca",
             "rank": self._projection.rank,
             "classes": len(self.classes),
+            **({"remainder": "diagonal"} if "model.remainder" in self.state() else {}),
             **self._sampler.architecture(),
         }
 

@@ -242,7 +242,7 @@ def _planned(
         parameters=parameters,
         bytes=4 * parameters + CHECKPOINT_OVERHEAD_BYTES,
         cost=cost(counts, features, section),
-        set_up_bytes=set_up_bytes(len(clips), features, section),
+        set_up_bytes=set_up_bytes(counts, features, section),
     )
 
 
@@ -263,7 +263,7 @@ def _check_memory(generators: Sequence[PlannedGenerator], device: torch.device) 
         if needed > free:
             raise FailedError(
                 f"{planned.spec} alone needs about {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free",
-                hint="make it smaller: --set generator.rank=32, --set generator.hidden=64",
+                hint="make it smaller: --set generator.hidden=64",
             )
 
 
