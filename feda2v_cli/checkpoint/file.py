@@ -7,6 +7,7 @@ comment of the archive          SHA-256 of every byte before it: the seal
 """
 
 import errno
+import mmap
 import os
 import zipfile
 from collections.abc import Mapping
@@ -20,6 +21,9 @@ from feda2v_cli.checkpoint.format.opening import OpenFile, opened
 from feda2v_cli.checkpoint.format.references import TensorReference
 from feda2v_cli.checkpoint.metadata import Metadata
 from feda2v_cli.errors import FailedError
+
+#: Bytes of elements from which on they are not copied into memory.
+MAPPED_BYTES = 32 * 1024**2
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -89,14 +93,22 @@ def load_content(path: Path, expected: type[M]) -> tuple[Content[M], dict[str, "
 
 
 def _tensor(archive: Archive, reference: TensorReference) -> "Tensor":
-    """The elements of a record as a tensor. They are what was checked: no unpickler has a say in it."""
+    """The elements of a record as a tensor. They are what was checked: no unpickler has a say in it.
+
+    Large ones are mapped from the file: axes of embeddings of all tokens are hundreds of megabytes a generator. Files
+    are replaced and not written over, so that what is mapped stays what it is.
+    """
     import torch
 
     dtype = getattr(torch, reference.storage.dtype)
     if not reference.elements:
         return torch.empty(reference.shape, dtype=dtype)
-    elements = bytearray(archive.content(archive.records[f"data/{reference.storage.key}"]))
-    return torch.frombuffer(elements, dtype=dtype).view(reference.shape)
+    record = archive.records[f"data/{reference.storage.key}"]
+    start = archive.content_offset(record)
+    if record.size < MAPPED_BYTES or start % dtype.itemsize:
+        return torch.frombuffer(bytearray(archive.content(record)), dtype=dtype).view(reference.shape)
+    whole = mmap.mmap(archive.file.descriptor, archive.file.size, access=mmap.ACCESS_COPY)
+    return torch.frombuffer(whole, dtype=dtype, count=reference.elements, offset=start).view(reference.shape)
 
 
 def _own(tensor: "Tensor", taken: set[int]) -> "Tensor":

@@ -138,7 +138,7 @@ def _plan_data(plan: "FederationPlan") -> dict[str, Any]:
                 "node": node.node_id,
                 "classes": sorted({clip.class_name for clip in node.train}),
                 "clips": len(node.train),
-                "held_out": len(node.test),
+                "held_out": len(node.held_out),
                 "samples_per_class": plan.samples_per_class(node),
             }
             for node in plan.nodes

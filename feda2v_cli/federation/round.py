@@ -51,7 +51,7 @@ class Federation:
 
     Args:
         setup: the federation.
-        directory: where the nodes' own adapters lie, if they are kept.
+        directory: where the nodes' own adapters lie, if they are kept, and samples that are too large for memory.
         on_narrowed: is told when memory ran out, how many were trained at once and how many will be.
         engine: reaches the nodes; None when they are in this process.
 
@@ -74,7 +74,7 @@ class Federation:
             directory, [node.id for node in setup.trainers], {name: len(flat) for name, flat in self.adapters.items()}
         )
         self._strategy = make_strategy(setup.profile.federation)
-        self._sampled = SampledPool(setup.clips, setup.sampling)
+        self._sampled = SampledPool(setup.clips, setup.sampling, directory / "samples.bin")
         self._engine = engine or LocalEngine(setup, self._sampled, local_training(setup), on_narrowed)
 
     @property

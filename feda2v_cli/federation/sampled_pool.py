@@ -1,10 +1,12 @@
 """Clips, and behind them the samples of a round. Whoever has the generators draws the same ones, on any machine."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from feda2v_cli.federation.inputs import inputs_of
 from feda2v_cli.federation.pool import Node, Pool
 from feda2v_cli.federation.standardise import Standardisation
 from feda2v_cli.federation.synthetic import NodeGenerator, Samples, draw_samples
@@ -39,15 +41,17 @@ class SampledPool:
     Args:
         clips: those of whoever draws; the server of several machines has none.
         sampling: how samples are drawn.
+        file: where samples are kept that are too large for memory; None keeps all in memory.
 
     Attributes:
         pool: the clips, and the samples that were drawn last.
     """
 
-    def __init__(self, clips: Pool, sampling: Sampling) -> None:
+    def __init__(self, clips: Pool, sampling: Sampling, file: Path | None = None) -> None:
         self.pool = clips
         self._clips = clips
         self._sampling = sampling
+        self._file = file
         self._samples: Samples | None = None
         self._drawn: int | None = None
         self._items: dict[int, Tensor] = {}
@@ -62,8 +66,12 @@ class SampledPool:
         wanted = number if sampling.every_round else 0
         if not sampling.uses or self._drawn == wanted:
             return
-        samples = draw_samples(sampling.generators, sampling.classes, sampling.per_class, sampling.seed, wanted)
-        self.pool = self._clips.with_samples(sampling.standardisation(samples.embeddings), samples.labels)
+        self.pool, self._samples = self._clips, None  # whose file is written over
+        samples = draw_samples(
+            sampling.generators, sampling.classes, sampling.per_class, sampling.seed, wanted, self._file
+        )
+        inputs = inputs_of(samples.embeddings, sampling.standardisation, self._clips.labels.device)
+        self.pool = self._clips.with_samples(inputs, samples.labels)
         self._samples, self._drawn, self._items = samples, wanted, {}
 
     def items_of(self, node: Node) -> Tensor:

@@ -72,6 +72,7 @@ class ServerTraining:
                 section.clip_norm,
             ),
             self.seed,
+            pool.inputs,
         )
         trainer.train_round(self.number, self.number, self.epochs)
         return stack.weights[0].cpu()

@@ -4,14 +4,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from feda2v_cli.engine.batch import steps_per_epoch
 from feda2v_cli.engine.memory import Cost
 from feda2v_cli.generator.gaussian import Gaussian
 from feda2v_cli.generator.generator_type import GeneratorType, Shapes
 from feda2v_cli.generator.principal_components import PrincipalComponents
 from feda2v_cli.generator.projection import fitting_bytes, projection_shapes
 from feda2v_cli.generator.training_set import largest_rank
-from feda2v_cli.generator.vae_fitting import Vae
+from feda2v_cli.generator.vae_fitting import Vae, optimiser
 from feda2v_cli.profile.schema import GeneratorSection
 
 #: By name; `profile.generator_names` has the same names.
@@ -28,7 +27,7 @@ def rounds_and_epochs(section: GeneratorSection) -> tuple[int, int]:
 
 def same_steps(clips: int, section: GeneratorSection, learning_rate: float) -> tuple[int, float]:
     """What generators must have in common to be trained in one stack."""
-    return steps_per_epoch(clips, section.batch_size), learning_rate
+    return optimiser(section, learning_rate).steps_per_epoch(clips), learning_rate
 
 
 def largest_shapes(samples_per_class: Mapping[str, int], features: int, section: GeneratorSection) -> Shapes:

@@ -126,10 +126,10 @@ def differ(embeddings: Tensor) -> bool:
 def axes_of_class(clips: int) -> int:
     """How many axes so many clips of a class pay for: fewer tell fewer clips, more make samples more alike them.
 
-    With n clips it is n / 8, and from 32 clips on (n / 2)^½. On r axes that were fitted to them, members lie nearer
-    than others by about r / n of their variance; so r / n falls as n grows.
+    With n clips it is n / 8, and from 32 clips on 4 (n / 32)^⅔. Of what clips have beyond r axes that were fitted to
+    them, r / n is missing, by which they are told from others; so r / n falls as n grows.
     """
-    return max(1, min(clips // CLIPS_PER_AXIS, math.isqrt(clips // 2)))
+    return max(1, min(clips // CLIPS_PER_AXIS, math.floor(4 * (clips / 32) ** (2 / 3) + 1e-9)))
 
 
 def axes_within(samples_per_class: Mapping[str, int], section: GeneratorSection) -> int:

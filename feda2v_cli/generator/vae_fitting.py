@@ -19,6 +19,21 @@ from feda2v_cli.generator.vae_sampler import VaeSampler
 from feda2v_cli.profile.schema import GeneratorSection
 from feda2v_cli.threads import threads_per_operation
 
+#: Clips of a step where the profile does not say.
+CLIPS_A_STEP = 16
+
+#: Steps of an epoch, at most, where the profile does not say how many clips a step has. What a generator learns takes
+#: some thousands of steps, however many clips there are, and a step on many clips is cheaper than many on few: the
+#: optimiser reads and writes all weights in each.
+MOST_STEPS = 32
+
+
+def optimiser(section: GeneratorSection, learning_rate: float) -> Optimiser:
+    """The optimiser that a profile asks for."""
+    most_steps = MOST_STEPS if section.batch_size is None else None
+    batch_size = section.batch_size or CLIPS_A_STEP
+    return Optimiser(batch_size, learning_rate, section.weight_decay, section.clip_norm, most_steps)
+
 
 class VaeFitting:
     """VAEs of one stack.
@@ -56,7 +71,7 @@ class VaeFitting:
                 free_bits=section.free_bits,
                 input_noise=section.noise,
             ),
-            Optimiser(section.batch_size, learning_rate, section.weight_decay, section.clip_norm),
+            optimiser(section, learning_rate),
             seed,
         )
 
@@ -151,7 +166,7 @@ class Vae:
             activations=8 * section.hidden + 20 * section.latent,
             # Scores, likelihood of the remainder and classes; and what an epoch draws: noise, order and mask.
             data=clips * (section.latent + 1 + classes + 2 * section.latent + 3),
-            batch=min(section.batch_size, clips),
+            batch=-(-clips // optimiser(section, section.learning_rate).steps_per_epoch(clips)),
             held=4 * clips * rank,
         )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
+from feda2v_cli.data.split import described
 from feda2v_cli.embedding.identity import without_names
 from feda2v_cli.verifier.finding import Finding
 from feda2v_cli.verifier.inspection import Inspection
@@ -24,7 +25,8 @@ def _values_of_the_set(checkpoints: CheckpointSet, remedies: Remedies) -> Iterat
     yield from _differing(checkpoints, checkpoints.members, "FA003", _run_granularity, str, remedies)
     yield from _differing(checkpoints, checkpoints.members, "FA014", _generator_type, str, remedies)
     yield from _differing(checkpoints, checkpoints.members, "FA007", _embedding, _embedding_words, remedies)
-    yield from _differing(checkpoints, checkpoints.members, "FA016", _folds, _folds_words, remedies)
+    by_folds = [member for member in checkpoints.members if member.metadata.train_folds]
+    yield from _differing(checkpoints, by_folds, "FA016", _folds, _folds_words, remedies)
 
 
 def _values_of_a_node(checkpoints: CheckpointSet, remedies: Remedies) -> Iterator[Finding]:
@@ -32,6 +34,7 @@ def _values_of_a_node(checkpoints: CheckpointSet, remedies: Remedies) -> Iterato
     for members in checkpoints.by_node.values():
         yield from _differing(checkpoints, members, "FA003", _own_granularity, str, remedies)
         yield from _differing(checkpoints, members, "FA016", _dataset, str, remedies)
+        yield from _differing(checkpoints, members, "FA016", _split, str, remedies)
 
 
 _WORDS = {
@@ -92,6 +95,10 @@ def _embedding_words(embedding: tuple[Any, ...]) -> str:
     identity, shape = embedding
     words = [value if field == "name" else f"{field} {value}" for field, value in identity]
     return f"{', '.join(map(str, words))}, shape {'×'.join(map(str, shape))}"
+
+
+def _split(metadata: GeneratorMetadata) -> str:
+    return f"clips by {described(metadata.split)}"
 
 
 def _folds(metadata: GeneratorMetadata) -> Hashable:

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from feda2v_cli.checkpoint.name import Granularity
+from feda2v_cli.data.nodes import expected_data
+from feda2v_cli.data.split import keys_of_node
 from feda2v_cli.embedding.identity import known_identity
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ class ExpectedNode:
         classes: classes that its generators must make; None for those that its own metadata name.
         granularity: of its generators; None for any.
         dataset: data set of its clips; None for any.
+        split: which clips it holds and what divides them, as `data.split.keys_of_node` says; None for any.
         groups: all classes of each group, where its generators are per group; None for any.
         group: the one group that all of its classes form; None when the groups decide.
     """
@@ -30,6 +33,7 @@ class ExpectedNode:
     classes: tuple[str, ...] | None = None
     granularity: Granularity | None = None
     dataset: str | None = None
+    split: Mapping[str, Any] | None = None
     groups: Mapping[str, tuple[str, ...]] | None = None
     group: str | None = None
 
@@ -125,14 +129,13 @@ class Expectation:
 
 def _expected(node: "NodeSection", profile: "Profile") -> ExpectedNode:
     granularity = profile.granularity_of(node)
-    dataset, root = profile.data.dataset, profile.data.root
-    if node.dataset is not None or node.root is not None:
-        dataset, root = node.dataset or "auto", node.root
+    dataset, split = expected_data(profile.data, node)
     return ExpectedNode(
         id=node.id,
         classes=node.generated_classes,
         granularity=None if granularity == "auto" else granularity,
-        dataset=("builtin" if root is None else "esc50") if dataset == "auto" else dataset,
+        dataset=dataset,
+        split=None if split is None else keys_of_node(profile.data, node, split),
         groups=profile.generator.groups or None,
         group=node.group,
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.checkpoint.name import GeneratorName, Granularity
+from feda2v_cli.data.split import FOLDS_ALONE, described
 from feda2v_cli.embedding.identity import differences, in_words
 from feda2v_cli.verifier.expectation import Expectation, ExpectedNode
 from feda2v_cli.verifier.finding import Finding
@@ -140,7 +141,14 @@ def _dataset(metadata: GeneratorMetadata, expectation: Expectation, node: Expect
     return f"was trained on data set {metadata.dataset_name}, {expectation.asks_for(node.dataset)}"
 
 
-def _folds(metadata: GeneratorMetadata, expectation: Expectation, _: ExpectedNode) -> str:
+def _split(metadata: GeneratorMetadata, expectation: Expectation, node: ExpectedNode) -> str:
+    there, wanted = metadata.split or FOLDS_ALONE, node.split
+    if wanted is not None and dict(wanted) != dict(there):
+        return f"was trained on clips by {described(there)}; {expectation.asks_for(described(wanted))}"
+    return _folds(metadata, expectation) if there["split"] == "folds" else ""
+
+
+def _folds(metadata: GeneratorMetadata, expectation: Expectation) -> str:
     train, test = expectation.train_folds, expectation.test_folds
     if train is None or test is None:
         return ""
@@ -170,7 +178,7 @@ CHECKS: tuple[tuple[str, _Check], ...] = (
     ("FA007", _encoder),
     ("FA006", _class_groups),
     ("FA016", _dataset),
-    ("FA016", _folds),
+    ("FA016", _split),
 )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from feda2v_cli.embedding.stored import StoredEmbeddings
 from feda2v_cli.federation.pool import Node, Pool
 from feda2v_cli.federation.retrieval import HeldOut
 from feda2v_cli.federation.round import Federation
@@ -18,6 +19,12 @@ from feda2v_cli.generator.generator import Generator
 from feda2v_cli.generator.principal_components import PrincipalComponents
 from feda2v_cli.generator.projection import Projection
 from feda2v_cli.profile.schema import Profile
+
+
+def stored(values: Tensor) -> StoredEmbeddings:
+    """Embeddings [clips, tokens, dim] as a cache would give them."""
+    return StoredEmbeddings(values.numpy(), range(len(values)), "float32")
+
 
 CLASSES = ("cow", "dog", "frog", "pig")
 TOKENS, DIM = 2, 12

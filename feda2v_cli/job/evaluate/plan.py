@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.data.nodes import NodeClips, check_held_out, clips_of_nodes
+from feda2v_cli.data.split import data_of, node_of
 from feda2v_cli.embedding.encoder import Encoder, make_encoder
 from feda2v_cli.embedding.identity import differences, in_words, source_of
 from feda2v_cli.errors import MissingError, UsageError
@@ -16,7 +17,7 @@ from feda2v_cli.job.machine import choose_device
 from feda2v_cli.job.nodes import cache_directory
 from feda2v_cli.paths import is_file
 from feda2v_cli.profile.load import LoadedProfile
-from feda2v_cli.profile.schema import DataSection, EmbeddingSection, NodeSection, Profile
+from feda2v_cli.profile.schema import EmbeddingSection, Profile
 from feda2v_cli.verifier.expectation import Expectation
 from feda2v_cli.verifier.finding import Finding, FindingsError
 from feda2v_cli.verifier.loading import load_set
@@ -101,7 +102,7 @@ def plan_evaluation(
         raise MissingError(error.title, [*error.details, f"{directory} was trained on its embeddings"], hint) from error
     _check_encoder(encoder, generators[0][0], directory, expectation)
     nodes = clips_of_nodes(profile)
-    check_held_out(profile, nodes, "samples are held against them")
+    check_held_out(nodes, "samples are held against them")
     return EvaluationPlan(directory, profile, device, encoder, nodes, tuple(generators))
 
 
@@ -151,12 +152,13 @@ def _source(loaded: LoadedProfile, trained_with: Mapping[str, Any], directory: P
 def _as_trained(loaded: LoadedProfile, generators: "Sequence[Loaded]", directory: Path) -> Profile:
     """The profile with the nodes, folds and encoder that the checkpoints name."""
     profile, metadata = loaded.profile, generators[0][0]
-    folds = {"train_folds": metadata.train_folds, "test_folds": metadata.test_folds}
+    of_folds = next((one for one, _ in generators if one.train_folds), metadata)
+    folds = {"train_folds": of_folds.train_folds, "test_folds": of_folds.test_folds}
     known = {key: metadata.encoder[key] for key in EmbeddingSection.model_fields if key in metadata.encoder}
-    nodes = {one.node_id: NodeSection(id=one.node_id, classes=one.node_classes) for one, _ in generators}
+    nodes = {one.node_id: node_of(one.node_id, one.node_classes, one.split) for one, _ in generators}
     return profile.model_copy(
         update={
-            "data": DataSection.model_validate(profile.data.model_dump() | folds),
+            "data": data_of(profile.data, metadata.split, folds),
             "embedding": EmbeddingSection.model_validate(
                 profile.embedding.model_dump() | known | {"encoder": _source(loaded, metadata.encoder, directory)}
             ),

@@ -266,7 +266,7 @@ def _testing_with(clips: Sequence[Clip], nodes: Sequence[NodeClips]) -> tuple[No
             ["expected clips of the nodes' classes that no node trains on"],
         )
     return tuple(
-        replace(node, test=tuple(clip for clip in clips if clip.class_name in classes))
+        replace(node, held_out=tuple(clip for clip in clips if clip.class_name in classes))
         for node, classes in zip(nodes, own, strict=True)
     )
 
@@ -280,7 +280,7 @@ def _embed_all(plan: EvaluationPlan, listener: Listener) -> dict[Clip, Tensor]:
 def _reference(plan: EvaluationPlan, embedded: Mapping[Clip, Tensor], classes: Sequence[str]) -> Reference:
     """The clips of these classes that trained, and those held out."""
     trained = {clip: None for node in plan.nodes for clip in node.train}
-    held = {clip: None for node in plan.nodes for clip in node.test}
+    held = {clip: None for node in plan.nodes for clip in node.held_out}
     sides = (
         _labelled([clip for clip in side if clip.class_name in classes and clip in embedded], embedded, classes)
         for side in (trained, held)
@@ -302,7 +302,7 @@ def _sources(plan: EvaluationPlan, embedded: dict[Clip, Tensor], *, permissive: 
                     "FA016",
                     str(plan.directory / metadata.name.filename),
                     f"trained on {sum(metadata.samples_per_class.values())} clips of {metadata.dataset_name}, "
-                    f"which are not the {len(clips)} clips of these folds",
+                    f"which are not the {len(clips)} clips of now",
                     hint="--data-root and --profile that trained it, or --permissive to evaluate it all the same",
                 )
             )

@@ -14,6 +14,7 @@ from feda2v_cli.engine.free_memory import available_bytes
 from feda2v_cli.engine.memory import memory_budget
 from feda2v_cli.engine.stack import BYTES_PER_WEIGHT
 from feda2v_cli.errors import FailedError, UsageError
+from feda2v_cli.federation.inputs import HELD_BYTES
 from feda2v_cli.federation.space import Space
 from feda2v_cli.federation.strategy.registry import make_strategy
 from feda2v_cli.federation.strategy.strategy import Owner, Strategy
@@ -126,10 +127,12 @@ class FederationPlan:
     def memory_bytes(self) -> int:
         """Most bytes that the process holds at once, about."""
         features = self.encoder.shape[0] * self.encoder.shape[1]
-        clips = sum(len(node.train) + len(node.test) for node in self.nodes)
+        clips = sum(len(node.used) for node in self.nodes)
         samples = 2 * len(self.classes) * max(map(self.samples_per_class, self.nodes), default=0)
         stack = min(self.budget, len(self.nodes) * self.parameters * BYTES_PER_WEIGHT)
-        return BASELINE_BYTES + 4 * features * (2 * clips + 3 * samples) + stack
+        # What is larger stays on the disk.
+        embeddings = min(4 * features * 2 * clips, 2 * HELD_BYTES) + min(4 * features * 3 * samples, HELD_BYTES)
+        return BASELINE_BYTES + embeddings + stack
 
 
 def plan_federation(
@@ -179,7 +182,7 @@ def plan_federation(
         maker.check({space: tuple(values.shape[1:]) for space, values in targets.spaces.items()}, "the targets")
     nodes = () if elsewhere else clips_of_nodes(profile)
     if not elsewhere:
-        check_held_out(profile, nodes, "accuracy is measured on them")
+        check_held_out(nodes, "accuracy is measured on them")
     generators = None
     if needs_samples(profile) and not elsewhere:
         ids = None if node_ids is None else tuple(node_ids)

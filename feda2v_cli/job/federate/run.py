@@ -139,7 +139,7 @@ def federate(
     plan = plan_federation(loaded, node_ids, command=command, on_warning=warnings.append)
     experiment, checkpoint = plan.profile.experiment, plan.profile.checkpoint
     key = _run_key(plan, baselines=baselines)
-    inputs = listed_inputs(((*node.train, *node.test) for node in plan.nodes), plan.encoder)
+    inputs = listed_inputs((node.used for node in plan.nodes), plan.encoder)
 
     interrupted = RunDirectory.latest(experiment.runs, key) if resume else None
     if interrupted is not None:
@@ -240,7 +240,8 @@ def _pictures(plan: FederationPlan, setup: Setup, run: RunDirectory, emit: Liste
     chosen = choose_clips(plan.nodes, profile, plan.classes)
     absent = lacking(chosen, plan.classes)
     if absent:
-        emit(Warned(f"no clip of {', '.join(absent)} in the folds that are asked for: there are no pictures of them"))
+        asked = ", ".join(profile.images.splits)
+        emit(Warned(f"no clip of {', '.join(absent)} is in {asked}: there are no pictures of these classes"))
     subjects = embed_subjects(chosen, plan.encoder, profile, emit)
     maker = plan.maker.load()
     emit(Noted(maker.description))

@@ -140,6 +140,6 @@ def same_targets(adapters: Adapters, spaces: Mapping[str, Tensor]) -> bool:
     return True
 
 
-def node_holdings(adapters: Sequence[Adapters]) -> dict[int, tuple[str, ...]]:
-    """Classes of each node whose own adapters are there, by its id."""
-    return {one.metadata.node_id: one.metadata.node_classes for one in adapters if one.metadata.node_id is not None}
+def node_holdings(adapters: Sequence[Adapters]) -> dict[int, AdapterMetadata]:
+    """What is said of each node whose own adapters are there, by its id."""
+    return {one.metadata.node_id: one.metadata for one in adapters if one.metadata.node_id is not None}

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -185,7 +185,7 @@ def plan_generators(
     sections = {node.id: node for node in profile.nodes}
     held = {node.node_id: node for node in nodes}
     generators = tuple(_planned(spec, sections[spec.node], held[spec.node], encoder, profile) for spec in specs)
-    _check_clips(generators, profile)
+    _check_clips(generators, held, profile.generator.fewest_clips)
     _check_memory(generators, device)
     rounds, epochs = rounds_and_epochs(profile.generator)
     every = profile.checkpoint.every
@@ -246,12 +246,24 @@ def _planned(
     )
 
 
-def _check_clips(generators: Sequence[PlannedGenerator], profile: Profile) -> None:
+def _check_clips(generators: Sequence[PlannedGenerator], held: Mapping[int, NodeClips], fewest: int) -> None:
+    told = [
+        f"node {planned.spec.node}: class {name} has {counted(count)} that train: {held[planned.spec.node].split}"
+        for planned in generators
+        for name in planned.spec.classes
+        if (count := planned.samples_per_class.get(name, 0)) < fewest
+    ]
+    if told:
+        raise FailedError(
+            f"a class needs at least {fewest} clips, generator.fewest_clips: of fewer, a generator tells each of them",
+            told,
+            hint=f"{MORE_CLIPS}; --set generator.fewest_clips=1 shares what tells them",
+        )
     few = [planned for planned in generators if len(planned.clips) < 2]
     if few:
         raise FailedError(
             "a generator needs at least 2 clips",
-            [f"{planned.spec} has {len(planned.clips)} in folds {profile.data.train_folds}" for planned in few],
+            [f"{planned.spec} has {len(planned.clips)} that train: {held[planned.spec.node].split}" for planned in few],
             hint=MORE_CLIPS,
         )
 

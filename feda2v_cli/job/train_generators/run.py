@@ -184,7 +184,7 @@ def _embed_all(plan: GeneratorPlan, run: RunDirectory, emit: Listener) -> Genera
     total = sum(len(planned.clips) for planned in plan.generators)
     done = 0
     unreadable: list[tuple[Clip, str]] = []
-    damaged: list[Path] = []
+    damaged: list[str] = []
     equal: list[str] = []
     poor: list[str] = []
     contents: dict[str, str] = {}
@@ -193,6 +193,7 @@ def _embed_all(plan: GeneratorPlan, run: RunDirectory, emit: Listener) -> Genera
             planned.clips,
             plan.encoder,
             cache_directory(plan.profile),
+            numbers=plan.profile.embedding.cache_dtype,
             skip_unreadable=plan.profile.data.skip_unreadable,
             progress=lambda clips, _: emit(ClipsEmbedded(done + clips, total)),  # noqa: B023 - called within the turn
         )

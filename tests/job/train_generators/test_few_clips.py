@@ -57,7 +57,7 @@ def profile_of(granularity: str, *classes: str, settings: tuple[str, ...] = ()) 
 def test_a_generator_of_one_clip_is_refused_with_what_to_do() -> None:
     with pytest.raises(FailedError) as caught:
         plan_generators(profile_of("per_class", "one", "many"))
-    assert "node 0 one has 1 in folds (1,)" in str(caught.value)
+    assert "node 0 one has 1 that train: folds 1, with 5 held out" in str(caught.value)
     assert "train_classes" in str(caught.value.hint)
 
 
