@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ import torch
 from torch import Tensor
 
 from feda2v_cli.data.clip import Clip, UnreadableClipError, hash_of
-from feda2v_cli.embedding.cache import DamagedEntryError, Embedding, EmbeddingCache
+from feda2v_cli.embedding.cache import DamagedEntryError, EmbeddingCache
 from feda2v_cli.embedding.encoder import Encoder
+from feda2v_cli.embedding.stored import StoredEmbeddings
 from feda2v_cli.embedding.waveform import InaudibleError, prepare
 from feda2v_cli.threads import threads_per_operation
 
@@ -27,7 +29,7 @@ class Embeddings:
     """Embeddings of clips.
 
     Attributes:
-        values: float32 `[clips, tokens, dim]`, on the CPU.
+        stored: `[clips, tokens, dim]`, where they lie in the cache.
         clips: the clips, in the order asked for, without those skipped.
         content_hashes: of what the clips contain, in the same order.
         skipped: unreadable clips, each with what is wrong with it.
@@ -36,13 +38,18 @@ class Embeddings:
         damaged: entries of the cache that were damaged; their embeddings were computed anew.
     """
 
-    values: Tensor
+    stored: StoredEmbeddings
     clips: tuple[Clip, ...]
     content_hashes: tuple[str, ...]
     skipped: tuple[tuple[Clip, str], ...]
     computed: int
     cached: int
-    damaged: tuple[Path, ...]
+    damaged: tuple[str, ...]
+
+    @cached_property
+    def values(self) -> Tensor:
+        """All of them in memory, float32 `[clips, tokens, dim]`, on the CPU."""
+        return self.stored.read()
 
     @property
     def contents(self) -> dict[str, str]:
@@ -52,12 +59,12 @@ class Embeddings:
 
 @dataclass(frozen=True)
 class _Loaded:
-    """What is known of a clip: its embedding, or before encoding its waveform, or why it has neither."""
+    """What is known of a clip: where its embedding lies, or before encoding its waveform, or why it has neither."""
 
     content_hash: str = ""
-    embedding: Embedding | None = None
+    row: int | None = None
     waveform: Tensor | None = None
-    damaged: Path | None = None
+    damaged: str | None = None
     error: UnreadableClipError | None = None
 
 
@@ -66,6 +73,7 @@ def embed(
     encoder: Encoder,
     cache: Path,
     *,
+    numbers: str = "float32",
     skip_unreadable: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Embeddings:
@@ -78,6 +86,7 @@ def embed(
         clips: in the order of the result.
         encoder: what makes embeddings.
         cache: directory of the cache.
+        numbers: that are kept: float32, float16 or bfloat16; embeddings are rounded to them when they are made, too.
         skip_unreadable: leave unreadable clips out instead of failing.
         progress: called with the number of clips that are done and of all.
 
@@ -85,19 +94,19 @@ def embed(
         UnreadableClipError: a clip cannot be read, or its embedding is not finite, and `skip_unreadable` is not set.
         FailedError: the cache cannot be read or written.
     """
-    kept = EmbeddingCache(cache, encoder)
-    values = torch.empty(len(clips), *encoder.shape)
+    kept = EmbeddingCache(cache, encoder, numbers)
+    rows: list[int] = []
     embedded: list[Clip] = []
     hashes: list[str] = []
     skipped: list[tuple[Clip, str]] = []
-    damaged: list[Path] = []
+    damaged: list[str] = []
     computed = done = 0
     # The threads are for the clips, so an operation gets one; both end here, whatever happens.
     with threads_per_operation(1), closing(_load_ahead(clips, kept, encoder)) as batches:
         for batch, loaded in batches:
             for clip, item in zip(batch, _encoded(batch, loaded, encoder, kept), strict=True):
-                if item.embedding is not None:
-                    values.numpy()[len(embedded)] = item.embedding
+                if item.row is not None:
+                    rows.append(item.row)
                     embedded.append(clip)
                     hashes.append(item.content_hash)
                     computed += item.waveform is not None
@@ -110,7 +119,7 @@ def embed(
             if progress:
                 progress(done, len(clips))
     return Embeddings(
-        values=values[: len(embedded)],
+        stored=kept.stored(rows),
         clips=tuple(embedded),
         content_hashes=tuple(hashes),
         skipped=tuple(skipped),
@@ -132,11 +141,12 @@ def _encoded(
             encoded.append(item)
             continue
         embedding = next(made)
-        if np.isfinite(embedding).all():
-            cache.write(item.content_hash, embedding)
-            encoded.append(replace(item, embedding=embedding))
+        if cache.holds(embedding):
+            encoded.append(replace(item, row=cache.write(item.content_hash, embedding)))
         else:
             problem = f"{encoder.name} makes an embedding of it that holds NaN or infinite values"
+            if np.isfinite(embedding).all():
+                problem = f"{encoder.name} makes an embedding of it that is too large for float16"
             encoded.append(replace(item, error=UnreadableClipError(clip.name, problem)))
     return encoded
 
@@ -166,11 +176,11 @@ def _load(clip: Clip, cache: EmbeddingCache, encoder: Encoder) -> _Loaded:
         content = clip.content()
         content_hash = hash_of(content)
         try:
-            embedding = cache.read(content_hash)
-        except DamagedEntryError:
-            embedding, damaged = None, cache.path_of(content_hash)
-        if embedding is not None:
-            return _Loaded(content_hash, embedding=embedding)
+            row = cache.find(content_hash)
+        except DamagedEntryError as error:
+            row, damaged = None, str(error)
+        if row is not None:
+            return _Loaded(content_hash, row=row)
         waveform = prepare(clip.decode(content), encoder.sample_rate, encoder.seconds)
     except UnreadableClipError as error:
         return _Loaded(error=error)

@@ -1,4 +1,4 @@
-"""Audio models of Hugging Face as encoders: frozen, their last hidden states averaged over time to a few tokens."""
+"""Audio models of Hugging Face as encoders: frozen; their last hidden states as they are, or averaged over time."""
 
 from importlib import import_module
 from typing import Any
@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from feda2v_cli.data.clip import SHORTEST_SECONDS
-from feda2v_cli.embedding.identity import HUGGING_FACE_VERSION, Identity
+from feda2v_cli.embedding.identity import ALL, CLS, HUGGING_FACE_VERSION, Identity, no_class_token
 from feda2v_cli.embedding.model_directory import digest_of_model, find_model, short_name
 from feda2v_cli.errors import FailedError, Feda2vError, MissingError, UsageError, first_line
+from feda2v_cli.profile.schema import Tokens
 from feda2v_cli.threads import threads_of_large_operations, threads_per_operation
 
 #: What a message names when a model is of no use here.
@@ -34,7 +35,11 @@ class HuggingFaceEncoder:
     """A pre-trained audio model, frozen.
 
     A model with a window of fixed length (AST: 10.24 s, Whisper: 30 s, CLAP: 10 s) hears the clip repeated to fill it,
-    since it would otherwise hear mostly padding; only the hidden states of the first `seconds` are kept.
+    since it would otherwise hear mostly padding. An embedding is one of three:
+
+    tokens = 4     the hidden states of the first `seconds`, in the order of time, averaged to so many
+    tokens = cls   the class token, which a spectrogram transformer puts before its patches
+    tokens = all   every hidden state of the window, in the model's own order: 1,214 of AST
 
     Args:
         source: how the profile names it.
@@ -46,7 +51,8 @@ class HuggingFaceEncoder:
         device: where it computes.
 
     Raises:
-        UsageError: the clips are longer than the model's window, or it tells fewer times apart than there are tokens.
+        UsageError: the clips are longer than the model's window, it tells fewer times apart than there are tokens, or
+            it has no class token.
         FailedError: the model gives no finite hidden states over time.
     """
 
@@ -56,7 +62,7 @@ class HuggingFaceEncoder:
         model: nn.Module,
         extractor: Any,
         weights: str,
-        tokens: int,
+        tokens: Tokens,
         seconds: float,
         device: torch.device,
     ) -> None:
@@ -88,14 +94,17 @@ class HuggingFaceEncoder:
             "seconds": seconds,
             "tokens": tokens,
         }
+        if tokens == CLS and model.config.model_type != _SPECTROGRAM_TRANSFORMER:  # type: ignore[union-attr]
+            raise no_class_token(f"{name} ({type(model).__name__})")
         self._threads = threads_of_large_operations()
-        times, dim = self._try_out().shape[1:]
-        if times < tokens:
+        given, dim = self._try_out().shape[1:]
+        if isinstance(tokens, int) and given < tokens:
             raise UsageError(
-                f"embedding.tokens = {tokens} — {name} tells only {times} stretches of {seconds:g} s apart",
-                hint=f"--set embedding.tokens={times}",
+                f"embedding.tokens = {tokens} — {name} tells only {given} stretches of {seconds:g} s apart",
+                ["all of its hidden states, patches of each time apart: --set embedding.tokens=all"],
+                hint=f"--set embedding.tokens={given}",
             )
-        self.shape = (tokens, int(dim))
+        self.shape = (tokens if isinstance(tokens, int) else int(given), int(dim))
 
     @property
     def description(self) -> str:
@@ -123,12 +132,14 @@ class HuggingFaceEncoder:
                 batch = waveforms[start : start + size]
                 filling = batch[:1].expand(size - len(batch), -1)
                 states = self._hidden_states(torch.cat((batch, filling)))[: len(batch)]
-                pooled = nn.functional.adaptive_avg_pool1d(states.transpose(1, 2), self._tokens)  # [clips, dim, tokens]
-                embeddings[start : start + size] = pooled.transpose(1, 2)
+                if isinstance(self._tokens, int):
+                    # [clips, times, dim] → [clips, tokens, dim]
+                    states = nn.functional.adaptive_avg_pool1d(states.transpose(1, 2), self._tokens).transpose(1, 2)
+                embeddings[start : start + size] = states
         return embeddings
 
     def _try_out(self) -> Tensor:
-        """Hidden states of a sound, `[1, times, dim]`. A model that gives none fails in whatever way its parts fail."""
+        """Hidden states of a sound, `[1, positions, dim]`. A model that gives none fails as its parts do."""
         noise = torch.rand(1, round(self.seconds * self.sample_rate), generator=torch.Generator().manual_seed(0)) - 0.5
         try:
             states = self._hidden_states(noise)
@@ -142,7 +153,10 @@ class HuggingFaceEncoder:
 
     @torch.inference_mode()
     def _hidden_states(self, waveforms: Tensor) -> Tensor:
-        """Last hidden states over the clips' own time: `[clips, samples]` → `[clips, times, dim]`."""
+        """Last hidden states: `[clips, samples]` → `[clips, positions, dim]`.
+
+        The class token; all; or, where they are averaged, those of the clips' own time, in its order.
+        """
         window = round(self._window_seconds * self.sample_rate)
         repeats = -(-window // waveforms.shape[1])
         sounds = list(waveforms.repeat(1, repeats)[:, :window].cpu().numpy())
@@ -154,9 +168,14 @@ class HuggingFaceEncoder:
         states = getattr(self._model(**inputs), "last_hidden_state", None)
         if states is None:
             raise self._unusable("it gives no hidden states")
-        states = _over_time(states, self._model.config)
+        averaged = isinstance(self._tokens, int)
+        states = _over_time(states, self._model.config) if averaged else _as_given(states, self._model.config)
         if states.ndim != 3 or len(states) != len(waveforms):
             raise self._unusable(f"its hidden states are {list(states.shape)}, expected [clips, times, dim]")
+        if self._tokens == CLS:
+            return states[:, :1].float()
+        if self._tokens == ALL:
+            return states.float()
         own = max(1, round(states.shape[1] * self.seconds / self._window_seconds))
         return states[:, :own].float()
 
@@ -165,7 +184,7 @@ class HuggingFaceEncoder:
         return FailedError(f"{self.source} ({kind}) cannot be used as an encoder — {reason}", [_KNOWN_MODELS])
 
 
-def load_huggingface(name_or_path: str, tokens: int, seconds: float, device: torch.device) -> HuggingFaceEncoder:
+def load_huggingface(name_or_path: str, tokens: Tokens, seconds: float, device: torch.device) -> HuggingFaceEncoder:
     """An audio model from a directory, the local store of Hugging Face, or, if it is not there, the hub.
 
     A directory is read as it is, without the network.
@@ -228,6 +247,13 @@ def _window_seconds(extractor: Any) -> float | None:
     if hasattr(extractor, "num_mel_bins") and getattr(extractor, "max_length", None):  # AST: frames 10 ms apart
         return float(extractor.max_length) / 100
     return None
+
+
+def _as_given(states: Tensor, config: Any) -> Tensor:
+    """Hidden states in the model's order; CLAP's `[clips, dim, frequencies, times]` as `[clips, positions, dim]`."""
+    if config.model_type == _CLAP_AUDIO and states.ndim == 4:
+        return states.flatten(2).transpose(1, 2)
+    return states
 
 
 def _over_time(states: Tensor, config: Any) -> Tensor:

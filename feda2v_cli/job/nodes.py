@@ -71,6 +71,7 @@ def embed_nodes(nodes: Sequence[NodeClips], encoder: Encoder, profile: Profile, 
         list(dict.fromkeys(clip for node in nodes for clip in node.used)),
         encoder,
         cache_directory(profile),
+        numbers=profile.embedding.cache_dtype,
         skip_unreadable=profile.data.skip_unreadable,
         progress=lambda done, total: emit(ClipsEmbedded(done, total)),
     )
@@ -78,10 +79,10 @@ def embed_nodes(nodes: Sequence[NodeClips], encoder: Encoder, profile: Profile, 
     return embeddings
 
 
-def warn_of_clips(unreadable: Sequence[tuple[Clip, str]], damaged: Sequence[Path], emit: Listener) -> None:
+def warn_of_clips(unreadable: Sequence[tuple[Clip, str]], damaged: Sequence[str], emit: Listener) -> None:
     """Warn of clips that are left out, and of cache entries that had to be computed anew."""
-    for path in damaged:
-        emit(Warned(f"the cache entry {path} was damaged and has been computed anew"))
+    for place in damaged:
+        emit(Warned(f"in the embedding cache {place} was damaged and has been computed anew"))
     for clip, reason in unreadable:
         emit(Warned(f"left out {clip.name}: {reason}"))
     if unreadable:

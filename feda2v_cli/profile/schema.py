@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
@@ -102,10 +103,14 @@ PartName = Literal["train", "val", "test"]
 PositiveInt = Annotated[StrictInt, Field(ge=1, le=LARGEST_COUNT)]
 NonNegativeInt = Annotated[StrictInt, Field(ge=0, le=LARGEST_COUNT)]
 Width = Annotated[StrictInt, Field(ge=1, le=LARGEST_WIDTH)]
+#: So many tokens of an embedding, its class token, or all that the encoder gives.
+Tokens = Width | Literal["cls", "all"]
 PositiveFloat = Annotated[StrictFloat, Field(gt=0, le=LARGEST_FLOAT, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[StrictFloat, Field(ge=0, le=LARGEST_FLOAT, allow_inf_nan=False)]
 Share = Annotated[StrictFloat, Field(ge=0, le=1)]
 PositiveShare = Annotated[StrictFloat, Field(gt=0, le=1)]
+#: Of learning rates, over the rounds.
+Schedule = Literal["cosine", "constant"]
 Seed = Annotated[StrictInt, Field(ge=0, le=LARGEST_SEED)]
 
 
@@ -166,10 +171,16 @@ class EmbeddingSection(Section):
     """Clip to embedding."""
 
     encoder: StrictStr = Field("melstats", description="melstats, or the name or path of a Hugging Face audio model")
-    tokens: Width = Field(4, description="tokens of an embedding, pooled over time")
+    tokens: Tokens = Field(
+        4,
+        description="of an embedding: so many, pooled over time; cls: the class token; all: as the model gives them",
+    )
     sample_rate: Annotated[StrictInt, Field(ge=8000, le=192000)] = Field(16000, description="Hz, clips are resampled")
     seconds: Annotated[StrictFloat, Field(gt=0, le=3600)] = Field(5.0, description="seconds of a clip that are used")
     cache: UserPath = Field(Path("~/.cache/feda2v"), description="where embeddings are kept between runs")
+    cache_dtype: Literal["float32", "float16", "bfloat16"] = Field(
+        "float32", description="numbers that are kept; bfloat16 also computes in it where the processor is quicker so"
+    )
 
 
 class GeneratorSection(Section):
@@ -181,14 +192,20 @@ class GeneratorSection(Section):
     )
     rounds: PositiveInt = Field(10, description="stretches of training between saves")
     epochs: PositiveInt = Field(20, description="epochs a round")
-    batch_size: PositiveInt = Field(16, description="clips a step")
+    batch_size: PositiveInt | None = Field(
+        None, description="clips a step; unset: 16, and more where an epoch would take over 32 steps"
+    )
     learning_rate: PositiveFloat = Field(5e-4, description="AdamW")
     weight_decay: NonNegativeFloat = Field(0.0, description="AdamW, of all parameters")
     clip_norm: PositiveFloat = Field(5.0, description="largest norm of a model's gradient")
     projection: Literal["pca", "none"] = Field(
         "pca", description="pca: whitened principal axes; none: the dense model on all tokens x dim"
     )
-    rank: Width = Field(256, description="most principal axes that are kept")
+    rank: Width | Literal["auto"] = Field(
+        "auto",
+        description="most principal axes within classes; auto: by the clips of a class, so few that they hardly tell single clips",
+    )
+    fewest_clips: PositiveInt = Field(8, description="a class of fewer clips is refused: its samples would tell them")
     explained_share: PositiveShare = Field(1.0, description="share of the variance that the kept axes explain")
     hidden: Width = Field(128, description="vae: width of the hidden layers")
     latent: Annotated[StrictInt, Field(ge=1, le=4096)] = Field(
@@ -211,6 +228,11 @@ class CheckpointSection(Section):
     every: NonNegativeInt = Field(5, description="rounds between saves; 0 saves the end alone")
     adapter_dir: UserPath = Field(Path("checkpoints/adapters"), description="adapters of RUN 2")
     adapter_base_name: BaseName = Field("adapter", description="first part of the adapters' file names")
+    save_adapters: StrictBool = Field(True, description="keep the adapters of RUN 2; false: their figures alone")
+    load_adapters: UserPath | None = Field(
+        None,
+        description="adapters that RUN 2 loads and evaluates, with federation.rounds = 0; unset: it trains its own",
+    )
 
 
 class SyntheticSection(Section):
@@ -222,6 +244,10 @@ class SyntheticSection(Section):
     use: Annotated[tuple[Literal["local", "server", "kd"], ...], AfterValidator(_unique)] = Field(
         ("local",),
         description="local: in the nodes' training; server: after aggregation; kd: in distillation; one_shot: none",
+    )
+    match: Literal["node", "class"] = Field(
+        "node",
+        description="node: a node's generators are those of its id; class: any that make its classes, whoever trained",
     )
     refresh: Literal["once", "round"] = Field("round", description="samples are drawn once a run, or every round")
 
@@ -252,10 +278,30 @@ class AdapterSection(Section):
     clip_learning_rate: PositiveFloat = Field(1e-3, description="AdamW, target space clip")
     t5_learning_rate: PositiveFloat = Field(1e-3, description="AdamW, target space t5")
     text_learning_rate: PositiveFloat = Field(1e-3, description="AdamW, target space text")
-    schedule: Literal["cosine", "constant"] = Field("cosine", description="of the learning rates, over the rounds")
+    schedule: Schedule = Field("cosine", description="of the learning rates, over the rounds")
+    clip_schedule: Schedule | None = Field(None, description="of the target space clip; unset: schedule")
+    t5_schedule: Schedule | None = Field(None, description="of the target space t5; unset: schedule")
     weight_decay: NonNegativeFloat = Field(1e-4, description="AdamW")
+    clip_weight_decay: NonNegativeFloat | None = Field(
+        None, description="AdamW, target space clip; unset: weight_decay"
+    )
+    t5_weight_decay: NonNegativeFloat | None = Field(None, description="AdamW, target space t5; unset: weight_decay")
     noise: NonNegativeFloat = Field(1.0, description="noise added to the input, in standardised units")
     clip_norm: PositiveFloat = Field(1.0, description="largest norm of an adapter's gradient")
+
+    def schedule_of(self, space: str) -> Schedule:
+        """Schedule of the learning rate in a target space: its own, or that of all."""
+        own: Mapping[str, Schedule | None] = {"clip": self.clip_schedule, "t5": self.t5_schedule}
+        return own.get(space) or self.schedule
+
+    def weight_decay_of(self, space: str) -> float:
+        """Weight decay in a target space: its own, or that of all.
+
+        >>> AdapterSection(clip_weight_decay=0.0).weight_decay_of("clip")
+        0.0
+        """
+        own = {"clip": self.clip_weight_decay, "t5": self.t5_weight_decay}.get(space)
+        return self.weight_decay if own is None else own
 
     def prompt_of(self, name: str) -> str:
         """What text encoders read for a class.
@@ -309,7 +355,12 @@ class FederationSection(Section):
         "none",
         "central",
     ] = Field("fedavg", description="how updates become the global adapters")
-    rounds: PositiveInt = Field(50, description="exchanges between nodes and server")
+    weighting: Literal["clips", "equal"] = Field(
+        "clips", description="what nodes count in an average: their clips, or all the same"
+    )
+    rounds: NonNegativeInt = Field(
+        50, description="exchanges between nodes and server; 0: evaluate checkpoint.load_adapters"
+    )
     local_epochs: PositiveInt = Field(3, description="epochs of a node in a round")
     evaluate_every: PositiveInt = Field(5, description="rounds between evaluations")
     fraction: PositiveShare = Field(1.0, description="share of the nodes that take part in a round")
@@ -365,6 +416,19 @@ class BlockSection(Section):
         return start, start + size
 
 
+class TrackingSection(Section):
+    """Services that draw the curves of runs."""
+
+    trackers: Annotated[tuple[Literal["tensorboard", "wandb"], ...], AfterValidator(_unique)] = Field(
+        (), description="which: tensorboard, wandb"
+    )
+    project: StrictStr = Field("feda2v", description="wandb: the project of its runs")
+    entity: StrictStr | None = Field(None, description="wandb: the user or team; unset: that of the key")
+    mode: Literal["auto", "online", "offline"] = Field(
+        "auto", description="wandb: auto is online with a key, and offline without"
+    )
+
+
 class NodeSection(Section):
     """A holder of clips, and where it differs from the rest."""
 
@@ -373,6 +437,7 @@ class NodeSection(Section):
     train_classes: ClassNames | None = Field(None, description="generators only of these of its classes")
     granularity: Granularity | None = None
     group: ClassName | None = Field(None, description="per_group: all its classes form this group")
+    tokens: Tokens | None = Field(None, description="of its embeddings; unset: embedding.tokens")
     learning_rate: PositiveFloat | None = Field(None, description="of its generators")
     clip_learning_rate: PositiveFloat | None = Field(None, description="of its adapter to clip")
     t5_learning_rate: PositiveFloat | None = Field(None, description="of its adapter to t5")
@@ -409,6 +474,7 @@ class Profile(Section):
     federation: FederationSection = FederationSection()
     flower: FlowerSection = FlowerSection()
     images: ImagesSection = ImagesSection()
+    tracking: TrackingSection = TrackingSection()
     nodes: Annotated[tuple[NodeSection, ...], Field(min_length=1)]
 
     @property

@@ -222,7 +222,7 @@ def _embed_once(loaded: LoadedProfile, listener: Listener) -> int:
     nodes = clips_of_nodes(profile)
     if nodes[0].dataset.root is None:
         listener(Noted("no data.root is set: comparing on the built-in sounds (--data-root DIR takes recordings)"))
-    return embed_nodes(nodes, encoder, profile, listener).values.nbytes
+    return embed_nodes(nodes, encoder, profile, listener).stored.bytes
 
 
 def _share(profile: Profile, embeddings_bytes: int, side_by_side: int | None) -> tuple[int, str]:

@@ -14,16 +14,19 @@ from feda2v_cli.engine.free_memory import available_bytes
 from feda2v_cli.engine.memory import memory_budget
 from feda2v_cli.engine.stack import BYTES_PER_WEIGHT
 from feda2v_cli.errors import FailedError, UsageError
+from feda2v_cli.federation.inputs import HELD_BYTES
 from feda2v_cli.federation.space import Space
 from feda2v_cli.federation.strategy.registry import make_strategy
 from feda2v_cli.federation.strategy.strategy import Owner, Strategy
 from feda2v_cli.job.federate.find_generators import GeneratorSet, find_generators
+from feda2v_cli.job.federate.trained import TrainedAdapters, load_trained
 from feda2v_cli.job.images.maker import MakerPlan, plan_maker
 from feda2v_cli.job.machine import BASELINE_BYTES, CHECKPOINT_OVERHEAD_BYTES, choose_device
 from feda2v_cli.job.nodes import cache_directory, choose_nodes
 from feda2v_cli.paths import is_named
 from feda2v_cli.profile.load import LoadedProfile
 from feda2v_cli.profile.schema import Profile
+from feda2v_cli.run.trackers.registry import require_trackers
 from feda2v_cli.verifier.expectation import Expectation
 from feda2v_cli.verifier.finding import Finding
 
@@ -43,6 +46,7 @@ class FederationPlan:
         nodes: and their clips; empty where the clips are on other machines.
         generators: of the samples; None when none are used, or while they are on other machines.
         maker: of the pictures during the rounds; None for none.
+        trained: adapters that are evaluated as they are; None when the run trains its own.
     """
 
     profile: Profile
@@ -55,6 +59,7 @@ class FederationPlan:
     nodes: tuple[NodeClips, ...]
     generators: GeneratorSet | None
     maker: MakerPlan | None
+    trained: TrainedAdapters | None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -93,7 +98,9 @@ class FederationPlan:
 
     @property
     def owners(self) -> list[Owner]:
-        """Whose adapters the run saves; None is the server."""
+        """Whose adapters there are at the end; None is the server."""
+        if self.trained is not None:
+            return self.trained.owners
         return self.strategy.saved([node.id for node in self.profile.nodes])
 
     def file_of(self, owner: Owner) -> Path:
@@ -104,6 +111,8 @@ class FederationPlan:
     @property
     def files(self) -> list[Path]:
         """Every checkpoint that the run writes."""
+        if self.trained is not None or not self.profile.checkpoint.save_adapters:
+            return []
         return [self.file_of(owner) for owner in self.owners]
 
     @property
@@ -129,7 +138,9 @@ class FederationPlan:
         clips = sum(len(node.used) for node in self.nodes)
         samples = 2 * len(self.classes) * max(map(self.samples_per_class, self.nodes), default=0)
         stack = min(self.budget, len(self.nodes) * self.parameters * BYTES_PER_WEIGHT)
-        return BASELINE_BYTES + 4 * features * (2 * clips + 3 * samples) + stack
+        # What is larger stays on the disk.
+        embeddings = min(4 * features * 2 * clips, 2 * HELD_BYTES) + min(4 * features * 3 * samples, HELD_BYTES)
+        return BASELINE_BYTES + embeddings + stack
 
 
 def plan_federation(
@@ -156,9 +167,16 @@ def plan_federation(
     """
     whole = loaded.profile
     profile = choose_nodes(whole, node_ids)
+    require_trackers(profile.tracking)
     strategy = make_strategy(profile.federation)
-    strategy.check(profile)
+    if profile.federation.rounds:
+        strategy.check(profile)
     elsewhere = profile.federation.engine == "flower"
+    if elsewhere and profile.synthetic.match == "class" and needs_samples(profile):
+        raise UsageError(
+            'synthetic.match = "class" with engine flower — a node gives the generators that it has trained itself',
+            hint="--engine local, where all generators lie",
+        )
     if elsewhere and strategy.needs_clips_in_one_place:
         raise UsageError(
             f"strategy {strategy.name} needs all clips in one place, and engine flower moves none",
@@ -168,6 +186,10 @@ def plan_federation(
     sources = TextSources(profile.images.pipeline, cache_directory(profile), device)
     targets = make_targets(profile.adapter, profile.classes, sources)
     encoder = make_encoder(profile.embedding, device)
+    trained = load_trained(profile, encoder, targets)
+    if trained is not None:
+        adapter = profile.adapter.model_copy(update={"hidden": trained.hidden})
+        profile = profile.model_copy(update={"adapter": adapter})
     maker = None
     if profile.images.every:
         if elsewhere:
@@ -200,6 +222,7 @@ def plan_federation(
         nodes=nodes,
         generators=generators,
         maker=maker,
+        trained=trained,
     )
 
 
@@ -219,4 +242,4 @@ def _check_memory(spaces: Sequence[Space], device: torch.device) -> None:
 def needs_samples(profile: Profile) -> bool:
     """Whether a run of this profile uses synthetic samples, and so needs generators."""
     uses = make_strategy(profile.federation).sample_uses(profile.synthetic)
-    return bool(uses) and profile.synthetic.per_class != 0
+    return bool(uses) and profile.federation.rounds > 0 and profile.synthetic.per_class != 0

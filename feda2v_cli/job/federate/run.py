@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -29,6 +29,7 @@ from feda2v_cli.job.nodes import embed_nodes
 from feda2v_cli.profile.load import LoadedProfile, load_profile, profile_hash, resolved_toml
 from feda2v_cli.run.directory import RunDirectory
 from feda2v_cli.run.event import Listener, Noted, RunResumed, RunStarted, Warned, ignore_event
+from feda2v_cli.run.trackers.registry import tracked
 from feda2v_cli.threads import small_operations
 from feda2v_cli.verifier.finding import Finding
 
@@ -136,6 +137,8 @@ def federate(
                 "--baselines with engine flower — central training needs all clips in one place",
                 hint="--engine local --baselines: both engines give the same adapters",
             )
+    if baselines and loaded.profile.federation.rounds == 0:
+        raise UsageError("--baselines with --rounds 0 — nothing is trained that could be compared")
     plan = plan_federation(loaded, node_ids, command=command, on_warning=warnings.append)
     experiment, checkpoint = plan.profile.experiment, plan.profile.checkpoint
     key = _run_key(plan, baselines=baselines)
@@ -151,9 +154,11 @@ def federate(
         interrupted = None
     if not force and interrupted is None:
         refuse_to_overwrite(plan.would_overwrite, "adapter")
-    make_directory(checkpoint.adapter_dir)
+    if plan.files:
+        make_directory(checkpoint.adapter_dir)
+    ids = [node.id for node in plan.profile.nodes]
 
-    with lock_nodes(checkpoint.adapter_dir, checkpoint.adapter_base_name, [node.id for node in plan.profile.nodes]):
+    with lock_nodes(checkpoint.adapter_dir, checkpoint.adapter_base_name, ids) if plan.files else nullcontext():
         remove_leftovers(plan.files)
         run = interrupted or RunDirectory.create(
             experiment.runs,
@@ -166,7 +171,7 @@ def federate(
             device=device_name(plan.device),
             inputs=inputs,
         )
-        with run.recording(command, listener) as emit:
+        with run.recording(command, listener) as recorded, tracked(plan.profile, run.path, recorded) as emit:
             _introduce(plan, warnings, emit)
             result = _run(plan, loaded, run, emit, started, resumed=interrupted is not None, baselines=baselines)
             run.finish("done", result.summary())
@@ -183,7 +188,7 @@ def _run(
     resumed: bool,
     baselines: bool,
 ) -> Federated:
-    keep_nodes = any(owner is not None for owner in plan.owners)
+    keep_nodes = bool(plan.files) and any(owner is not None for owner in plan.owners)
     with _reach(plan, loaded, run, emit) as (plan, setup, engine):
         pictures = _pictures(plan, setup, run, emit)
         chosen = ResumableFederation(
@@ -313,7 +318,9 @@ def _introduce(plan: FederationPlan, warnings: Sequence[Finding], emit: Listener
         emit(finding.event())
     if plan.generators is not None:
         emit(Noted(f"samples come from {plan.generators}"))
-    if plan.strategy.remark is not None:
+    if plan.trained is not None:
+        emit(Noted(f"evaluating {plan.trained}"))
+    elif plan.strategy.remark is not None:
         emit(Noted(plan.strategy.remark))
 
 
@@ -327,6 +334,8 @@ def _run_key(plan: FederationPlan, *, baselines: bool) -> str:
     )
     nodes = [node.id for node in plan.profile.nodes]
     parts = ["federate", profile_hash(plan.whole), nodes, trained, plan.targets.fingerprint, baselines]
+    if plan.trained is not None:
+        parts.append(plan.trained.digests)
     if plan.maker is not None:
         parts.append(plan.profile.images.model_dump(mode="json"))
     text = json.dumps(parts)

@@ -1,7 +1,7 @@
 """From a plan to a federation that can run: embeddings, what they are standardised with, and who holds which."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import torch
@@ -10,6 +10,8 @@ from torch import Tensor
 from feda2v_cli.data.clip import Clip
 from feda2v_cli.data.nodes import NodeClips
 from feda2v_cli.embedding.embed import Embeddings
+from feda2v_cli.embedding.stored import StoredEmbeddings
+from feda2v_cli.federation.inputs import inputs_of
 from feda2v_cli.federation.pool import Node, Pool, learning_rates
 from feda2v_cli.federation.retrieval import HeldOut
 from feda2v_cli.federation.setup import Setup
@@ -30,18 +32,21 @@ def set_up_federation(plan: FederationPlan, embeddings: Embeddings) -> Setup:
     Raises:
         MissingError: a class is left without a clip that trains.
     """
-    embedded, nodes = _usable(plan, embeddings)
-    places = {clip: place for place, clip in enumerate(embedded)}
-    values = torch.stack(list(embedded.values()))
-    classes = plan.classes
+    nodes = _usable(plan, embeddings)
+    places = {clip: place for place, clip in enumerate(embeddings.clips)}
+    classes, device = plan.classes, plan.device
 
-    def places_of(clips: Sequence[Clip]) -> Tensor:
-        return torch.tensor([places[clip] for clip in clips], dtype=torch.long)
+    def stored(clips: Iterable[Clip]) -> StoredEmbeddings:
+        return embeddings.stored.of([places[clip] for clip in clips])
 
-    with threads_per_operation(1):  # the same bits whatever the number of cores
-        standardisation = Standardisation.of(Sums.of(values[places_of(node.train)]) for node in nodes)
-    standardised = standardisation(values)
-    labels = torch.tensor([classes.index(clip.class_name) for clip in embedded])
+    def labels(clips: Iterable[Clip]) -> Tensor:
+        return torch.tensor([classes.index(clip.class_name) for clip in clips], dtype=torch.long, device=device)
+
+    if plan.trained is not None:
+        standardisation = plan.trained.standardisation
+    else:
+        with threads_per_operation(1):  # the same bits whatever the number of cores
+            standardisation = Standardisation.of(Sums.of(stored(node.train)) for node in nodes)
     train = list(dict.fromkeys(clip for node in nodes for clip in node.train))
     of_train = {clip: place for place, clip in enumerate(train)}
     sections = {node.id: node for node in plan.profile.nodes}
@@ -56,16 +61,14 @@ def set_up_federation(plan: FederationPlan, embeddings: Embeddings) -> Setup:
         for node in sorted(nodes, key=lambda node: node.node_id)
     )
     held_out = _held_out(nodes)
-    tested = places_of(list(held_out))
-    device = plan.device
     return Setup(
         profile=plan.profile,
         spaces=tuple(replace(space, targets=space.targets.to(device)) for space in plan.spaces),
         nodes=members,
-        clips=Pool(standardised[places_of(train)].to(device), labels[places_of(train)].to(device), len(train)),
+        clips=Pool(inputs_of(stored(train), standardisation, device), labels(train), len(train)),
         held_out=HeldOut(
-            standardised[tested].to(device),
-            labels[tested].to(device),
+            inputs_of(stored(held_out), standardisation, device),
+            labels(held_out),
             tuple(map(tuple, held_out.values())),
             tuple(node.id for node in members),
         ),
@@ -73,6 +76,7 @@ def set_up_federation(plan: FederationPlan, embeddings: Embeddings) -> Setup:
         generators=makers(plan),
         budget=plan.budget,
         device=device,
+        trained={} if plan.trained is None else plan.trained.parameters,
     )
 
 
@@ -99,8 +103,7 @@ def _held_out(nodes: Sequence[NodeClips]) -> dict[Clip, list[int]]:
     return holders
 
 
-def _usable(plan: FederationPlan, embeddings: Embeddings) -> tuple[dict[Clip, Tensor], tuple[NodeClips, ...]]:
-    """The embedding of every clip, each once, and the nodes without clips that are unreadable."""
+def _usable(plan: FederationPlan, embeddings: Embeddings) -> tuple[NodeClips, ...]:
+    """The nodes without clips that are unreadable."""
     gone = {clip for clip, _ in embeddings.skipped}
-    nodes = tuple(node.without(gone) for node in plan.nodes) if gone else plan.nodes
-    return dict(zip(embeddings.clips, embeddings.values, strict=True)), nodes
+    return tuple(node.without(gone) for node in plan.nodes) if gone else plan.nodes

@@ -107,6 +107,7 @@ def embed_subjects(
         list(dict.fromkeys(clips)),
         encoder,
         cache_directory(profile),
+        numbers=profile.embedding.cache_dtype,
         skip_unreadable=profile.data.skip_unreadable,
         progress=lambda done, total: emit(ClipsEmbedded(done, total)),
     )

@@ -36,6 +36,7 @@ from feda2v_cli.run.event import (
     ignore_event,
 )
 from feda2v_cli.run.machine import peak_memory_bytes
+from feda2v_cli.run.trackers.registry import tracked
 from feda2v_cli.threads import small_operations
 from feda2v_cli.verifier.single import read_metadata
 
@@ -155,7 +156,7 @@ def train_generators(
             device=device_name(plan.device),
             inputs=inputs,
         )
-        with run.recording(command, listener) as emit:
+        with run.recording(command, listener) as recorded, tracked(plan.profile, run.path, recorded) as emit:
             trained, seconds = _train(plan, run, emit, resumed=interrupted is not None)
             result = _result(plan, run, trained, seconds, started)
             run.finish("done", result.to_dict())
@@ -187,7 +188,7 @@ def _embed_all(plan: GeneratorPlan, run: RunDirectory, emit: Listener) -> Genera
     total = sum(len(planned.clips) for planned in plan.generators)
     done = 0
     unreadable: list[tuple[Clip, str]] = []
-    damaged: list[Path] = []
+    damaged: list[str] = []
     equal: list[str] = []
     poor: list[str] = []
     contents: dict[str, str] = {}
@@ -196,6 +197,7 @@ def _embed_all(plan: GeneratorPlan, run: RunDirectory, emit: Listener) -> Genera
             planned.clips,
             plan.encoder,
             cache_directory(plan.profile),
+            numbers=plan.profile.embedding.cache_dtype,
             skip_unreadable=plan.profile.data.skip_unreadable,
             progress=lambda clips, _: emit(ClipsEmbedded(done + clips, total)),  # noqa: B023 - called within the turn
         )
