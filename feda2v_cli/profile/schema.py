@@ -201,7 +201,11 @@ class GeneratorSection(Section):
     projection: Literal["pca", "none"] = Field(
         "pca", description="pca: whitened principal axes; none: the dense model on all tokens x dim"
     )
-    rank: Width = Field(256, description="most principal axes that are kept")
+    rank: Width | Literal["auto"] = Field(
+        "auto",
+        description="most principal axes within classes; auto: by the clips of a class, so few that they hardly tell single clips",
+    )
+    fewest_clips: PositiveInt = Field(8, description="a class of fewer clips is refused: its samples would tell them")
     explained_share: PositiveShare = Field(1.0, description="share of the variance that the kept axes explain")
     hidden: Width = Field(128, description="vae: width of the hidden layers")
     latent: Annotated[StrictInt, Field(ge=1, le=4096)] = Field(

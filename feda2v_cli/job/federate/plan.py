@@ -26,6 +26,7 @@ from feda2v_cli.job.nodes import cache_directory, choose_nodes
 from feda2v_cli.paths import is_named
 from feda2v_cli.profile.load import LoadedProfile
 from feda2v_cli.profile.schema import Profile
+from feda2v_cli.run.trackers.registry import require_trackers
 from feda2v_cli.verifier.expectation import Expectation
 from feda2v_cli.verifier.finding import Finding
 
@@ -166,6 +167,7 @@ def plan_federation(
     """
     whole = loaded.profile
     profile = choose_nodes(whole, node_ids)
+    require_trackers(profile.tracking)
     strategy = make_strategy(profile.federation)
     if profile.federation.rounds:
         strategy.check(profile)

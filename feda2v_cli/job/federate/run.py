@@ -29,6 +29,7 @@ from feda2v_cli.job.nodes import embed_nodes
 from feda2v_cli.profile.load import LoadedProfile, load_profile, profile_hash, resolved_toml
 from feda2v_cli.run.directory import RunDirectory
 from feda2v_cli.run.event import Listener, Noted, RunResumed, RunStarted, Warned, ignore_event
+from feda2v_cli.run.trackers.registry import tracked
 from feda2v_cli.threads import small_operations
 from feda2v_cli.verifier.finding import Finding
 
@@ -170,7 +171,7 @@ def federate(
             device=device_name(plan.device),
             inputs=inputs,
         )
-        with run.recording(command, listener) as emit:
+        with run.recording(command, listener) as recorded, tracked(plan.profile, run.path, recorded) as emit:
             _introduce(plan, warnings, emit)
             result = _run(plan, loaded, run, emit, started, resumed=interrupted is not None, baselines=baselines)
             run.finish("done", result.summary())

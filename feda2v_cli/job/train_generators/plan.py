@@ -23,6 +23,7 @@ from feda2v_cli.job.nodes import cache_directory, choose_nodes
 from feda2v_cli.paths import is_named
 from feda2v_cli.profile.load import LoadedProfile
 from feda2v_cli.profile.schema import NodeSection, Profile
+from feda2v_cli.run.trackers.registry import require_trackers
 from feda2v_cli.threads import threads_of_large_operations
 
 #: What to do about a class of which there is too little.
@@ -176,6 +177,7 @@ def plan_generators(
     assert directory is not None
     assert base_name is not None
     profile = choose_nodes(whole, node_ids)
+    require_trackers(profile.tracking)
     cache_directory(profile)
     device = choose_device(profile.experiment.device)
     encoder = make_encoder(profile.embedding, device)
@@ -185,7 +187,7 @@ def plan_generators(
     sections = {node.id: node for node in profile.nodes}
     held = {node.node_id: node for node in nodes}
     generators = tuple(_planned(spec, sections[spec.node], held[spec.node], encoder, profile) for spec in specs)
-    _check_clips(generators, held)
+    _check_clips(generators, held, profile.generator.fewest_clips)
     _check_memory(generators, device)
     rounds, epochs = rounds_and_epochs(profile.generator)
     every = profile.checkpoint.every
@@ -242,11 +244,23 @@ def _planned(
         parameters=parameters,
         bytes=4 * parameters + CHECKPOINT_OVERHEAD_BYTES,
         cost=cost(counts, features, section),
-        set_up_bytes=set_up_bytes(len(clips), features, section),
+        set_up_bytes=set_up_bytes(counts, features, section),
     )
 
 
-def _check_clips(generators: Sequence[PlannedGenerator], held: Mapping[int, NodeClips]) -> None:
+def _check_clips(generators: Sequence[PlannedGenerator], held: Mapping[int, NodeClips], fewest: int) -> None:
+    told = [
+        f"node {planned.spec.node}: class {name} has {counted(count)} that train: {held[planned.spec.node].split}"
+        for planned in generators
+        for name in planned.spec.classes
+        if (count := planned.samples_per_class.get(name, 0)) < fewest
+    ]
+    if told:
+        raise FailedError(
+            f"a class needs at least {fewest} clips, generator.fewest_clips: of fewer, a generator tells each of them",
+            told,
+            hint=f"{MORE_CLIPS}; --set generator.fewest_clips=1 shares what tells them",
+        )
     few = [planned for planned in generators if len(planned.clips) < 2]
     if few:
         raise FailedError(
@@ -263,7 +277,7 @@ def _check_memory(generators: Sequence[PlannedGenerator], device: torch.device) 
         if needed > free:
             raise FailedError(
                 f"{planned.spec} alone needs about {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free",
-                hint="make it smaller: --set generator.rank=32, --set generator.hidden=64",
+                hint="make it smaller: --set generator.hidden=64",
             )
 
 

@@ -35,6 +35,7 @@ from feda2v_cli.run.event import (
     ignore_event,
 )
 from feda2v_cli.run.machine import peak_memory_bytes
+from feda2v_cli.run.trackers.registry import tracked
 from feda2v_cli.threads import small_operations
 from feda2v_cli.verifier.single import read_metadata
 
@@ -154,7 +155,7 @@ def train_generators(
             device=device_name(plan.device),
             inputs=inputs,
         )
-        with run.recording(command, listener) as emit:
+        with run.recording(command, listener) as recorded, tracked(plan.profile, run.path, recorded) as emit:
             trained, seconds = _train(plan, run, emit, resumed=interrupted is not None)
             result = _result(plan, run, trained, seconds, started)
             run.finish("done", result.to_dict())
