@@ -78,10 +78,10 @@ def clips_of_nodes(profile: Profile) -> tuple[NodeClips, ...]:
     """
     opened: dict[tuple[str, Path | None], Dataset] = {}
     held: list[tuple[NodeSection, Dataset]] = []
-    for node in profile.nodes:
+    for index, node in enumerate(profile.nodes):
         place = place_of(profile.data, node)
         if place not in opened:
-            opened[place] = open_dataset(*place, skip_absent=profile.data.skip_unreadable)
+            opened[place] = _open(profile.data, node, index)
         held.append((node, opened[place]))
     _check_classes(held)
     divided: list[tuple[Dataset, Split, Mapping[str, Parts]]] = []
@@ -104,6 +104,21 @@ def clips_of_nodes(profile: Profile) -> tuple[NodeClips, ...]:
         )
     _check_train_clips(profile, nodes)
     return tuple(nodes)
+
+
+def _open(data: DataSection, node: NodeSection, index: int) -> Dataset:
+    """The data set of a node; an error names the key of the profile that says where it is."""
+    try:
+        return open_dataset(*place_of(data, node), skip_absent=data.skip_unreadable)
+    except MissingError as error:
+        if node.root is None:
+            raise
+        key = f"nodes.{index}.root"
+        details = [
+            *error.details,
+            f"it is {key}, of node {node.id}: --data-root is of nodes without a root of their own",
+        ]
+        raise MissingError(error.title, details, hint=f"--set {key}=DIR") from error
 
 
 def notes_on(nodes: Iterable[NodeClips]) -> list[str]:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.errors import UsageError, closest
+from feda2v_cli.generator.balanced import opposite_normal
 from feda2v_cli.generator.projection import Projection
 
 #: Bytes of samples that are restored together.
@@ -77,6 +78,11 @@ class Generator:
         return self._sampler
 
     @property
+    def projection(self) -> Projection:
+        """From embeddings to the coordinates in which it works."""
+        return self._projection
+
+    @property
     def parameters(self) -> int:
         """How many numbers its tensors hold."""
         return sum(tensor.numel() for tensor in self.state().values())
@@ -119,8 +125,12 @@ class Generator:
                 )
         indices = torch.tensor([self.classes.index(label) for label in labels], dtype=torch.long)
         at_once = max(1, _PART_BYTES // (4 * self.shape[0] * self.shape[1]))
-        for part in torch.split(self.coordinates(indices, seed), at_once):
-            yield self._projection.restore(part).view(-1, *self.shape)
+        random = random_stream(seed, "beyond the axes")
+        parts = (torch.split(values, at_once) for values in (self.coordinates(indices, seed), indices))
+        for coordinates, labels_of_part in zip(*parts, strict=True):
+            noise = opposite_normal(labels_of_part, self.shape[0] * self.shape[1], random)
+            samples = self._projection.restore(coordinates) + self._projection.beyond(noise)
+            yield samples.view(-1, *self.shape)
 
     def coordinates(self, labels: Tensor, seed: int) -> Tensor:
         """Samples before they are restored, [samples, rank].
@@ -140,6 +150,7 @@ class Generator:
             "projection": "none" if self._projection.axes is None else "pca",
             "rank": self._projection.rank,
             "classes": len(self.classes),
+            **({"remainder": "diagonal"} if "model.remainder" in self.state() else {}),
             **self._sampler.architecture(),
         }
 

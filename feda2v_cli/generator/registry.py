@@ -38,13 +38,13 @@ def largest_shapes(samples_per_class: Mapping[str, int], features: int, section:
         features: tokens × dim of an embedding.
         section: its type and sizes.
     """
-    rank = largest_rank(sum(samples_per_class.values()), features, section)
+    rank = largest_rank(samples_per_class, features, section)
     sizes = GENERATORS[section.type].largest_sizes(samples_per_class, rank, section)
-    return state_shapes_of(section.type, section.projection, features, rank, len(samples_per_class), sizes)
+    return state_shapes_of(section.type, section.projection, features, rank, len(samples_per_class), sizes, features)
 
 
 def state_shapes_of(
-    name: str, projection: object, features: int, rank: int, classes: int, sizes: Mapping[str, int]
+    name: str, projection: object, features: int, rank: int, classes: int, sizes: Mapping[str, int], remainder: int
 ) -> Shapes:
     """Shapes of a generator's tensors by name: its projection's and its model's.
 
@@ -55,12 +55,15 @@ def state_shapes_of(
         rank: coordinates of an embedding.
         classes: that it makes.
         sizes: of the model, by the names that its type gives them.
+        remainder: dim of an embedding where what lies beyond axes and components is modelled; 0 where it is not.
 
     Raises:
         ValueError: there is no such projection.
     """
     model = GENERATORS[name].shapes(rank, classes, sizes)
-    return projection_shapes(projection, rank, features) | {f"model.{own}": shape for own, shape in model.items()}
+    if not remainder:
+        model.pop("remainder")
+    return projection_shapes(projection, rank, features, remainder) | {f"model.{own}": shape for own, shape in model.items()}
 
 
 def cost(samples_per_class: Mapping[str, int], features: int, section: GeneratorSection) -> Cost:
@@ -72,22 +75,23 @@ def cost(samples_per_class: Mapping[str, int], features: int, section: Generator
         section: its type and sizes.
     """
     clips, classes = sum(samples_per_class.values()), len(samples_per_class)
-    rank = largest_rank(clips, features, section)
+    rank = largest_rank(samples_per_class, features, section)
     training = GENERATORS[section.type].training_cost(clips, classes, rank, section)
     finished = sum(math.prod(shape) for shape in largest_shapes(samples_per_class, features, section).values())
     return replace(training, held=training.held + 4 * (finished - training.weights))
 
 
-def set_up_bytes(clips: int, features: int, section: GeneratorSection) -> int:
+def set_up_bytes(samples_per_class: Mapping[str, int], features: int, section: GeneratorSection) -> int:
     """What it takes of the host's memory to make one generator's training set, before any training.
 
     Args:
-        clips: that train it.
+        samples_per_class: clips of each class that it can make.
         features: tokens × dim of an embedding.
         section: its type and sizes.
     """
+    clips = sum(samples_per_class.values())
     embeddings = 4 * clips * features
-    rank = largest_rank(clips, features, section)
+    rank = largest_rank(samples_per_class, features, section)
     return max(
-        embeddings + fitting_bytes(section.projection, clips, features), PrincipalComponents.fitting_bytes(clips, rank)
+        2 * embeddings + fitting_bytes(section.projection, clips, features), PrincipalComponents.fitting_bytes(clips, rank)
     )

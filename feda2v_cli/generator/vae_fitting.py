@@ -12,8 +12,8 @@ from feda2v_cli.engine.stack import Stack
 from feda2v_cli.engine.train import ModelData, Optimiser, Trainer
 from feda2v_cli.generator.generator import Generator
 from feda2v_cli.generator.generator_type import Shapes
-from feda2v_cli.generator.principal_components import PrincipalComponents, first_columns
-from feda2v_cli.generator.training_set import TrainingSet
+from feda2v_cli.generator.principal_components import first_columns
+from feda2v_cli.generator.training_set import TrainingSet, largest_width
 from feda2v_cli.generator.vae import ConditionalVae, initial_parameters, learned_components, vae_loss
 from feda2v_cli.generator.vae_sampler import VaeSampler
 from feda2v_cli.profile.schema import GeneratorSection
@@ -56,7 +56,7 @@ class VaeFitting:
     ) -> None:
         self._sets = sets
         self._section = section
-        self._components = [data.components(section.shrinkage) for data in sets]
+        self._components = [data.components(section) for data in sets]
         # Models of fewer classes are filled up with zeros, which take no part in the loss.
         classes = max(len(data.spec.classes) for data in sets)
         padded = self._module(classes)
@@ -149,7 +149,7 @@ class Vae:
         self, samples_per_class: Mapping[str, int], rank: int, section: GeneratorSection
     ) -> dict[str, int]:
         """Most principal components that a class can have, width of the hidden layers and number of latent units."""
-        components = PrincipalComponents.largest_width(samples_per_class, rank, section.shrinkage)
+        components = largest_width(samples_per_class, rank, section)
         return {"directions": components, "hidden": section.hidden, "latent": section.latent}
 
     def shapes(self, rank: int, classes: int, sizes: Mapping[str, int]) -> Shapes:
@@ -182,6 +182,6 @@ class Vae:
         """VAEs that train in one stack."""
         return VaeFitting(sets, section, learning_rate, seed, device)
 
-    def sampler(self, state: Mapping[str, Tensor]) -> VaeSampler:
-        """The sampler whose `state` this is."""
-        return VaeSampler.from_state(state)
+    def sampler(self, state: Mapping[str, Tensor], scale: Tensor) -> VaeSampler:
+        """The sampler whose `state` this is, of coordinates of a scale [rank]."""
+        return VaeSampler.from_state(state, scale)

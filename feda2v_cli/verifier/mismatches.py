@@ -74,7 +74,7 @@ def gaps(checkpoints: CheckpointSet, expectation: Expectation, remedies: Remedie
     current: defaultdict[int, list[Member]] = defaultdict(list)
     for (holder, _), member in checkpoints.current.items():
         current[holder].append(member)
-    for node in sorted(expected.keys() | set(checkpoints.nodes)):
+    for node in () if expectation.by_class else sorted(expected.keys() | set(checkpoints.nodes)):
         if node in checkpoints.nodes:
             yield from _class_gaps(checkpoints, current[node], expected.get(node, ExpectedNode(node)), remedies)
         else:

@@ -17,7 +17,7 @@ from feda2v_cli.profile.schema import GeneratorSection
 
 @pytest.mark.parametrize(("clips", "expected"), [(2, 1), (10, 9), (500, 16)])
 def test_the_largest_rank_is_known_before_any_clip_is_read(clips: int, expected: int) -> None:
-    assert largest_rank(clips, 96, SMALL) == expected
+    assert largest_rank({"dog": clips}, 96, SMALL) == expected
     assert training_set(spec(), embeddings(clips), ["dog"] * clips, SMALL).projection.rank == expected
 
 
@@ -69,8 +69,8 @@ clips, section = int(sys.argv[1]), GeneratorSection()
 torch.linalg.eigh(torch.eye(64, dtype=torch.double))  # what LAPACK takes the first time
 before = peak()
 data = training_set(spec(), torch.randn(clips, 4, 768), ["dog"] * clips, section)
-data.components(0.0)
-print(peak() - before, set_up_bytes(clips, 4 * 768, section))
+data.components(section)
+print(peak() - before, set_up_bytes({"dog": clips}, 4 * 768, section))
 """
 
 

@@ -41,7 +41,8 @@ def maker_of(node: int, labels: Sequence[int]) -> NodeGenerator:
     means = torch.stack([clips_of(label, 50).mean(0).flatten() for label in labels])
     features = TOKENS * DIM
     projection = Projection(torch.zeros(features), torch.ones(features), None)
-    sampler = GaussianSampler(PrincipalComponents(means, 0.3 * torch.eye(features).repeat(len(labels), 1, 1)))
+    loadings = 0.3 * torch.eye(features).repeat(len(labels), 1, 1)
+    sampler = GaussianSampler(PrincipalComponents(means, loadings, torch.ones(features), None))
     return NodeGenerator(
         node, None, Generator([CLASSES[label] for label in labels], (TOKENS, DIM), projection, sampler)
     )

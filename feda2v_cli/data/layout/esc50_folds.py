@@ -74,6 +74,8 @@ def esc50_folds_clips(root: Path, skip_absent: bool = False) -> Listing:
             for name, category in classes.items()
             if name in there
         ]
+    if not clips:
+        raise FailedError(f"the JSON files of {root} name no clips")
     check_classes(root, categories)
     return Listing(tuple(clips), tuple(notes))
 
@@ -101,7 +103,7 @@ def _classes(metadata: Path) -> dict[str, str]:
         raise FailedError(f"{metadata} is no JSON — {error}") from error
     except OSError as error:
         raise MissingError(f"{metadata} cannot be read — {error.strerror}") from error
-    if not isinstance(content, dict) or not content:
+    if not isinstance(content, dict):
         raise FailedError(f'{metadata} names no clips — expected {{"1-100032-A-0.wav": ["dog"], …}}')
     classes: dict[str, str] = {}
     problems = []

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.data.nodes import NodeClips, check_held_out, clips_of_nodes
 from feda2v_cli.data.split import data_of, node_of
@@ -17,6 +19,7 @@ from feda2v_cli.job.machine import choose_device
 from feda2v_cli.job.nodes import cache_directory
 from feda2v_cli.paths import is_file
 from feda2v_cli.profile.load import LoadedProfile
+from feda2v_cli.profile.problem import shown
 from feda2v_cli.profile.schema import EmbeddingSection, Profile
 from feda2v_cli.verifier.expectation import Expectation
 from feda2v_cli.verifier.finding import Finding, FindingsError
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     Loaded = tuple[GeneratorMetadata, dict[str, Tensor]]
+
+#: What an encoder's identity and a profile's section on embeddings both say.
+_OF_AN_ENCODER = ("tokens", "sample_rate", "seconds")
 
 
 @dataclass(frozen=True)
@@ -167,18 +173,23 @@ def _as_trained(loaded: LoadedProfile, generators: "Sequence[Loaded]", directory
     profile, metadata = loaded.profile, generators[0][0]
     of_folds = next((one for one, _ in generators if one.train_folds), metadata)
     folds = {"train_folds": of_folds.train_folds, "test_folds": of_folds.test_folds}
-    known = {key: metadata.encoder[key] for key in EmbeddingSection.model_fields if key in metadata.encoder}
-    nodes = {one.node_id: node_of(one.node_id, one.node_classes, one.split) for one, _ in generators}
-    return profile.model_copy(
-        update={
-            "data": data_of(profile.data, metadata.split, folds),
-            "embedding": EmbeddingSection.model_validate(
-                profile.embedding.model_dump() | known | {"encoder": _source(loaded, metadata.encoder, directory)}
-            ),
-            "generator": profile.generator.model_copy(update={"groups": metadata.generator_class_groups}),
-            "nodes": tuple(nodes.values()),
-        }
-    )
+    known = {key: metadata.encoder[key] for key in _OF_AN_ENCODER if key in metadata.encoder}
+    try:
+        nodes = {one.node_id: node_of(one.node_id, one.node_classes, one.split) for one, _ in generators}
+        return profile.model_copy(
+            update={
+                "data": data_of(profile.data, metadata.split, folds),
+                "embedding": EmbeddingSection.model_validate(
+                    profile.embedding.model_dump() | known | {"encoder": _source(loaded, metadata.encoder, directory)}
+                ),
+                "generator": profile.generator.model_copy(update={"groups": metadata.generator_class_groups}),
+                "nodes": tuple(nodes.values()),
+            }
+        )
+    except ValidationError as error:
+        problem = error.errors()[0]
+        message = f"says of its training what no profile can say: {problem['loc'][0]} {shown(problem['input'])}"
+        raise FindingsError([Finding("FA009", str(directory), message)]) from error
 
 
 def _check_data_set(profile: Profile, generators: "Sequence[Loaded]", directory: Path) -> None:

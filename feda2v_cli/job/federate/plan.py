@@ -19,6 +19,7 @@ from feda2v_cli.federation.space import Space
 from feda2v_cli.federation.strategy.registry import make_strategy
 from feda2v_cli.federation.strategy.strategy import Owner, Strategy
 from feda2v_cli.job.federate.find_generators import GeneratorSet, find_generators
+from feda2v_cli.job.federate.trained import TrainedAdapters, load_trained
 from feda2v_cli.job.images.maker import MakerPlan, plan_maker
 from feda2v_cli.job.machine import BASELINE_BYTES, CHECKPOINT_OVERHEAD_BYTES, choose_device
 from feda2v_cli.job.nodes import cache_directory, choose_nodes
@@ -46,6 +47,7 @@ class FederationPlan:
         nodes: and their clips; empty where the clips are on other machines.
         generators: of the samples; None when none are used, or while they are on other machines.
         maker: of the pictures during the rounds; None for none.
+        trained: adapters that are evaluated as they are; None when the run trains its own.
     """
 
     profile: Profile
@@ -59,6 +61,7 @@ class FederationPlan:
     nodes: tuple[NodeClips, ...]
     generators: GeneratorSet | None
     maker: MakerPlan | None
+    trained: TrainedAdapters | None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -97,7 +100,9 @@ class FederationPlan:
 
     @property
     def owners(self) -> list[Owner]:
-        """Whose adapters the run saves; None is the server."""
+        """Whose adapters there are at the end; None is the server."""
+        if self.trained is not None:
+            return self.trained.owners
         return self.strategy.saved([node.id for node in self.profile.nodes])
 
     def file_of(self, owner: Owner) -> Path:
@@ -108,6 +113,8 @@ class FederationPlan:
     @property
     def files(self) -> list[Path]:
         """Every checkpoint that the run writes."""
+        if self.trained is not None or not self.profile.checkpoint.save_adapters:
+            return []
         return [self.file_of(owner) for owner in self.owners]
 
     @property
@@ -164,9 +171,15 @@ def plan_federation(
     profile = choose_nodes(whole, node_ids)
     require_trackers(profile.tracking)
     strategy = make_strategy(profile.federation)
-    strategy.check(profile)
+    if profile.federation.rounds:
+        strategy.check(profile)
     _refuse_nodes_that_differ(profile, strategy)
     elsewhere = profile.federation.engine == "flower"
+    if elsewhere and profile.synthetic.match == "class" and needs_samples(profile):
+        raise UsageError(
+            'synthetic.match = "class" with engine flower — a node gives the generators that it has trained itself',
+            hint="--engine local, where all generators lie",
+        )
     if elsewhere and strategy.needs_clips_in_one_place:
         raise UsageError(
             f"strategy {strategy.name} needs all clips in one place, and engine flower moves none",
@@ -177,6 +190,10 @@ def plan_federation(
     targets = make_targets(profile.adapter, profile.classes, sources)
     encoder = make_encoder(profile.embedding, device)
     encoders = node_encoders(encoder, profile)
+    trained = load_trained(profile, encoder, targets)
+    if trained is not None:
+        adapter = profile.adapter.model_copy(update={"hidden": trained.hidden})
+        profile = profile.model_copy(update={"adapter": adapter})
     maker = None
     if profile.images.every:
         if elsewhere:
@@ -210,6 +227,7 @@ def plan_federation(
         nodes=nodes,
         generators=generators,
         maker=maker,
+        trained=trained,
     )
 
 
@@ -258,4 +276,4 @@ def _check_memory(spaces: Sequence[Space], device: torch.device) -> None:
 def needs_samples(profile: Profile) -> bool:
     """Whether a run of this profile uses synthetic samples, and so needs generators."""
     uses = make_strategy(profile.federation).sample_uses(profile.synthetic)
-    return bool(uses) and profile.synthetic.per_class != 0
+    return bool(uses) and profile.federation.rounds > 0 and profile.synthetic.per_class != 0

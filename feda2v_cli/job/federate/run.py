@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -138,6 +138,8 @@ def federate(
                 "--baselines with engine flower — central training needs all clips in one place",
                 hint="--engine local --baselines: both engines give the same adapters",
             )
+    if baselines and loaded.profile.federation.rounds == 0:
+        raise UsageError("--baselines with --rounds 0 — nothing is trained that could be compared")
     plan = plan_federation(loaded, node_ids, command=command, on_warning=warnings.append)
     if baselines and plan.profile.nodes_that_differ:
         raise UsageError(
@@ -158,9 +160,11 @@ def federate(
         interrupted = None
     if not force and interrupted is None:
         refuse_to_overwrite(plan.would_overwrite, "adapter")
-    make_directory(checkpoint.adapter_dir)
+    if plan.files:
+        make_directory(checkpoint.adapter_dir)
+    ids = [node.id for node in plan.profile.nodes]
 
-    with lock_nodes(checkpoint.adapter_dir, checkpoint.adapter_base_name, [node.id for node in plan.profile.nodes]):
+    with lock_nodes(checkpoint.adapter_dir, checkpoint.adapter_base_name, ids) if plan.files else nullcontext():
         remove_leftovers(plan.files)
         run = interrupted or RunDirectory.create(
             experiment.runs,
@@ -190,7 +194,7 @@ def _run(
     resumed: bool,
     baselines: bool,
 ) -> Federated:
-    keep_nodes = any(owner is not None for owner in plan.owners)
+    keep_nodes = bool(plan.files) and any(owner is not None for owner in plan.owners)
     with _reach(plan, loaded, run, emit) as (plan, setup, engine):
         pictures = _pictures(plan, setup, run, emit)
         chosen = ResumableFederation(
@@ -330,7 +334,9 @@ def _introduce(plan: FederationPlan, warnings: Sequence[Finding], emit: Listener
         emit(finding.event())
     if plan.generators is not None:
         emit(Noted(f"samples come from {plan.generators}"))
-    if plan.strategy.remark is not None:
+    if plan.trained is not None:
+        emit(Noted(f"evaluating {plan.trained}"))
+    elif plan.strategy.remark is not None:
         emit(Noted(plan.strategy.remark))
 
 
@@ -344,6 +350,8 @@ def _run_key(plan: FederationPlan, *, baselines: bool) -> str:
     )
     nodes = [node.id for node in plan.profile.nodes]
     parts = ["federate", profile_hash(plan.whole), nodes, trained, plan.targets.fingerprint, baselines]
+    if plan.trained is not None:
+        parts.append(plan.trained.digests)
     if plan.maker is not None:
         parts.append(plan.profile.images.model_dump(mode="json"))
     text = json.dumps(parts)

@@ -22,7 +22,7 @@ from feda2v_cli.run.event import CheckpointSaved, Listener
 
 
 def save_adapters(plan: FederationPlan, run: ResumableFederation, emit: Listener) -> None:
-    """Write the checkpoints of a federation that has ended, one after the other.
+    """Write the checkpoints of a federation that has ended, one after the other; none when the profile keeps none.
 
     A node's are the adapters that it trained in the last round, before they became one; of a node that was not there
     they are the server's.
@@ -34,7 +34,7 @@ def save_adapters(plan: FederationPlan, run: ResumableFederation, emit: Listener
     sections = {node.id: node for node in profile.nodes}
     data = {node.id: _data(plan, node) for node in profile.nodes}
     hashed = profile_hash(plan.whole)
-    for owner in plan.owners:
+    for owner in plan.owners if plan.files else ():
         encoder = plan.encoder if owner is None else plan.encoders[owner]
         metadata = AdapterMetadata(
             base_name=profile.checkpoint.adapter_base_name,

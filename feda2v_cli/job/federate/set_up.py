@@ -54,8 +54,11 @@ def set_up_federation(plan: FederationPlan, embeddings: Embeddings | Mapping[int
     def labels(items: Iterable[tuple[int, Clip]]) -> Tensor:
         return torch.tensor([classes.index(clip.class_name) for _, clip in items], dtype=torch.long, device=device)
 
-    with threads_per_operation(1):  # the same bits whatever the number of cores
-        standardisation = Standardisation.of(Sums.of(stored(kind_of[node.node_id], node.train)) for node in nodes)
+    if plan.trained is not None:
+        standardisation = plan.trained.standardisation
+    else:
+        with threads_per_operation(1):  # the same bits whatever the number of cores
+            standardisation = Standardisation.of(Sums.of(stored(kind_of[node.node_id], node.train)) for node in nodes)
     by_kind = sorted(nodes, key=lambda node: kind_of[node.node_id])
     train = list(dict.fromkeys((kind_of[node.node_id], clip) for node in by_kind for clip in node.train))
     of_train = {item: place for place, item in enumerate(train)}
@@ -89,6 +92,7 @@ def set_up_federation(plan: FederationPlan, embeddings: Embeddings | Mapping[int
         generators=makers(plan),
         budget=plan.budget,
         device=device,
+        trained={} if plan.trained is None else plan.trained.parameters,
     )
 
 

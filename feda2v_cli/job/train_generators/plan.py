@@ -192,7 +192,7 @@ def plan_generators(
     generators = tuple(
         _planned(spec, sections[spec.node], held[spec.node], encoders[spec.node], profile) for spec in specs
     )
-    _check_clips(generators, held)
+    _check_clips(generators, held, profile.generator.fewest_clips)
     _check_memory(generators, device)
     rounds, epochs = rounds_and_epochs(profile.generator)
     every = profile.checkpoint.every
@@ -250,11 +250,23 @@ def _planned(
         parameters=parameters,
         bytes=4 * parameters + CHECKPOINT_OVERHEAD_BYTES,
         cost=cost(counts, features, section),
-        set_up_bytes=set_up_bytes(len(clips), features, section),
+        set_up_bytes=set_up_bytes(counts, features, section),
     )
 
 
-def _check_clips(generators: Sequence[PlannedGenerator], held: Mapping[int, NodeClips]) -> None:
+def _check_clips(generators: Sequence[PlannedGenerator], held: Mapping[int, NodeClips], fewest: int) -> None:
+    told = [
+        f"node {planned.spec.node}: class {name} has {counted(count)} that train: {held[planned.spec.node].split}"
+        for planned in generators
+        for name in planned.spec.classes
+        if (count := planned.samples_per_class.get(name, 0)) < fewest
+    ]
+    if told:
+        raise FailedError(
+            f"a class needs at least {fewest} clips, generator.fewest_clips: of fewer, a generator tells each of them",
+            told,
+            hint=f"{MORE_CLIPS}; --set generator.fewest_clips=1 shares what tells them",
+        )
     few = [planned for planned in generators if len(planned.clips) < 2]
     if few:
         raise FailedError(
@@ -271,7 +283,7 @@ def _check_memory(generators: Sequence[PlannedGenerator], device: torch.device) 
         if needed > free:
             raise FailedError(
                 f"{planned.spec} alone needs about {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free",
-                hint="make it smaller: --set generator.rank=32, --set generator.hidden=64",
+                hint="make it smaller: --set generator.hidden=64",
             )
 
 

@@ -87,7 +87,7 @@ class StackTraining:
                 raise FailedError(
                     f"memory ran out while {stack.generators[0].spec} was trained, alone",
                     [f"it needs about {stack.generators[0].cost.bytes} bytes"],
-                    hint="make it smaller: --set generator.rank=32, --set generator.hidden=64",
+                    hint="make it smaller: --set generator.hidden=64",
                 ) from error
             half = -(-len(stack.generators) // 2)
         else:
