@@ -183,7 +183,7 @@ def _plan_tables(plan: "FederationPlan") -> list["Table | str"]:
         f"samples  {plan.generators}" if plan.generators else "samples  none",
         f"rounds   {federation.rounds} with {federation.local_epochs} local epochs, {plan.strategy.name}"
         if plan.trained is None
-        else f"rounds   none: {plan.trained} are evaluated",
+        else f"rounds   none: it evaluates {plan.trained}",
         f"adapter  {plan.parameters:,} parameters",
         f"memory   {size(plan.memory_bytes)}",
         f"disk     {size(plan.disk_bytes)} in {len(plan.files)} files",

@@ -13,7 +13,7 @@ from feda2v_cli.checkpoint.name import Granularity
 from feda2v_cli.data.nodes import clips_of_nodes
 from feda2v_cli.embedding.encoder import make_encoder
 from feda2v_cli.engine.memory import memory_budget
-from feda2v_cli.errors import FailedError, OverwriteError, RunInterrupted
+from feda2v_cli.errors import FailedError, OverwriteError, RunInterrupted, UsageError
 from feda2v_cli.job.compare.picture import draw_comparison, require_matplotlib
 from feda2v_cli.job.compare.processes import Part, run_parts
 from feda2v_cli.job.compare.report import Row, markdown
@@ -125,9 +125,14 @@ def compare(
         raise OverwriteError(
             "a comparison is there already", there, hint="--force overwrites, --output DIR writes elsewhere"
         )
+    asked = load_profile(profile, settings=settings, flags=flags)
+    if asked.profile.nodes_that_differ:
+        raise UsageError(
+            f"nodes of {asked.name} differ in their tokens — samples of one cannot stand in for clips of another",
+            hint="the same tokens for all nodes",
+        )
     profiles = {name: _profile(profile, name, output, settings, flags or {}, rounds) for name in GRANULARITIES}
     alone = _profile(profile, GRANULARITIES[0], output, settings, flags or {}, rounds, samples=False)
-    asked = load_profile(profile, settings=settings, flags=flags)
     run = RunDirectory.create(
         asked.profile.experiment.runs,
         "compare",

@@ -195,7 +195,7 @@ def _embed_all(plan: GeneratorPlan, run: RunDirectory, emit: Listener) -> Genera
     for planned in plan.generators:
         embeddings = embed(
             planned.clips,
-            plan.encoder,
+            planned.encoder,
             cache_directory(plan.profile),
             numbers=plan.profile.embedding.cache_dtype,
             skip_unreadable=plan.profile.data.skip_unreadable,
