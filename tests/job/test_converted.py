@@ -54,8 +54,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {
         "official": write_esc50(place / "ESC-50"),
         "folds": write_esc50_folds(place / "esc50"),
-        "vegas": write_vegas(place / "VEGAS", VEGAS, 30),
-        "vggsound": write_vggsound(place / "VGGSound", ("dog_barking", "playing_piano")),
+        "vegas": write_vegas(place / "VEGAS", VEGAS, 45),
+        "vggsound": write_vggsound(place / "VGGSound", ("dog_barking", "playing_piano"), 15),
     }
 
 
@@ -121,7 +121,7 @@ def test_the_dry_run_of_all_tokens_passes(kind: str, converted: Converted) -> No
 def test_blocks_of_nodes_share_no_clip(converted: Converted) -> None:
     first, second = clips_of_nodes(converted(adapters(), "vegas").profile)
     mine, theirs = ({*node.train, *node.val, *node.test} for node in (first, second))
-    assert len(mine) == len(theirs) == 20, "ten of each class"
+    assert len(mine) == len(theirs) == 30, "fifteen of each class"
     assert not mine & theirs
 
 
