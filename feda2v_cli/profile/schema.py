@@ -500,6 +500,15 @@ class Profile(Section):
         """The granularity of a node's generators: its own, or the profile's."""
         return node.granularity or self.generator.granularity
 
+    def tokens_of(self, node: NodeSection) -> Tokens:
+        """Tokens of a node's embeddings: its own, or the profile's."""
+        return self.embedding.tokens if node.tokens is None else node.tokens
+
+    @property
+    def nodes_that_differ(self) -> tuple[NodeSection, ...]:
+        """The nodes whose embeddings have other tokens than those of the first."""
+        return tuple(node for node in self.nodes if self.tokens_of(node) != self.tokens_of(self.nodes[0]))
+
     def with_nodes(self, ids: tuple[int, ...]) -> Self:
         """The same profile for some of its nodes alone."""
         return self.model_copy(update={"nodes": tuple(node for node in self.nodes if node.id in ids)})

@@ -27,6 +27,7 @@ class ExpectedNode:
         split: which clips it holds and what divides them, as `data.split.keys_of_node` says; None for any.
         groups: all classes of each group, where its generators are per group; None for any.
         group: the one group that all of its classes form; None when the groups decide.
+        tokens: of its embeddings; None for those of the expected encoder.
     """
 
     id: int
@@ -36,6 +37,7 @@ class ExpectedNode:
     split: Mapping[str, Any] | None = None
     groups: Mapping[str, tuple[str, ...]] | None = None
     group: str | None = None
+    tokens: int | str | None = None
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,7 @@ def _expected(node: "NodeSection", profile: "Profile") -> ExpectedNode:
         split=None if split is None else keys_of_node(profile.data, node, split),
         groups=profile.generator.groups or None,
         group=node.group,
+        tokens=node.tokens,
     )
 
 

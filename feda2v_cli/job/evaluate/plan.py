@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.data.nodes import NodeClips, check_held_out, clips_of_nodes
 from feda2v_cli.data.split import data_of, node_of
-from feda2v_cli.embedding.encoder import Encoder, make_encoder
+from feda2v_cli.embedding.encoder import Encoder, make_encoder, node_encoders
 from feda2v_cli.embedding.identity import differences, in_words, source_of
 from feda2v_cli.errors import MissingError, UsageError
 from feda2v_cli.job.choose_generators import naming_command, sets_under, several_sets
@@ -95,12 +95,13 @@ def plan_evaluation(
         wanted = Expectation.from_profile(loaded, profile_named)
         expectation = replace(wanted, base_name=base_name, granularity=None, generator_type=None)
     generators = load_set(directory, replace(expectation, directory=directory), on_warning=on_warning)
+    _refuse_tokens_that_differ([metadata for metadata, _ in generators], directory)
     profile = loaded.profile if profile_named is not None else _as_trained(loaded, generators, directory)
     _check_data_set(profile, generators, directory)
     cache_directory(profile)
     device = choose_device(profile.experiment.device)
     try:
-        encoder = make_encoder(profile.embedding, device)
+        encoder = node_encoders(make_encoder(profile.embedding, device), profile)[profile.nodes[0].id]
     except MissingError as error:
         if profile_named is not None:
             raise
@@ -121,6 +122,18 @@ def _choose_set(base_name: str | None, root: Path) -> tuple[Path, str]:
         commands = [naming_command(found, ["evaluate"]) for found in sets]
         raise several_sets(root, commands, hint=commands[0])
     return sets[0].directory, sets[0].base_name
+
+
+def _refuse_tokens_that_differ(generators: Sequence[GeneratorMetadata], directory: Path) -> None:
+    first = generators[0]
+    for other in generators:
+        if other.embedding_shape != first.embedding_shape:
+            raise UsageError(
+                f"{directory} holds generators whose embeddings differ in their tokens — node {first.node_id}: "
+                f"{first.embedding_shape[0]}, node {other.node_id}: {other.embedding_shape[0]}",
+                ["figures compare embeddings of one kind"],
+                hint="evaluate them in directories of their own",
+            )
 
 
 def _check_encoder(encoder: Encoder, metadata: GeneratorMetadata, directory: Path, expectation: Expectation) -> None:

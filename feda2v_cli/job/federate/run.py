@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from feda2v_cli.atomic_write import remove_leftovers
 from feda2v_cli.checkpoint.lock import lock_nodes
+from feda2v_cli.embedding.embed import Embeddings
 from feda2v_cli.embedding.target import CODES
 from feda2v_cli.errors import UsageError
 from feda2v_cli.federation.engine import Engine
@@ -140,6 +141,11 @@ def federate(
     if baselines and loaded.profile.federation.rounds == 0:
         raise UsageError("--baselines with --rounds 0 — nothing is trained that could be compared")
     plan = plan_federation(loaded, node_ids, command=command, on_warning=warnings.append)
+    if baselines and plan.profile.nodes_that_differ:
+        raise UsageError(
+            "--baselines with nodes whose tokens differ — central training needs clips that are alike",
+            hint="the same tokens for all nodes, or no --baselines",
+        )
     experiment, checkpoint = plan.profile.experiment, plan.profile.checkpoint
     key = _run_key(plan, baselines=baselines)
     inputs = listed_inputs((node.used for node in plan.nodes), plan.encoder)
@@ -227,14 +233,24 @@ def _reach(
 ) -> Iterator[tuple[FederationPlan, Setup, Engine | None]]:
     """The federation of a plan, and what reaches its nodes; None when they are in this process."""
     if plan.profile.federation.engine == "local":
-        embeddings = embed_nodes(plan.nodes, plan.encoder, plan.profile, emit)
-        refuse_other_contents(run.resume, embeddings.contents)
+        embeddings = _embed(plan, emit)
+        contents = {name: content for kind in embeddings.values() for name, content in kind.contents.items()}
+        refuse_other_contents(run.resume, contents)
         yield plan, set_up_federation(plan, embeddings), None
         return
     from feda2v_cli.job.flower.reach import reach_nodes
 
     with reach_nodes(plan, loaded, run.path, emit) as reached:
         yield reached
+
+
+def _embed(plan: FederationPlan, emit: Listener) -> dict[int, Embeddings]:
+    """The embeddings of each node's clips, by its id; nodes with the same tokens share them."""
+    embeddings: dict[int, Embeddings] = {}
+    for encoder in dict.fromkeys(plan.encoders.values()):
+        nodes = [node for node in plan.nodes if plan.encoders[node.node_id] is encoder]
+        embeddings |= dict.fromkeys((node.node_id for node in nodes), embed_nodes(nodes, encoder, plan.profile, emit))
+    return embeddings
 
 
 def _pictures(plan: FederationPlan, setup: Setup, run: RunDirectory, emit: Listener) -> RoundPictures | None:

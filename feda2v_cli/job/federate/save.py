@@ -35,6 +35,7 @@ def save_adapters(plan: FederationPlan, run: ResumableFederation, emit: Listener
     data = {node.id: _data(plan, node) for node in profile.nodes}
     hashed = profile_hash(plan.whole)
     for owner in plan.owners if plan.files else ():
+        encoder = plan.encoder if owner is None else plan.encoders[owner]
         metadata = AdapterMetadata(
             base_name=profile.checkpoint.adapter_base_name,
             node_id=owner,
@@ -43,12 +44,12 @@ def save_adapters(plan: FederationPlan, run: ResumableFederation, emit: Listener
             classes=plan.classes,
             node_classes=plan.classes if owner is None else sections[owner].classes,
             architecture={
-                "dim": plan.encoder.shape[1],
+                "dim": encoder.shape[1],
                 "hidden": profile.adapter.hidden,
                 "spaces": {space.name: list(space.adapter.target) for space in setup.spaces},
             },
-            encoder=recorded(plan.encoder.identity, plan.encoder.source),
-            embedding_shape=plan.encoder.shape,
+            encoder=recorded(encoder.identity, encoder.source),
+            embedding_shape=encoder.shape,
             targets=dict(plan.targets.identity) | plan.targets_source,
             targets_fingerprint=plan.targets.fingerprint,
             **data[min(data) if owner is None else owner],

@@ -12,7 +12,7 @@ import torch
 from feda2v_cli.checkpoint.name import GeneratorName
 from feda2v_cli.data.clip import Clip
 from feda2v_cli.data.nodes import NodeClips, clips_of_nodes
-from feda2v_cli.embedding.encoder import Encoder, make_encoder
+from feda2v_cli.embedding.encoder import Encoder, make_encoder, node_encoders
 from feda2v_cli.engine.free_memory import available_bytes
 from feda2v_cli.engine.memory import Cost, memory_budget, stacks
 from feda2v_cli.errors import FailedError, UsageError, closest
@@ -39,6 +39,7 @@ class PlannedGenerator:
     Attributes:
         spec: which one.
         node: its node's section of the profile.
+        encoder: makes the embeddings of its node.
         clips: that train it.
         samples_per_class: clips of each class.
         learning_rate: of its training.
@@ -50,6 +51,7 @@ class PlannedGenerator:
 
     spec: GeneratorSpec
     node: NodeSection
+    encoder: Encoder
     clips: tuple[Clip, ...]
     samples_per_class: dict[str, int]
     learning_rate: float
@@ -78,7 +80,7 @@ class GeneratorPlan:
         whole: the profile with all of its nodes.
         directory: where checkpoints go.
         base_name: first part of their names.
-        encoder: makes the embeddings.
+        encoder: of the profile; a node may have it with other tokens.
         device: where training happens.
         budget: bytes that training may take.
         rounds: of training.
@@ -184,9 +186,12 @@ def plan_generators(
     specs = _choose(generator_specs(profile), keys)
     profile = choose_nodes(profile, list(dict.fromkeys(spec.node for spec in specs)))
     nodes = clips_of_nodes(profile)
+    encoders = node_encoders(encoder, profile)
     sections = {node.id: node for node in profile.nodes}
     held = {node.node_id: node for node in nodes}
-    generators = tuple(_planned(spec, sections[spec.node], held[spec.node], encoder, profile) for spec in specs)
+    generators = tuple(
+        _planned(spec, sections[spec.node], held[spec.node], encoders[spec.node], profile) for spec in specs
+    )
     _check_clips(generators, held, profile.generator.fewest_clips)
     _check_memory(generators, device)
     rounds, epochs = rounds_and_epochs(profile.generator)
@@ -238,6 +243,7 @@ def _planned(
     return PlannedGenerator(
         spec=spec,
         node=node,
+        encoder=encoder,
         clips=clips,
         samples_per_class=dict(samples_per_class),
         learning_rate=node.learning_rate or section.learning_rate,
