@@ -161,8 +161,11 @@ def _of_nodes_together(dropped: list[dict[str, Any]]) -> list[dict[str, Any]]:
         alike.setdefault((name or key["key"], str(key["value"])), []).append(key)
     together = []
     for (name, _), keys in alike.items():
+        if len(keys) == 1:
+            together.append(keys[0])
+            continue
         ids = ", ".join(key["key"].split(".")[1] for key in keys)
-        together.append(keys[0] if len(keys) == 1 else keys[0] | {"key": f"nodes.N.{name} (N = {ids})"})
+        together.append(keys[0] | {"key": f"nodes.N.{name} (N = {ids})"})
     return together
 
 

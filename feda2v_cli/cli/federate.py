@@ -114,9 +114,12 @@ def federate(
     with command_output("federate", console) as output:
         loaded = profile.load("use_pretrained", federation, run)
         if run.dry_run:
+            from feda2v_cli.data.nodes import notes_on
             from feda2v_cli.job.federate.plan import plan_federation
 
             plan = plan_federation(loaded, run.node_ids, command=sys.argv[1:])
+            for note in notes_on(plan.nodes):
+                output.warn(note)
             output.result(_plan_data(plan), *_plan_tables(plan))
             return
 
@@ -180,7 +183,7 @@ def _plan_tables(plan: "FederationPlan") -> list["Table | str"]:
         f"samples  {plan.generators}" if plan.generators else "samples  none",
         f"rounds   {federation.rounds} with {federation.local_epochs} local epochs, {plan.strategy.name}"
         if plan.trained is None
-        else f"rounds   none: {plan.trained} are evaluated",
+        else f"rounds   none: it evaluates {plan.trained}",
         f"adapter  {plan.parameters:,} parameters",
         f"memory   {size(plan.memory_bytes)}",
         f"disk     {size(plan.disk_bytes)} in {len(plan.files)} files",

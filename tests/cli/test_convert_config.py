@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from legacy_configurations import vegas_nodes, with_generators
 
 from feda2v_cli.profile.load import load_profile
 
@@ -114,6 +115,19 @@ def test_a_value_stands_in_the_row_of_its_key_at_any_width(columns: str) -> None
 
     assert all(len(line) <= int(columns) for line in done.stdout.splitlines())
     assert ["0.1" in line for line in firsts] == [True]
+
+
+def test_a_long_file_of_another_time_is_told_in_few_lines(tmp_path: Path) -> None:
+    old = with_generators(adapter_aggregation_mode="kd", kd_training_epochs=5) | {
+        "nodes": vegas_nodes(*[("dog", "drum")] * 20)
+    }
+    (tmp_path / "old.json").write_text(json.dumps(old))
+    done = convert("old.json", "-o", "new.toml")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("warning: ") <= 2
+    assert len(done.stderr.splitlines()) < 10
+    assert "rewind" in done.stdout
 
 
 def test_what_changes_no_result_is_one_line(tmp_path: Path) -> None:

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 from data_layouts import write_csv, write_esc50, write_vegas, write_vggsound
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from feda2v_cli.data.clip import FileClip
 from feda2v_cli.data.dataset import Dataset
 from feda2v_cli.data.nodes import NodeClips, check_held_out, clips_of_nodes
-from feda2v_cli.data.split import Split, block_of, data_of, keys_of_node, limited, node_of
+from feda2v_cli.data.split import Split, chosen, data_of, in_order, keys_of_node, node_of
 from feda2v_cli.errors import MissingError, UsageError
 from feda2v_cli.profile.contradictions import contradictions
 from feda2v_cli.profile.schema import BlockSection, DataSection, NodeSection, Profile
@@ -119,13 +119,12 @@ def test_blocks_one_after_the_other_share_no_clip_and_have_each_parts_share(
     lengths: list[int], counts: tuple[int, int, int], seed: int
 ) -> None:
     clips = iter(dataset_of({"dog": [None] * sum(counts)}).clips)
-    parts: Any = {
-        name: [next(clips) for _ in range(count)] for name, count in zip(("train", "val", "test"), counts, strict=True)
-    }
+    named = zip(("train", "val", "test"), counts, strict=True)
+    parts: Any = {name: [next(clips) for _ in range(count)] for name, count in named}
     seen: Counter[Any] = Counter()
     start = 0
     for length in lengths:
-        block = block_of(parts, BlockSection(size=length, start=start, seed=seed), "dog")
+        block = chosen(parts, in_order(parts, seed)[slice(*BlockSection(size=length, start=start).bounds("dog"))])
         whole = [clip for part in block.values() for clip in part]
         assert len(whole) == max(0, min(length, sum(counts) - start))
         for part, own in block.items():
@@ -153,14 +152,15 @@ def test_two_nodes_blocks_never_share_a_clip_in_a_profile_that_is_valid(nodes: l
     profile = profile_of(
         *({"id": number, "classes": sorted(classes), "block": block} for number, (classes, block) in enumerate(nodes))
     )
-    if contradictions(profile):
-        return
+    assume(not contradictions(profile))
     parts: Any = {"train": dataset_of({"dog": [None] * 100}).clips, "val": (), "test": ()}
     held: Counter[tuple[str, Any]] = Counter()
     for node in profile.nodes:
         assert node.block is not None
         for name in node.classes:
-            held.update((name, clip) for clip in block_of(parts, node.block, name)["train"])
+            start, end = node.block.bounds(name)
+            order = in_order(parts, node.block.seed)
+            held.update((name, clip) for clip in chosen(parts, order[start:end])["train"])
     assert max(held.values()) == 1
 
 
@@ -186,11 +186,11 @@ def test_blocks_for_which_there_are_not_clips_enough_are_an_error(tmp_path: Path
 
 def test_clips_per_class_keep_the_ratio_and_a_smaller_number_is_a_part_of_a_larger() -> None:
     parts = ratio(0.8, 0.0, 0.2).divide(dataset_of({"dog": [None] * 100}))["dog"]
-    ten, twenty = limited(parts, 10, 0), limited(parts, 20, 0)
+    ten, twenty, all_of_them = (chosen(parts, in_order(parts, 0)[:most]) for most in (10, 20, 1000))
 
     assert (sizes(ten), sizes(twenty)) == ((8, 0, 2), (16, 0, 4))
     assert all(set(ten[part]) <= set(twenty[part]) for part in ("train", "test"))
-    assert sizes(limited(parts, 1000, 0)) == sizes(parts)
+    assert sizes(all_of_them) == sizes(parts)
 
 
 @pytest.mark.parametrize("kind", ["folds", "official"])

@@ -23,7 +23,7 @@ from feda2v_cli.data.layout.layout import (
     without_absent,
 )
 from feda2v_cli.errors import FailedError, MissingError
-from feda2v_cli.paths import entries, is_directory, is_file
+from feda2v_cli.paths import is_directory, is_file
 from feda2v_cli.profile.schema import as_class_name
 
 _FOLD = re.compile(r"^fold(\d{1,3})$")
@@ -83,8 +83,9 @@ def esc50_folds_clips(root: Path, skip_absent: bool = False) -> Listing:
 def _folds(root: Path) -> dict[int, Path]:
     """Directory of each fold, by the number in its name."""
     audio = root / "audio"
-    found = ((_FOLD.match(path.name), path) for path in (entries(audio) if is_directory(audio) else []))
-    return {int(match[1]): path for match, path in found if match and path.is_dir()}
+    names = os.listdir(audio) if is_directory(audio) else []
+    found = sorted((int(match[1]), match[0]) for match in map(_FOLD.match, names) if match)
+    return {number: audio / name for number, name in found if is_directory(audio / name)}
 
 
 def _metadata(root: Path, name: str) -> Path:

@@ -3,8 +3,9 @@
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any, get_args
 
@@ -280,7 +281,9 @@ def _federate(title: str, loaded: LoadedProfile, listener: Listener) -> float:
 
 def _memory(loaded: LoadedProfile) -> int:
     """Of the node that takes most, as the dry run plans it."""
-    return max(plan_generators(loaded, [node.id]).memory_bytes for node in loaded.profile.nodes)
+    plan = plan_generators(loaded)
+    of_node = groupby(plan.generators, lambda planned: planned.spec.node)
+    return max(replace(plan, generators=tuple(generators)).memory_bytes for _, generators in of_node)
 
 
 def _row(name: Granularity, trained: TrainedGenerators, evaluated: Evaluation, memory: int, accuracy: float) -> Row:

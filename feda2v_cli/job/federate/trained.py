@@ -61,7 +61,7 @@ class TrainedAdapters:
 
     def __str__(self) -> str:
         owner = "the server" if self.owners == [None] else f"{len(self.files)} nodes"
-        return f"adapters of {owner} in {self.directory}, {self.files[0].metadata.round} rounds old"
+        return f"adapters of {owner} in {self.directory}, after round {self.files[0].metadata.round}"
 
 
 def load_trained(profile: Profile, encoder: Encoder, targets: Targets) -> TrainedAdapters | None:

@@ -12,6 +12,7 @@ from typing import Any
 from feda2v_cli.atomic_write import remove_leftovers
 from feda2v_cli.checkpoint.lock import lock_nodes
 from feda2v_cli.data.clip import Clip
+from feda2v_cli.data.nodes import notes_on
 from feda2v_cli.embedding.embed import Embeddings, embed
 from feda2v_cli.errors import FailedError
 from feda2v_cli.generator.rebuild import count_parameters
@@ -182,6 +183,8 @@ def _embed_all(plan: GeneratorPlan, run: RunDirectory, emit: Listener) -> Genera
     Everything that can be wrong with a clip is known before training starts; the embeddings themselves are read again
     stack by stack, so that memory does not grow with the data.
     """
+    for note in notes_on(plan.nodes):
+        emit(Warned(note))
     total = sum(len(planned.clips) for planned in plan.generators)
     done = 0
     unreadable: list[tuple[Clip, str]] = []

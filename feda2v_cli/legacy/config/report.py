@@ -62,6 +62,8 @@ def _becomes(conversion: Conversion, path: KeyPath, written: Mapping[KeyPath, An
     for target in conversion.draft.targets(path):
         if target[0] != "nodes" or len(target) > 2:
             value = written.get(target, _effective(conversion, target))
+            if isinstance(value, dict):
+                value = {key: inner for key, inner in value.items() if inner is not None}
             yield {"key": dotted(target), "value": value, "written": target in written}
 
 

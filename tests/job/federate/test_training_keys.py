@@ -173,8 +173,9 @@ def test_a_node_whose_own_adapters_are_missing_is_told() -> None:
 
 def test_generators_stand_for_their_classes_whatever_node_trained_them(generators: Path) -> None:
     settings = [f"checkpoint.dir={generators}"]
-    with pytest.raises(FindingsError):
+    with pytest.raises(FindingsError) as refused:
         federate(mine(*settings))
+    assert (refused.value.hint or "").startswith("--set synthetic.match=class ")
     done = federate(mine(*settings, "synthetic.match=class"))
     # Node 0 holds both classes and needs no samples; node 1 lacks the dogs. Nobody asks for the siren.
     assert done.synthetic["node_samples"] == {"0": 0, "1": 10}
