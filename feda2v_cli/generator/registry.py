@@ -63,7 +63,9 @@ def state_shapes_of(
     model = GENERATORS[name].shapes(rank, classes, sizes)
     if not remainder:
         model.pop("remainder")
-    return projection_shapes(projection, rank, features, remainder) | {f"model.{own}": shape for own, shape in model.items()}
+    return projection_shapes(projection, rank, features, remainder) | {
+        f"model.{own}": shape for own, shape in model.items()
+    }
 
 
 def cost(samples_per_class: Mapping[str, int], features: int, section: GeneratorSection) -> Cost:
@@ -93,5 +95,6 @@ def set_up_bytes(samples_per_class: Mapping[str, int], features: int, section: G
     embeddings = 4 * clips * features
     rank = largest_rank(samples_per_class, features, section)
     return max(
-        2 * embeddings + fitting_bytes(section.projection, clips, features), PrincipalComponents.fitting_bytes(clips, rank)
+        2 * embeddings + fitting_bytes(section.projection, clips, features),
+        PrincipalComponents.fitting_bytes(clips, rank),
     )
