@@ -23,7 +23,7 @@ from feda2v_cli.checkpoint.metadata import Metadata
 from feda2v_cli.errors import FailedError
 
 #: Bytes of elements from which on they are not copied into memory.
-MAPPED_BYTES = 32 * 1024**2
+MAPPED_BYTES = 4 * 1024**2
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -89,10 +89,12 @@ def load_content(path: Path, expected: type[M]) -> tuple[Content[M], dict[str, "
     with opened(path) as file:
         archive = read_archive(file)
         content = read_content(archive, expected)
-        return content, {name: _tensor(archive, reference) for name, reference in content.tensors.items()}
+        large = any(archive.sizes[f"data/{tensor.storage.key}"] >= MAPPED_BYTES for tensor in content.tensors.values())
+        mapped = mmap.mmap(file.descriptor, file.size, access=mmap.ACCESS_COPY) if large else None
+        return content, {name: _tensor(archive, reference, mapped) for name, reference in content.tensors.items()}
 
 
-def _tensor(archive: Archive, reference: TensorReference) -> "Tensor":
+def _tensor(archive: Archive, reference: TensorReference, mapped: mmap.mmap | None) -> "Tensor":
     """The elements of a record as a tensor. They are what was checked: no unpickler has a say in it.
 
     Large ones are mapped from the file: axes of embeddings of all tokens are hundreds of megabytes a generator. Files
@@ -105,10 +107,9 @@ def _tensor(archive: Archive, reference: TensorReference) -> "Tensor":
         return torch.empty(reference.shape, dtype=dtype)
     record = archive.records[f"data/{reference.storage.key}"]
     start = archive.content_offset(record)
-    if record.size < MAPPED_BYTES or start % dtype.itemsize:
+    if mapped is None or record.size < MAPPED_BYTES or start % dtype.itemsize:
         return torch.frombuffer(bytearray(archive.content(record)), dtype=dtype).view(reference.shape)
-    whole = mmap.mmap(archive.file.descriptor, archive.file.size, access=mmap.ACCESS_COPY)
-    return torch.frombuffer(whole, dtype=dtype, count=reference.elements, offset=start).view(reference.shape)
+    return torch.frombuffer(mapped, dtype=dtype, count=reference.elements, offset=start).view(reference.shape)
 
 
 def _own(tensor: "Tensor", taken: set[int]) -> "Tensor":

@@ -310,9 +310,10 @@ DATA: Mapping[str, Mapping[str, str]] = {
         "files[].renamed": "keys that went into the profile: `{key, value, line, becomes, note}`",
         "files[].dropped": "keys that a profile has no place for: `{key, value, line, reason}`",
         "files[].unknown": "keys that the earlier system did not have: `{key, value, line, meant}`",
-        "files[].warnings": "lines that begin with their place",
-        "files[].defaults": "what the file leaves open and what was another before: `{key, becomes, now, earlier}`",
-        "files[].needs": "what has to be given to a run",
+        "files[].warnings": "what makes another result, in lines that begin with their place",
+        "files[].notes": "what changes no result, in lines that begin with their place",
+        "files[].defaults": "what the file leaves open and was another value before: `{key, becomes, now, earlier}`",
+        "files[].needs": "what has to be there for a run",
         "files[].profile": "its text",
     },
     "profiles ls": {

@@ -146,8 +146,8 @@ class Progress:
         nodes = " ".join("-" if value is None else f"{value:.2f}" for value in evaluated.node_accuracy.values())
         loss = ", ".join(f"{space} {value:.3f}" for space, value in evaluated.loss.items())
         by_node = f" (by node {nodes})" if len(evaluated.node_accuracy) <= MOST_NODES_SHOWN else ""
-        which = f"{_of(evaluated.federation)}round {evaluated.round} of {evaluated.rounds}"
-        self._say(f"{which}: accuracy {evaluated.accuracy:.3f}{by_node}, loss {loss}")
+        which = f"round {evaluated.round} of {evaluated.rounds}: " if evaluated.rounds else ""
+        self._say(f"{_of(evaluated.federation)}{which}accuracy {evaluated.accuracy:.3f}{by_node}, loss {loss}")
 
     def _move(self, event: Event, text: str, done: int, total: int, unit: str, seconds: int = 1) -> None:
         if self._plain:

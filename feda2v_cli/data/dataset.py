@@ -55,6 +55,11 @@ class Dataset:
         """Whether the data set says of every clip whether it trains."""
         return all(clip.part is not None for clip in self.clips)
 
+    @cached_property
+    def names_nodes(self) -> bool:
+        """Whether the data set says which node holds a clip."""
+        return any(clip.node is not None for clip in self.clips)
+
     @property
     def place(self) -> str:
         """Where the clips come from, for messages."""

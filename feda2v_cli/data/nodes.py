@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from feda2v_cli.data.clip import Clip
 from feda2v_cli.data.dataset import Dataset, glance, open_dataset
-from feda2v_cli.data.split import PARTS, Parts, Split, block_of, keys_of_node, limited
+from feda2v_cli.data.split import PARTS, Parts, Split, chosen, in_order, keys_of_node
 from feda2v_cli.errors import MissingError, UsageError, closest
 from feda2v_cli.profile.schema import DataSection, NodeSection, PartName, Profile
 
@@ -44,6 +44,11 @@ class NodeClips:
         """Clips that a run needs the embeddings of: those that train, and those that figures are measured on."""
         return (*self.train, *self.held_out)
 
+    @property
+    def all(self) -> tuple[Clip, ...]:
+        """All of its clips."""
+        return (*self.train, *self.val, *self.test)
+
     def part(self, name: PartName) -> tuple[Clip, ...]:
         """The clips of a part."""
         return {"train": self.train, "val": self.val, "test": self.test}[name]
@@ -78,23 +83,23 @@ def clips_of_nodes(profile: Profile) -> tuple[NodeClips, ...]:
     """
     opened: dict[tuple[str, Path | None], Dataset] = {}
     held: list[tuple[NodeSection, Dataset]] = []
-    for node in profile.nodes:
+    for index, node in enumerate(profile.nodes):
         place = place_of(profile.data, node)
         if place not in opened:
-            opened[place] = open_dataset(*place, skip_absent=profile.data.skip_unreadable)
+            opened[place] = _open(profile.data, node, index)
         held.append((node, opened[place]))
     _check_classes(held)
-    divided: list[tuple[Dataset, Split, Mapping[str, Parts]]] = []
+    divided: list[tuple[Dataset, Split, _Divided]] = []
     nodes: list[NodeClips] = []
     problems: list[str] = []
     for node, dataset in held:
         split = Split.of(profile.data, node, dataset.usual_split)
-        done = next((parts for other, by, parts in divided if other is dataset and by == split), None)
+        done = next((classes for other, by, classes in divided if other is dataset and by == split), None)
         if done is None:
-            done = split.divide(dataset)
+            done = _Divided(dataset, split, profile.data)
             divided.append((dataset, split, done))
-        problems += _block_problems(profile.data, node, dataset, done)
-        nodes.append(_clips_of_node(node, dataset, split, done, profile.data))
+        problems += done.problems_of(node)
+        nodes.append(done.of_node(node))
     if problems:
         more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
         raise MissingError(
@@ -104,6 +109,21 @@ def clips_of_nodes(profile: Profile) -> tuple[NodeClips, ...]:
         )
     _check_train_clips(profile, nodes)
     return tuple(nodes)
+
+
+def _open(data: DataSection, node: NodeSection, index: int) -> Dataset:
+    """The data set of a node; an error names the key of the profile that says where it is."""
+    try:
+        return open_dataset(*place_of(data, node), skip_absent=data.skip_unreadable)
+    except MissingError as error:
+        if node.root is None:
+            raise
+        key = f"nodes.{index}.root"
+        details = [
+            *error.details,
+            f"it is {key}, of node {node.id}: --data-root is of nodes without a root of their own",
+        ]
+        raise MissingError(error.title, details, hint=f"--set {key}=DIR") from error
 
 
 def notes_on(nodes: Iterable[NodeClips]) -> list[str]:
@@ -153,29 +173,74 @@ def expected_data(data: DataSection, node: NodeSection) -> tuple[str | None, Spl
     return seen[0], Split.of(data, node, seen[1])
 
 
-def _clips_of_node(
-    node: NodeSection, dataset: Dataset, split: Split, divided: Mapping[str, Parts], data: DataSection
-) -> NodeClips:
-    clips: dict[PartName, list[Clip]] = {part: [] for part in PARTS}
-    for name in sorted(node.classes):
-        parts: Parts = {
-            part: [clip for clip in own if clip.node in (None, node.id)] for part, own in divided[name].items()
-        }
-        parts = limited(parts, node.clips_per_class or data.clips_per_class, split.seed)
-        if node.block is not None:
-            parts = block_of(parts, node.block, name)
-        for part, own in parts.items():
-            clips[part] += own
-    return NodeClips(
-        node.id,
-        dataset,
-        split,
-        keys_of_node(data, node, split),
-        train=tuple(clips["train"]),
-        val=tuple(clips["val"]),
-        test=tuple(clips["test"]),
-        held_out=tuple(clip for part in data.evaluate_on for clip in clips[part]),
-    )
+class _Divided:
+    """The classes of a data set, divided, and what nodes hold of them."""
+
+    def __init__(self, dataset: Dataset, split: Split, data: DataSection) -> None:
+        self._dataset = dataset
+        self._split = split
+        self._data = data
+        self._parts = split.divide(dataset)
+        self._limited: dict[tuple[str, int | None], Parts] = {}
+        self._orders: dict[tuple[str, int], list[tuple[PartName, int]]] = {}
+
+    def of_node(self, node: NodeSection) -> NodeClips:
+        clips: dict[PartName, list[Clip]] = {part: [] for part in PARTS}
+        for name in sorted(node.classes):
+            parts = self._of_class(name, node)
+            if node.block is not None:
+                start, end = node.block.bounds(name)
+                parts = chosen(parts, self._order(name, parts, node.block.seed)[start:end])
+            for part, own in parts.items():
+                clips[part] += own
+        return NodeClips(
+            node.id,
+            self._dataset,
+            self._split,
+            keys_of_node(self._data, node, self._split),
+            train=tuple(clips["train"]),
+            val=tuple(clips["val"]),
+            test=tuple(clips["test"]),
+            held_out=tuple(clip for part in self._data.evaluate_on for clip in clips[part]),
+        )
+
+    def problems_of(self, node: NodeSection) -> Iterator[str]:
+        """The classes of a node that have not clips enough for its block."""
+        block = node.block
+        if block is None:
+            return
+        if self._dataset.names_nodes:
+            raise UsageError(
+                f"node {node.id} has a block, and {self._dataset.place} says which node holds a clip",
+                hint="remove nodes.N.block, or the column node",
+            )
+        for name in node.classes:
+            there = sum(len(clips) for clips in self._of_class(name, node).values())
+            start, end = block.bounds(name)
+            if end > there:
+                place = self._dataset.place
+                yield f"node {node.id}: clips {start + 1} to {end} of {name}, of which there are {there} in {place}"
+
+    def _of_class(self, name: str, node: NodeSection) -> Parts:
+        """The clips of a class that a node may hold, as many as the profile allows."""
+        most = node.clips_per_class or self._data.clips_per_class
+        if self._dataset.names_nodes:
+            own: Parts = {
+                part: [clip for clip in clips if clip.node in (None, node.id)]
+                for part, clips in self._parts[name].items()
+            }
+            return own if most is None else chosen(own, in_order(own, self._split.seed)[:most])
+        if most is None:
+            return self._parts[name]
+        if (name, most) not in self._limited:
+            parts = self._parts[name]
+            self._limited[name, most] = chosen(parts, in_order(parts, self._split.seed)[:most])
+        return self._limited[name, most]
+
+    def _order(self, name: str, parts: Parts, seed: int) -> list[tuple[PartName, int]]:
+        if (name, seed) not in self._orders:
+            self._orders[name, seed] = in_order(parts, seed)
+        return self._orders[name, seed]
 
 
 def _check_classes(held: list[tuple[NodeSection, Dataset]]) -> None:
@@ -195,26 +260,6 @@ def _check_classes(held: list[tuple[NodeSection, Dataset]]) -> None:
             [*problems, *(f"classes of {place}: {names}" for place, names in classes.items())],
             hint="change the classes of these nodes in the profile, or data.root",
         )
-
-
-def _block_problems(
-    data: DataSection, node: NodeSection, dataset: Dataset, divided: Mapping[str, Parts]
-) -> Iterator[str]:
-    """The classes of a node that have not clips enough for its block."""
-    block = node.block
-    if block is None:
-        return
-    for name in node.classes:
-        if any(clip.node is not None for clip in dataset.by_class[name]):
-            raise UsageError(
-                f"node {node.id} has a block, and {dataset.place} says which node holds a clip",
-                hint="remove nodes.N.block, or the column node",
-            )
-        there = sum(len(clips) for clips in divided[name].values())
-        there = there if data.clips_per_class is None else min(there, data.clips_per_class)
-        start, end = block.bounds(name)
-        if end > there:
-            yield f"node {node.id}: clips {start + 1} to {end} of {name}, of which there are {there} in {dataset.place}"
 
 
 def _check_train_clips(profile: Profile, nodes: Iterable[NodeClips]) -> None:

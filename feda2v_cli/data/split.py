@@ -14,7 +14,7 @@ from typing import Any, get_args
 from feda2v_cli.data.clip import Clip
 from feda2v_cli.data.dataset import Dataset
 from feda2v_cli.errors import UsageError
-from feda2v_cli.profile.schema import BlockSection, DataSection, NodeSection, PartName, SplitName
+from feda2v_cli.profile.schema import DataSection, NodeSection, PartName, SplitName
 
 #: What becomes of the clips of a class.
 Parts = Mapping[PartName, Sequence[Clip]]
@@ -81,20 +81,22 @@ class Split:
                 f"data.split = {self.kind}, and {dataset.place} ({dataset.name}) has none",
                 hint=f"--set data.split={dataset.usual_split}",
             )
-        parts = _by_ratio(dataset, self) if self.kind == "ratio" else None
-        divided: dict[str, dict[PartName, list[Clip]]] = {}
-        for name, clips in dataset.by_class.items():
-            own = divided[name] = {part: [] for part in PARTS}
-            for clip in clips:
-                part = self._part_of(clip) if parts is None else parts.get(clip)
-                if part is not None:
-                    own[part].append(clip)
+        match self.kind:
+            case "official":
+                parts = (clip.part for clip in dataset.clips)
+            case "folds":
+                of_fold = {fold: part for part in PARTS for fold in self.folds[part]}
+                parts = (of_fold.get(clip.fold) for clip in dataset.clips)
+            case "ratio":
+                by_source = _by_ratio(dataset, self)
+                parts = (by_source[_source(clip)] for clip in dataset.clips)
+        divided: dict[str, dict[PartName, list[Clip]]] = {
+            name: {part: [] for part in PARTS} for name in dataset.classes
+        }
+        for clip, part in zip(dataset.clips, parts, strict=True):
+            if part is not None:
+                divided[clip.class_name][part].append(clip)
         return divided
-
-    def _part_of(self, clip: Clip) -> PartName | None:
-        if self.kind == "official":
-            return clip.part
-        return next((part for part in PARTS if clip.fold in self.folds[part]), None)
 
 
 def keys_of_node(data: DataSection, node: NodeSection, split: Split) -> dict[str, Any]:
@@ -159,71 +161,70 @@ def described(keys: Mapping[str, Any] | None) -> str:
     return words
 
 
-def limited(parts: Parts, most: int | None, seed: int) -> Parts:
-    """A class of which at most so many clips are left, with each part's share of them.
-
-    Args:
-        parts: of the class.
-        most: clips; None for all.
-        seed: of which.
-    """
-    return parts if most is None else _from_to(parts, 0, most, seed)
-
-
-def block_of(parts: Parts, block: BlockSection, name: str) -> Parts:
-    """The clips of a class in a block, with each part's share of them.
-
-    Args:
-        parts: of the class.
-        block: of a node.
-        name: of the class.
-    """
-    start, end = block.bounds(name)
-    return _from_to(parts, start, end, block.seed)
-
-
-def _from_to(parts: Parts, start: int, end: int, seed: int) -> Parts:
-    """Clips `start` to `end` of a class, in an order that spreads every part evenly over the class.
+def in_order(parts: Parts, seed: int) -> list[tuple[PartName, int]]:
+    """All clips of a class, each as its part and its place there, in an order that spreads every part over the class.
 
     So any stretch of it has each part's share, rounded, and stretches that do not overlap share no clip.
+
+    Args:
+        parts: of the class.
+        seed: of the order.
     """
-    places = {
-        clip: ((rank + 0.5) / len(clips), PARTS.index(part))
-        for part, clips in parts.items()
-        for rank, clip in enumerate(_shuffled(clips, seed))
-    }
-    chosen = frozenset(sorted(places, key=lambda clip: places[clip])[start:end])
-    return {part: [clip for clip in clips if clip in chosen] for part, clips in parts.items()}
+    spread = []
+    for number, part in enumerate(PARTS):
+        clips = parts[part]
+        shuffled = sorted(
+            range(len(clips)), key=[_hash(seed, clip.class_name, clip.name) for clip in clips].__getitem__
+        )
+        spread += [((rank + 0.5) / len(clips), number, place) for rank, place in enumerate(shuffled)]
+    return [(PARTS[number], place) for _, number, place in sorted(spread)]
 
 
-def _by_ratio(dataset: Dataset, split: Split) -> dict[Clip, PartName]:
-    """What becomes of each clip of a data set; of those that no part takes, nothing."""
+def chosen(parts: Parts, order: Sequence[tuple[PartName, int]]) -> Parts:
+    """Some clips of a class.
+
+    Args:
+        parts: of the class.
+        order: which, as `in_order` gives them.
+    """
+    places: dict[PartName, list[int]] = {part: [] for part in PARTS}
+    for part, place in order:
+        places[part].append(place)
+    return {part: [parts[part][place] for place in sorted(own)] for part, own in places.items()}
+
+
+def _source(clip: Clip) -> tuple[str, str]:
+    """What a clip was cut from; a clip without a source is one of its own."""
+    return ("", clip.source) if clip.source is not None else (clip.class_name, clip.name)
+
+
+def _by_ratio(dataset: Dataset, split: Split) -> dict[tuple[str, str], PartName | None]:
+    """What becomes of each source of a data set; None for those that no part takes."""
     shares: dict[PartName | None, float] = {part: split.ratios[part] for part in ("train", "test", "val")}
     shares[None] = 1 - sum(split.ratios.values())
     shares = {part: share for part, share in shares.items() if share > _ROUNDING}
-    sources: defaultdict[tuple[str, str], list[Clip]] = defaultdict(list)
+    sources: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(dict)  # clips of each class
     for clip in dataset.clips:
-        # A clip without a source is one of its own.
-        sources[("", clip.source) if clip.source is not None else (clip.class_name, clip.name)].append(clip)
-    classes = {key: [clip.class_name for clip in clips] for key, clips in sources.items()}
+        counts = sources[_source(clip)]
+        counts[clip.class_name] = counts.get(clip.class_name, 0) + 1
     missing = {
         name: {part: share * len(clips) for part, share in shares.items()} for name, clips in dataset.by_class.items()
     }
     # Sources of several classes first, then the large ones: what comes later evens out what is missing.
-    order = sorted(sources, key=lambda key: (-len(set(classes[key])), -len(sources[key]), _hash(split.seed, *key)))
+    order = sorted(sources, key=lambda key: (-len(sources[key]), -sum(sources[key].values()), _hash(split.seed, *key)))
     part_of: dict[tuple[str, str], PartName | None] = {}
     for key in order:
-        lacking = [missing[name] for name in classes[key]]
-        part = part_of[key] = max(shares, key=lambda part: sum(of_class[part] for of_class in lacking))
-        for of_class in lacking:
-            of_class[part] -= 1
-    _fill_parts(shares, classes, part_of)
-    return {clip: part for key, part in part_of.items() if part is not None for clip in sources[key]}
+        lacking = [(missing[name], count) for name, count in sources[key].items()]
+        part = part_of[key] = max(shares, key=lambda part: sum(of_class[part] * count for of_class, count in lacking))
+        for of_class, count in lacking:
+            of_class[part] -= count
+    _fill_parts(shares, sources, part_of)
+    return part_of
 
 
 def _fill_parts(
     shares: Collection[PartName | None],
-    classes: Mapping[tuple[str, str], Sequence[str]],
+    classes: Mapping[tuple[str, str], Collection[str]],
     part_of: dict[tuple[str, str], PartName | None],
 ) -> None:
     """Give every part of a class a source, from the part that has most, as long as that keeps one."""
@@ -232,21 +233,16 @@ def _fill_parts(
     )
     shared: defaultdict[str, set[PartName | None]] = defaultdict(set)
     for key, part in part_of.items():  # the smallest sources last
-        names = set(classes[key])
-        for name in names:
+        for name in classes[key]:
             shared[name].add(part)
-        if len(names) == 1:
-            own[classes[key][0]][part].append(key)
+            if len(classes[key]) == 1:
+                own[name][part].append(key)
     for name, by_part in own.items():
         for part in shares:
             richest = max(by_part.values(), key=len)
             if part is not None and part not in shared[name] and len(richest) > 1:
                 by_part[part].append(richest.pop())
                 part_of[by_part[part][0]] = part
-
-
-def _shuffled(clips: Sequence[Clip], seed: int) -> list[Clip]:
-    return sorted(clips, key=lambda clip: _hash(seed, clip.class_name, clip.name))
 
 
 def _hash(seed: int, *names: str) -> bytes:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from feda2v_cli.embedding.identity import MELSTATS, Identity, check_name
-from feda2v_cli.profile.schema import EmbeddingSection
+from feda2v_cli.profile.schema import EmbeddingSection, Profile, Tokens
 
 
 class Encoder(Protocol):
@@ -36,6 +36,14 @@ class Encoder(Protocol):
     def seconds(self) -> float: ...  # noqa: D102
     @property
     def description(self) -> str: ...  # noqa: D102
+
+    def with_tokens(self, tokens: Tokens) -> "Encoder":
+        """The same encoder with other tokens; a model is shared.
+
+        Raises:
+            UsageError: it does not give so many, or has no class token.
+        """
+        ...
 
     def encode(self, waveforms: Tensor) -> Tensor:
         """Embeddings of sounds; that of one does not depend on the others, to the last bit.
@@ -69,3 +77,21 @@ def make_encoder(section: EmbeddingSection, device: torch.device) -> Encoder:
     from feda2v_cli.embedding.huggingface import load_huggingface
 
     return load_huggingface(section.encoder, section.tokens, section.seconds, device)
+
+
+def node_encoders(encoder: Encoder, profile: Profile) -> dict[int, Encoder]:
+    """The encoder of each node, by its id; nodes with the same tokens have the same.
+
+    Args:
+        encoder: of the profile.
+        profile: may give a node tokens of its own.
+
+    Raises:
+        UsageError: the encoder does not give the tokens of a node.
+    """
+    by_tokens = {profile.embedding.tokens: encoder}
+    for node in profile.nodes:
+        tokens = profile.tokens_of(node)
+        if tokens not in by_tokens:
+            by_tokens[tokens] = encoder.with_tokens(tokens)
+    return {node.id: by_tokens[profile.tokens_of(node)] for node in profile.nodes}

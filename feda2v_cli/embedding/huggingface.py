@@ -115,6 +115,13 @@ class HuggingFaceEncoder:
             f"{parameters / 1e6:.0f} M parameters, frozen, [{self.shape[0]}, {self.shape[1]}], on {self._device.type}"
         )
 
+    def with_tokens(self, tokens: Tokens) -> "HuggingFaceEncoder":
+        """The same model, whose hidden states become other tokens."""
+        weights = str(self.identity["weights"])
+        return HuggingFaceEncoder(
+            self.source, self._model, self._extractor, weights, tokens, self.seconds, self._device
+        )
+
     @torch.inference_mode()
     def encode(self, waveforms: Tensor) -> Tensor:
         """Embeddings of sounds.

@@ -78,6 +78,10 @@ class MelStats:
             "weights, so it hears loudness and timbre over time but knows no sounds"
         )
 
+    def with_tokens(self, tokens: Tokens) -> "MelStats":
+        """The same statistics of other stretches."""
+        return MelStats(tokens, self.sample_rate, self.seconds, self._device)
+
     @torch.inference_mode()
     def encode(self, waveforms: Tensor) -> Tensor:
         """Embeddings of sounds.

@@ -23,7 +23,7 @@ QUICK_BYTES = 12 * 1024**2
 
 #: Most bytes that a step of a stack computes with on a CPU: of embeddings that are long, wider stacks are no quicker
 #: either, and every model takes a hundred megabytes.
-QUICK_STEP_BYTES = 512 * 1024**2
+QUICK_STEP_BYTES = 256 * 1024**2
 
 #: Of malloc.h in glibc; see mallopt(3).
 _M_TRIM_THRESHOLD = -1

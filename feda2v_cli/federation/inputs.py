@@ -15,7 +15,7 @@ from feda2v_cli.embedding.stored import StoredEmbeddings
 from feda2v_cli.federation.standardise import Standardisation
 
 #: Most bytes of embeddings that stay in memory.
-HELD_BYTES = 512 * 1024**2
+HELD_BYTES = 256 * 1024**2
 #: Bytes of embeddings that are looked at together where all are looked at.
 PART_BYTES = 128 * 1024**2
 
@@ -114,7 +114,7 @@ def inputs_of(stored: StoredEmbeddings, standardisation: Standardisation, device
     """The inputs that embeddings are: in memory when they are small, else where they lie."""
     if stored.bytes > HELD_BYTES:
         return InputsOnDisk(stored, standardisation, device)
-    return standardisation(stored.read()).to(device)
+    return standardisation.in_place(stored.read()).to(device)
 
 
 def parts_of(inputs: Inputs) -> "tuple[Tensor | InputsOnDisk, ...]":

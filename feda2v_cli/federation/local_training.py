@@ -177,7 +177,9 @@ class LocalTraining:
             stack,
             [ModelData((space.name, task.node), {"item": task.items}, pool.noise_width(noise)) for task in group],
             adapter_loss(space, pool, noise, self.proximal, start),
-            Optimiser(section.batch_size, group[0].learning_rate, section.weight_decay, section.clip_norm),
+            Optimiser(
+                section.batch_size, group[0].learning_rate, section.weight_decay_of(space.name), section.clip_norm
+            ),
             self.seed,
             pool.inputs,
         )

@@ -147,7 +147,7 @@ class Federation:
 
     def evaluate(self, number: int) -> RetrievalAccuracy:
         """How good the adapters are after a round, for the clips of all nodes."""
-        owners = self._strategy.evaluated([node.id for node in self.setup.trainers])
+        owners = list(self.setup.trained) or self._strategy.evaluated([node.id for node in self.setup.trainers])
         return self._engine.evaluate(self.adapters_of(owner, number) for owner in owners)
 
     def adapters_of(self, owner: Owner, number: int) -> Mapping[str, Tensor]:
@@ -157,6 +157,8 @@ class Federation:
             owner: a node of which they were kept in that round, or None for the server.
             number: of the round.
         """
+        if owner in self.setup.trained:
+            return self.setup.trained[owner]
         if owner is None:
             return self.adapters
         return {space.name: self.store.read(number, space.name, [owner])[0] for space in self.setup.spaces}
@@ -182,7 +184,7 @@ class Federation:
             training=ServerTraining(
                 section=setup.profile.adapter,
                 epochs=setup.profile.federation.server_epochs,
-                learning_rate_share=setup.learning_rate_share(number),
+                learning_rate_share=setup.learning_rate_share(space.name, number),
                 device=setup.device,
                 seed=setup.seed,
                 number=number,

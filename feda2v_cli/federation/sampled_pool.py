@@ -22,6 +22,8 @@ class Sampling:
         per_class: most samples of a class that anyone gets.
         uses: what they are for: local, server, kd.
         every_round: whether every round has samples of its own.
+        by_class: whether a node takes samples of the classes that it does not hold, whoever trained the generators;
+            else those that other nodes' generators make.
         seed: of the run.
         standardisation: of embeddings.
     """
@@ -31,6 +33,7 @@ class Sampling:
     per_class: int
     uses: tuple[str, ...]
     every_round: bool
+    by_class: bool
     seed: int
     standardisation: Standardisation
 
@@ -89,7 +92,11 @@ class SampledPool:
     def _samples_of(self, node: Node) -> Tensor:
         if self._samples is None or "local" not in self._sampling.uses:
             return _nothing()
-        return self._samples.for_node(node.id, node.samples_per_class) + self.pool.clips
+        if self._sampling.by_class:
+            places = self._samples.without_classes(node.clips_of_class, node.samples_per_class)
+        else:
+            places = self._samples.for_node(node.id, node.samples_per_class)
+        return places + self.pool.clips
 
 
 def _nothing() -> Tensor:

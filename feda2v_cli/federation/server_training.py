@@ -68,7 +68,7 @@ class ServerTraining:
             Optimiser(
                 section.batch_size,
                 learning_rates(section)[space.name] * self.learning_rate_share,
-                section.weight_decay,
+                section.weight_decay_of(space.name),
                 section.clip_norm,
             ),
             self.seed,

@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,11 +56,22 @@ class Samples:
             node: the node; None for the server, which has no generator of its own.
             per_class: most samples of a class.
         """
-        others = self.nodes != (-1 if node is None else node)
-        # Samples of a class stand in the order in which they are dealt: the first ones that are others' count.
-        seen = (one_hot(self.labels) * others.unsqueeze(1)).cumsum(0)  # [samples, classes], others' up to each sample
+        return self._first_of_each_class(self.nodes != (-1 if node is None else node), per_class)
+
+    def without_classes(self, labels: Collection[int], per_class: int) -> Tensor:
+        """Places of the samples of all classes but some, [at most classes × per_class].
+
+        Args:
+            labels: indices of the classes that are left out.
+            per_class: most samples of a class.
+        """
+        return self._first_of_each_class(~torch.isin(self.labels, torch.tensor(sorted(labels))), per_class)
+
+    def _first_of_each_class(self, usable: Tensor, per_class: int) -> Tensor:
+        # Samples of a class stand in the order in which they are dealt: the first ones that are usable count.
+        seen = (one_hot(self.labels) * usable.unsqueeze(1)).cumsum(0)  # [samples, classes], usable up to each sample
         rank = seen.gather(1, self.labels.unsqueeze(1)).squeeze(1)  # from 1
-        return (others & (rank <= per_class)).nonzero().flatten()
+        return (usable & (rank <= per_class)).nonzero().flatten()
 
 
 def draw_samples(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from feda2v_cli.data.clip import Clip
-from feda2v_cli.data.nodes import NodeClips
+from feda2v_cli.data.nodes import NodeClips, notes_on
 from feda2v_cli.embedding.embed import Embeddings, embed
 from feda2v_cli.embedding.encoder import Encoder
 from feda2v_cli.errors import FailedError, UsageError
@@ -59,12 +59,14 @@ def embed_nodes(nodes: Sequence[NodeClips], encoder: Encoder, profile: Profile, 
         nodes: and their clips.
         encoder: makes the embeddings.
         profile: says where the cache is, and whether unreadable clips are left out.
-        emit: is told the progress, and of clips and cache entries with which something was wrong.
+        emit: is told the progress, what was left out of the data, and of clips and cache entries that were damaged.
 
     Raises:
         UnreadableClipError: a clip cannot be read, and the profile does not leave such clips out.
         FailedError: the cache cannot be read or written.
     """
+    for note in notes_on(nodes):
+        emit(Warned(note))
     embeddings = embed(
         list(dict.fromkeys(clip for node in nodes for clip in node.used)),
         encoder,

@@ -26,7 +26,7 @@ def contradictions(profile: Profile) -> list[Problem]:
         One problem a contradiction, each with the key to change.
     """
     data = (*_data(profile), *_blocks(profile), *_shared_classes(profile))
-    return [*data, *_groups(profile), *_images(profile), *_nodes(profile)]
+    return [*data, *_groups(profile), *_loading(profile), *_images(profile), *_nodes(profile)]
 
 
 def _data(profile: Profile) -> Iterator[Problem]:
@@ -161,6 +161,23 @@ def _groups(profile: Profile) -> Iterator[Problem]:
         for name in names:
             if holders[name] > 1:
                 yield Problem(("generator", "groups", group), name, "the class is in more than one group")
+
+
+def _loading(profile: Profile) -> Iterator[Problem]:
+    rounds, adapters = profile.federation.rounds, profile.checkpoint.load_adapters
+    if rounds == 0 and adapters is None:
+        yield Problem(
+            ("federation", "rounds"),
+            0,
+            "nothing would be trained: expected 1 at least, or checkpoint.load_adapters (--adapters DIR), "
+            "whose adapters are evaluated",
+        )
+    if rounds != 0 and adapters is not None:
+        yield Problem(
+            ("checkpoint", "load_adapters"),
+            str(adapters),
+            f"they are evaluated and not trained, and federation.rounds is {rounds}: expected 0 (--rounds 0)",
+        )
 
 
 def _images(profile: Profile) -> Iterator[Problem]:

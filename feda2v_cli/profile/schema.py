@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
@@ -108,6 +109,8 @@ PositiveFloat = Annotated[StrictFloat, Field(gt=0, le=LARGEST_FLOAT, allow_inf_n
 NonNegativeFloat = Annotated[StrictFloat, Field(ge=0, le=LARGEST_FLOAT, allow_inf_nan=False)]
 Share = Annotated[StrictFloat, Field(ge=0, le=1)]
 PositiveShare = Annotated[StrictFloat, Field(gt=0, le=1)]
+#: Of learning rates, over the rounds.
+Schedule = Literal["cosine", "constant"]
 Seed = Annotated[StrictInt, Field(ge=0, le=LARGEST_SEED)]
 
 
@@ -225,6 +228,11 @@ class CheckpointSection(Section):
     every: NonNegativeInt = Field(5, description="rounds between saves; 0 saves the end alone")
     adapter_dir: UserPath = Field(Path("checkpoints/adapters"), description="adapters of RUN 2")
     adapter_base_name: BaseName = Field("adapter", description="first part of the adapters' file names")
+    save_adapters: StrictBool = Field(True, description="keep the adapters of RUN 2; false: their figures alone")
+    load_adapters: UserPath | None = Field(
+        None,
+        description="adapters that RUN 2 loads and evaluates, with federation.rounds = 0; unset: it trains its own",
+    )
 
 
 class SyntheticSection(Section):
@@ -236,6 +244,10 @@ class SyntheticSection(Section):
     use: Annotated[tuple[Literal["local", "server", "kd"], ...], AfterValidator(_unique)] = Field(
         ("local",),
         description="local: in the nodes' training; server: after aggregation; kd: in distillation; one_shot: none",
+    )
+    match: Literal["node", "class"] = Field(
+        "node",
+        description="node: a node's generators are those of its id; class: any that make its classes, whoever trained",
     )
     refresh: Literal["once", "round"] = Field("round", description="samples are drawn once a run, or every round")
 
@@ -266,10 +278,30 @@ class AdapterSection(Section):
     clip_learning_rate: PositiveFloat = Field(1e-3, description="AdamW, target space clip")
     t5_learning_rate: PositiveFloat = Field(1e-3, description="AdamW, target space t5")
     text_learning_rate: PositiveFloat = Field(1e-3, description="AdamW, target space text")
-    schedule: Literal["cosine", "constant"] = Field("cosine", description="of the learning rates, over the rounds")
+    schedule: Schedule = Field("cosine", description="of the learning rates, over the rounds")
+    clip_schedule: Schedule | None = Field(None, description="of the target space clip; unset: schedule")
+    t5_schedule: Schedule | None = Field(None, description="of the target space t5; unset: schedule")
     weight_decay: NonNegativeFloat = Field(1e-4, description="AdamW")
+    clip_weight_decay: NonNegativeFloat | None = Field(
+        None, description="AdamW, target space clip; unset: weight_decay"
+    )
+    t5_weight_decay: NonNegativeFloat | None = Field(None, description="AdamW, target space t5; unset: weight_decay")
     noise: NonNegativeFloat = Field(1.0, description="noise added to the input, in standardised units")
     clip_norm: PositiveFloat = Field(1.0, description="largest norm of an adapter's gradient")
+
+    def schedule_of(self, space: str) -> Schedule:
+        """Schedule of the learning rate in a target space: its own, or that of all."""
+        own: Mapping[str, Schedule | None] = {"clip": self.clip_schedule, "t5": self.t5_schedule}
+        return own.get(space) or self.schedule
+
+    def weight_decay_of(self, space: str) -> float:
+        """Weight decay in a target space: its own, or that of all.
+
+        >>> AdapterSection(clip_weight_decay=0.0).weight_decay_of("clip")
+        0.0
+        """
+        own = {"clip": self.clip_weight_decay, "t5": self.t5_weight_decay}.get(space)
+        return self.weight_decay if own is None else own
 
     def prompt_of(self, name: str) -> str:
         """What text encoders read for a class.
@@ -323,7 +355,12 @@ class FederationSection(Section):
         "none",
         "central",
     ] = Field("fedavg", description="how updates become the global adapters")
-    rounds: PositiveInt = Field(50, description="exchanges between nodes and server")
+    weighting: Literal["clips", "equal"] = Field(
+        "clips", description="what nodes count in an average: their clips, or all the same"
+    )
+    rounds: NonNegativeInt = Field(
+        50, description="exchanges between nodes and server; 0: evaluate checkpoint.load_adapters"
+    )
     local_epochs: PositiveInt = Field(3, description="epochs of a node in a round")
     evaluate_every: PositiveInt = Field(5, description="rounds between evaluations")
     fraction: PositiveShare = Field(1.0, description="share of the nodes that take part in a round")
@@ -462,6 +499,15 @@ class Profile(Section):
     def granularity_of(self, node: NodeSection) -> Literal["unified", "per_class", "per_group", "auto"]:
         """The granularity of a node's generators: its own, or the profile's."""
         return node.granularity or self.generator.granularity
+
+    def tokens_of(self, node: NodeSection) -> Tokens:
+        """Tokens of a node's embeddings: its own, or the profile's."""
+        return self.embedding.tokens if node.tokens is None else node.tokens
+
+    @property
+    def nodes_that_differ(self) -> tuple[NodeSection, ...]:
+        """The nodes whose embeddings have other tokens than those of the first."""
+        return tuple(node for node in self.nodes if self.tokens_of(node) != self.tokens_of(self.nodes[0]))
 
     def with_nodes(self, ids: tuple[int, ...]) -> Self:
         """The same profile for some of its nodes alone."""

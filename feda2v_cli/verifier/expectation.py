@@ -27,6 +27,7 @@ class ExpectedNode:
         split: which clips it holds and what divides them, as `data.split.keys_of_node` says; None for any.
         groups: all classes of each group, where its generators are per group; None for any.
         group: the one group that all of its classes form; None when the groups decide.
+        tokens: of its embeddings; None for those of the expected encoder.
     """
 
     id: int
@@ -36,6 +37,7 @@ class ExpectedNode:
     split: Mapping[str, Any] | None = None
     groups: Mapping[str, tuple[str, ...]] | None = None
     group: str | None = None
+    tokens: int | str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Expectation:
         train_folds: folds that trained.
         test_folds: folds that were held out.
         has_groups: whether the profile defines groups, so that it can train per_group generators.
+        by_class: whether generators stand for the classes that they make: their nodes are not those of the profile.
         data_root: directory of the data set, when an option or the environment names it and not the profile's file.
     """
 
@@ -75,6 +78,7 @@ class Expectation:
     train_folds: tuple[int, ...] | None = None
     test_folds: tuple[int, ...] | None = None
     has_groups: bool = False
+    by_class: bool = False
     data_root: Path | None = None
 
     def asks_for(self, what: object) -> str:
@@ -109,13 +113,16 @@ class Expectation:
         """
         profile = loaded.profile
         granularity = profile.generator.granularity
+        by_class = profile.synthetic.match == "class"
+        taking_part = [node for node in profile.nodes if nodes is None or node.id in nodes]
         knows_type = granularity != "auto" or "generator.type" in loaded.origins
         return cls(
             profile=named,
             directory=profile.generator_dir,
             base_name=profile.base_name,
             granularity=None if granularity == "auto" else granularity,
-            nodes=tuple(_expected(node, profile) for node in profile.nodes if nodes is None or node.id in nodes),
+            nodes=() if by_class else tuple(_expected(node, profile) for node in taking_part),
+            classes=tuple(sorted({name for node in taking_part for name in node.classes})) if by_class else (),
             encoder=known_identity(profile.embedding) if encoder is None else encoder,
             settings=_settings(loaded),
             adapter_base_name=profile.checkpoint.adapter_base_name,
@@ -123,6 +130,7 @@ class Expectation:
             train_folds=profile.data.train_folds,
             test_folds=profile.data.test_folds,
             has_groups=bool(profile.generator.groups),
+            by_class=by_class,
             data_root=profile.data.root if loaded.is_set_outside("data.root") else None,
         )
 
@@ -138,6 +146,7 @@ def _expected(node: "NodeSection", profile: "Profile") -> ExpectedNode:
         split=None if split is None else keys_of_node(profile.data, node, split),
         groups=profile.generator.groups or None,
         group=node.group,
+        tokens=node.tokens,
     )
 
 

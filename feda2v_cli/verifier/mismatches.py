@@ -58,10 +58,12 @@ def adapter_mismatches(
     inspections: Iterable[Inspection], expectation: Expectation, remedies: Remedies
 ) -> Iterator[Finding]:
     """FA007: adapters of the expected name that take embeddings of another encoder."""
+    nodes = {node.id: node for node in expectation.nodes}
     for inspection in inspections:
         adapter = inspection.adapter
         if adapter is not None and adapter.base_name == expectation.adapter_base_name:
-            words = _other_encoder(adapter.encoder, expectation)
+            node = nodes.get(adapter.node_id) if adapter.node_id is not None else None
+            words = _other_encoder(adapter.encoder, expectation, node or ExpectedNode(-1))
             if words:
                 yield Finding("FA007", str(inspection.path), words, hint=remedies.federate())
 
@@ -72,7 +74,7 @@ def gaps(checkpoints: CheckpointSet, expectation: Expectation, remedies: Remedie
     current: defaultdict[int, list[Member]] = defaultdict(list)
     for (holder, _), member in checkpoints.current.items():
         current[holder].append(member)
-    for node in sorted(expected.keys() | set(checkpoints.nodes)):
+    for node in () if expectation.by_class else sorted(expected.keys() | set(checkpoints.nodes)):
         if node in checkpoints.nodes:
             yield from _class_gaps(checkpoints, current[node], expected.get(node, ExpectedNode(node)), remedies)
         else:
@@ -123,15 +125,18 @@ def _generator_type(metadata: GeneratorMetadata, expectation: Expectation, _: Ex
     return "" if wanted in (None, there) else f"holds generators of type {there}, {expectation.asks_for(wanted)}"
 
 
-def _encoder(metadata: GeneratorMetadata, expectation: Expectation, _: ExpectedNode) -> str:
-    return _other_encoder(metadata.encoder, expectation)
+def _encoder(metadata: GeneratorMetadata, expectation: Expectation, node: ExpectedNode) -> str:
+    return _other_encoder(metadata.encoder, expectation, node)
 
 
-def _other_encoder(there: Mapping[str, Any], expectation: Expectation) -> str:
-    differing = differences(there, expectation.encoder) if expectation.encoder else []
+def _other_encoder(there: Mapping[str, Any], expectation: Expectation, node: ExpectedNode) -> str:
+    if not expectation.encoder:
+        return ""
+    expected = {**expectation.encoder} if node.tokens is None else {**expectation.encoder, "tokens": node.tokens}
+    differing = differences(there, expected)
     if not differing:
         return ""
-    wanted = in_words(expectation.encoder, differing)
+    wanted = in_words(expected, differing)
     return f"was trained on embeddings of encoder {in_words(there, differing)}; {expectation.asks_for(wanted)}"
 
 

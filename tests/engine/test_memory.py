@@ -55,7 +55,7 @@ def test_a_quick_stack_fits_its_bytes_on_a_cpu_and_has_no_limit_elsewhere() -> N
 
 
 def test_a_quick_stack_computes_with_no_more_than_its_bytes_in_a_step() -> None:
-    cost = Cost(weights=57_600, activations=2_000_000, data=100, batch=16)
+    cost = Cost(weights=57_600, activations=1_000_000, data=100, batch=16)
     assert quick_width(cost, CPU) == QUICK_STEP_BYTES // (4 * cost.activations * cost.batch) == 4
     assert quick_width(replace(cost, activations=10**9), CPU) == 1
 

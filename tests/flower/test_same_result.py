@@ -41,6 +41,26 @@ def test_adapters_are_the_same_bits_as_those_of_one_process(served, monkeypatch,
     assert here.confusion == there.confusion
 
 
+def test_keys_of_one_space_and_equal_weights_mean_the_same_on_several_machines(served, monkeypatch) -> None:
+    keys = ["federation.weighting=equal", "adapter.clip_schedule=constant", "adapter.t5_weight_decay=0.5"]
+    here = _run(served, monkeypatch, "local", "local_keys", "fedavg", *keys)
+    there = _run(served, monkeypatch, "flower", "flower_keys", "fedavg", *keys)
+    left, right = _tensors(here.adapters[-1]), _tensors(there.adapters[-1])
+    assert all(torch.equal(left[name], right[name]) for name in left)
+    evaluated = _run(
+        served, monkeypatch, "flower", "none", "fedavg", "federation.rounds=0", "checkpoint.load_adapters=local_keys"
+    )
+    assert evaluated.confusion == here.confusion
+    assert evaluated.final["loss"] == here.final["loss"]
+
+
+def test_generators_of_unknown_nodes_are_refused_where_nodes_give_their_own(served, monkeypatch) -> None:
+    from feda2v_cli.errors import UsageError
+
+    with pytest.raises(UsageError, match="trained itself"):
+        _run(served, monkeypatch, "flower", "never", "fedavg", "synthetic.match=class")
+
+
 def test_no_message_holds_a_clip_a_name_of_a_file_or_a_path(served, monkeypatch) -> None:
     from feda2v_cli.flower import link
     from feda2v_cli.flower.letter import CONTENT, Letter

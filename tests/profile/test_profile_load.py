@@ -376,7 +376,7 @@ def test_every_value_says_where_it_came_from() -> None:
         ("generator.latent=100000", "a whole number from 1 to 4096"),
         ("adapter.hidden=9999999999", "a whole number from 1 to 65536"),
         ("adapter.noise=1e300", "a number from 0 to 1e+30"),
-        ("federation.rounds=100000000000000000000000", "a whole number from 1 to 1000000"),
+        ("federation.rounds=100000000000000000000000", "a whole number from 0 to 1000000"),
         ("federation.quorum=100000000000000000000000", "a whole number from 1 to 1000000"),
         ("synthetic.per_class=100000000000000000000000", 'a whole number from 0 to 1000000 or "auto"'),
         ("checkpoint.every=100000000000000000000000", "a whole number from 0 to 1000000"),

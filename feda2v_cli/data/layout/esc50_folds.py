@@ -23,7 +23,7 @@ from feda2v_cli.data.layout.layout import (
     without_absent,
 )
 from feda2v_cli.errors import FailedError, MissingError
-from feda2v_cli.paths import entries, is_directory, is_file
+from feda2v_cli.paths import is_directory, is_file
 from feda2v_cli.profile.schema import as_class_name
 
 _FOLD = re.compile(r"^fold(\d{1,3})$")
@@ -74,6 +74,8 @@ def esc50_folds_clips(root: Path, skip_absent: bool = False) -> Listing:
             for name, category in classes.items()
             if name in there
         ]
+    if not clips:
+        raise FailedError(f"the JSON files of {root} name no clips")
     check_classes(root, categories)
     return Listing(tuple(clips), tuple(notes))
 
@@ -81,8 +83,9 @@ def esc50_folds_clips(root: Path, skip_absent: bool = False) -> Listing:
 def _folds(root: Path) -> dict[int, Path]:
     """Directory of each fold, by the number in its name."""
     audio = root / "audio"
-    found = ((_FOLD.match(path.name), path) for path in (entries(audio) if is_directory(audio) else []))
-    return {int(match[1]): path for match, path in found if match and path.is_dir()}
+    names = os.listdir(audio) if is_directory(audio) else []
+    found = sorted((int(match[1]), match[0]) for match in map(_FOLD.match, names) if match)
+    return {number: audio / name for number, name in found if is_directory(audio / name)}
 
 
 def _metadata(root: Path, name: str) -> Path:
@@ -101,7 +104,7 @@ def _classes(metadata: Path) -> dict[str, str]:
         raise FailedError(f"{metadata} is no JSON — {error}") from error
     except OSError as error:
         raise MissingError(f"{metadata} cannot be read — {error.strerror}") from error
-    if not isinstance(content, dict) or not content:
+    if not isinstance(content, dict):
         raise FailedError(f'{metadata} names no clips — expected {{"1-100032-A-0.wav": ["dog"], …}}')
     classes: dict[str, str] = {}
     problems = []

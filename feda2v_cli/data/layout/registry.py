@@ -22,7 +22,9 @@ def recognise(root: Path) -> Layout:
     Raises:
         MissingError: it is not there, it has none of the layouts, or several.
     """
-    if not is_directory(root) and not (is_file(root) and CSV.recognises(root)):
+    if is_file(root) and CSV.recognises(root):
+        return CSV
+    if not is_directory(root):
         raise no_root(root)
     found = _layouts_of(root)
     if len(found) == 1:
@@ -49,6 +51,6 @@ def recognise(root: Path) -> Layout:
 def _layouts_of(root: Path) -> list[Layout]:
     """Those that a directory has; directories with sounds mean something only where no metadata says what they are."""
     found = [layout for layout in LAYOUTS.values() if layout is not FOLDER and layout.recognises(root)]
-    if not found and is_directory(root) and FOLDER.recognises(root):
+    if not found and FOLDER.recognises(root):
         return [FOLDER]
     return found

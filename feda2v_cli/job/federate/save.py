@@ -22,7 +22,7 @@ from feda2v_cli.run.event import CheckpointSaved, Listener
 
 
 def save_adapters(plan: FederationPlan, run: ResumableFederation, emit: Listener) -> None:
-    """Write the checkpoints of a federation that has ended, one after the other.
+    """Write the checkpoints of a federation that has ended, one after the other; none when the profile keeps none.
 
     A node's are the adapters that it trained in the last round, before they became one; of a node that was not there
     they are the server's.
@@ -34,7 +34,8 @@ def save_adapters(plan: FederationPlan, run: ResumableFederation, emit: Listener
     sections = {node.id: node for node in profile.nodes}
     data = {node.id: _data(plan, node) for node in profile.nodes}
     hashed = profile_hash(plan.whole)
-    for owner in plan.owners:
+    for owner in plan.owners if plan.files else ():
+        encoder = plan.encoder if owner is None else plan.encoders[owner]
         metadata = AdapterMetadata(
             base_name=profile.checkpoint.adapter_base_name,
             node_id=owner,
@@ -43,12 +44,12 @@ def save_adapters(plan: FederationPlan, run: ResumableFederation, emit: Listener
             classes=plan.classes,
             node_classes=plan.classes if owner is None else sections[owner].classes,
             architecture={
-                "dim": plan.encoder.shape[1],
+                "dim": encoder.shape[1],
                 "hidden": profile.adapter.hidden,
                 "spaces": {space.name: list(space.adapter.target) for space in setup.spaces},
             },
-            encoder=recorded(plan.encoder.identity, plan.encoder.source),
-            embedding_shape=plan.encoder.shape,
+            encoder=recorded(encoder.identity, encoder.source),
+            embedding_shape=encoder.shape,
             targets=dict(plan.targets.identity) | plan.targets_source,
             targets_fingerprint=plan.targets.fingerprint,
             **data[min(data) if owner is None else owner],

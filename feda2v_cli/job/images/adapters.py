@@ -82,7 +82,7 @@ def load_adapters(path: Path | None, checkpoint: CheckpointSection, images: Imag
         files = [place]
     else:
         hint = "feda2v federate" if path is None else "feda2v images DIR"
-        raise MissingError(f"{place} — no adapters there", ["pictures are made by adapters of RUN 2"], hint=hint)
+        raise MissingError(f"{place} — no adapters there", ["they are what RUN 2 trains"], hint=hint)
     adapters = tuple(map(_load, files))
     first = adapters[0].metadata
     for other in adapters[1:]:

@@ -130,7 +130,7 @@ class StackTraining:
     def _training_set(self, planned: PlannedGenerator) -> TrainingSet:
         profile = self._plan.profile
         embeddings = embed(
-            planned.clips, self._plan.encoder, cache_directory(profile), numbers=profile.embedding.cache_dtype
+            planned.clips, planned.encoder, cache_directory(profile), numbers=profile.embedding.cache_dtype
         )
         try:
             return training_set(
@@ -209,8 +209,8 @@ class StackTraining:
             node_classes=planned.node.generated_classes,
             expected_keys=tuple(sibling.key for sibling in siblings if sibling.key is not None),
             architecture=dict(architecture),
-            encoder=recorded(plan.encoder.identity, plan.encoder.source),
-            embedding_shape=plan.encoder.shape,
+            encoder=recorded(planned.encoder.identity, planned.encoder.source),
+            embedding_shape=planned.encoder.shape,
             dataset_name=node.dataset.name,
             train_folds=node.split.folds["train"] if node.split.kind == "folds" else (),
             test_folds=node.split.folds["test"] if node.split.kind == "folds" else (),

@@ -32,5 +32,5 @@ def test_fedavg_counts_clips() -> None:
 
 def test_per_class_average_counts_every_class_alike() -> None:
     # Class 0 is held by both, 30 to 10; class 1 by the second alone.
-    weights = by_class([node(0, {0: 30}), node(1, {0: 10, 1: 2})])
+    weights = by_class([node(0, {0: 30}), node(1, {0: 10, 1: 2})], clips_count=True)
     assert weights.tolist() == pytest.approx([0.75 / 2, 1.25 / 2])
