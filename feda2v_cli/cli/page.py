@@ -168,6 +168,25 @@ DATA: Mapping[str, Mapping[str, str]] = {
         "reasons": "of the verdict",
         "seconds": "from start to end",
     },
+    "audit": {
+        "run_dir": "directory of the run",
+        "directory": "of the set",
+        "base_name": "first part of its file names",
+        "granularity": "of the run that trained it",
+        "generator_type": "like vae",
+        "generators": "how many",
+        "clips.members": "that trained",
+        "clips.others": "that did not",
+        "attacks": "by name: `needs`, which is file, public, samples or copy, with `auc`, its interval from `low` to "
+        "`high`, the shares `found_at_1_percent` and `found_at_0_1_percent` of false alarms, null where too few clips "
+        "are held out to tell, `members` and `others`",
+        "strongest": "name of the strongest attack that needs a file alone",
+        "per_class": "the figures of that attack by class",
+        "two_files": "share of clips that are read from two files which differ by one clip",
+        "verdict": "guarded, leaking or telling",
+        "reasons": "of the verdict",
+        "seconds": "from start to end",
+    },
     "compare": {
         "run_dir": "directory of the run; what it trained, evaluated and federated has its own in `runs/` there",
         "table[].granularity": "one object for each of the three",

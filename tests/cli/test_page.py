@@ -34,6 +34,7 @@ COMMAND_LINES = {
     "targets": ("targets", *NODES, *SENTENCES),
     "images": ("images", *NODES, "--gallery", "gallery", "--score", "clip"),
     "evaluate": ("evaluate", "--seeds", "2"),
+    "audit": ("audit",),
     "compare": (*COMPARE, *GROUPS, "--no-picture"),
     "report": ("report",),
     "runs ls": ("runs", "ls"),
