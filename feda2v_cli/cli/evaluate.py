@@ -32,7 +32,7 @@ Examples:
 def evaluate(
     path: Annotated[
         Path | None,
-        typer.Argument(metavar="[PATH]", help="Directory of the set.", show_default="the one set under checkpoints/"),
+        typer.Argument(metavar="PATH", help="Directory of the set.", show_default="the one set under checkpoints/"),
     ] = None,
     *,
     profile: ProfileOptions,
