@@ -47,7 +47,7 @@ The earlier system had the paths of its data sets and of its text embeddings in 
 | ESC50 alone | no root: `--data-root` gives the official ESC-50 or the earlier folders; else the built-in sounds |
 | VEGAS alone | `data.dataset = "vegas"` and `data.root = "data/VEGAS"`, which `--data-root` replaces |
 | VGGSound alone | `data.dataset = "vggsound"` and `data.root = "data/VGGSound"` |
-| several | `data.root = "data/ESC-50"` for nodes of ESC50, and `dataset` and `root` of their own for the others |
+| several | `data.root = "data/ESC-50"` for ESC50; `dataset` and `root` of their own for nodes of the others |
 
 A root that is not there, or not in the layout that is named, is an error: no data set is ever taken for another.
 
