@@ -151,6 +151,19 @@ def test_a_data_root_is_not_taken_for_a_node_of_another_data_set(converted: Conv
     assert refused.value.hint == "--set nodes.2.root=DIR"
 
 
+def test_esc_50_is_not_taken_from_vegas(converted: Converted, data: dict[str, Path]) -> None:
+    loaded = converted(adapters(), "mixed", f"data.root={data['vegas']}")
+    with pytest.raises(MissingError, match="meta/esc50"):
+        clips_of_nodes(loaded.profile)
+
+
+def test_esc_50_may_lie_in_the_earlier_folders_beside_another_data_set(
+    converted: Converted, data: dict[str, Path]
+) -> None:
+    nodes = clips_of_nodes(converted(adapters(), "mixed", f"data.root={data['folds']}").profile)
+    assert [node.dataset.name for node in nodes] == ["esc50_folds", "esc50_folds", "vegas"]
+
+
 def test_two_nodes_with_the_same_block_are_refused() -> None:
     nodes: dict[str, Any] = vegas_nodes(VEGAS, VEGAS)
     nodes["1"]["node_split_id"] = 0
