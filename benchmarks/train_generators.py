@@ -119,7 +119,7 @@ def plain_loop(sets: list[TrainingSet], section: GeneratorSection, epochs: int) 
         module = ConditionalVae(classes, section.hidden, section.latent)
         loss = vae_loss(module, kl_warmup_share=0.0, free_bits=0.0, input_noise=section.noise)
         optimiser = torch.optim.AdamW(module.parameters(), lr=section.learning_rate, fused=True)
-        components = data.components(section.shrinkage)
+        components = data.components(section)
         learned = learned_components(torch.bincount(data.labels), components.counts, section.latent)
         items = {
             "scores": first_columns(components.scores(data.coordinates, data.labels), section.latent),
@@ -328,9 +328,9 @@ def fit_one(clips: int) -> None:
     spec = GeneratorSpec(0, "unified", None, names)
     data = training_set(spec, embeddings, [names[clip % classes] for clip in range(clips)], section)
     projected = time.perf_counter() - started
-    data.components(section.shrinkage)
+    data.components(section)
     seconds = time.perf_counter() - started
-    said = set_up_bytes(clips, 4 * 768, section)
+    said = set_up_bytes(dict.fromkeys(names, -(-clips // classes)), 4 * 768, section)
     print(
         f"{clips:7} {projected:10.1f} s {seconds - projected:10.1f} s {1000 * seconds / clips:6.2f} ms "
         f"{(peak_memory_bytes() - before + embeddings.nbytes) / 1e6:10.0f} MB {said / 1e6:14.0f} MB"

@@ -232,7 +232,8 @@ def _axes_between(means: Tensor, mean: Tensor, axes: Tensor, size: float) -> Ten
     kept = variances > max(SMALLEST_VARIANCE_SHARE * float(variances[-1]), ROUNDING_SHARE * size)
     kept[:1] = False  # K means around a mean of theirs differ along K − 1 axes
     vectors = _upright(vectors[:, kept].flip(1), vectors[:, kept].flip(1))
-    return ((vectors / variances[kept].flip(0).sqrt()).T @ beyond).float()
+    axes = (vectors / variances[kept].flip(0).sqrt()).T @ beyond
+    return axes.float()
 
 
 def _remainder(embeddings: Tensor, mean: Tensor, axes: Tensor, freedom: int, tokens: int) -> Tensor:

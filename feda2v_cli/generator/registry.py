@@ -63,9 +63,8 @@ def state_shapes_of(
     model = GENERATORS[name].shapes(rank, classes, sizes)
     if not remainder:
         model.pop("remainder")
-    return projection_shapes(projection, rank, features, remainder) | {
-        f"model.{own}": shape for own, shape in model.items()
-    }
+    shapes = {f"model.{own}": shape for own, shape in model.items()}
+    return projection_shapes(projection, rank, features, remainder) | shapes
 
 
 def cost(samples_per_class: Mapping[str, int], features: int, section: GeneratorSection) -> Cost:
@@ -94,7 +93,5 @@ def set_up_bytes(samples_per_class: Mapping[str, int], features: int, section: G
     clips = sum(samples_per_class.values())
     embeddings = 4 * clips * features
     rank = largest_rank(samples_per_class, features, section)
-    return max(
-        2 * embeddings + fitting_bytes(section.projection, clips, features),
-        PrincipalComponents.fitting_bytes(clips, rank),
-    )
+    projecting = 2 * embeddings + fitting_bytes(section.projection, clips, features)
+    return max(projecting, PrincipalComponents.fitting_bytes(clips, rank))

@@ -129,14 +129,15 @@ def axes_of_class(clips: int) -> int:
     With n clips it is n / 8, and from 32 clips on 4 (n / 32)^⅔. Of what clips have beyond r axes that were fitted to
     them, r / n is missing, by which they are told from others; so r / n falls as n grows.
     """
-    return max(1, min(clips // CLIPS_PER_AXIS, math.floor(4 * (clips / 32) ** (2 / 3) + 1e-9)))
+    return max(1, min(clips // CLIPS_PER_AXIS, math.floor(4 * math.pow(clips / 32, 2 / 3) + 1e-9)))
 
 
 def axes_within(samples_per_class: Mapping[str, int], section: GeneratorSection) -> int:
     """Most principal axes within classes."""
     if section.rank == "auto":
         return min(LARGEST_RANK, sum(map(axes_of_class, samples_per_class.values())))
-    return section.rank
+    rank: int = section.rank
+    return rank
 
 
 def largest_rank(samples_per_class: Mapping[str, int], features: int, section: GeneratorSection) -> int:

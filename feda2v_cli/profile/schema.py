@@ -203,7 +203,7 @@ class GeneratorSection(Section):
     )
     rank: Width | Literal["auto"] = Field(
         "auto",
-        description="most principal axes within classes; auto: by the clips of a class, so few that they hardly tell single clips",
+        description="most principal axes within classes; auto: as few as keep single clips from being told easily",
     )
     fewest_clips: PositiveInt = Field(8, description="a class of fewer clips is refused: its samples would tell them")
     explained_share: PositiveShare = Field(1.0, description="share of the variance that the kept axes explain")

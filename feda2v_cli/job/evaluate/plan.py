@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
+from feda2v_cli.data.clip import Clip
 from feda2v_cli.data.nodes import NodeClips, check_held_out, clips_of_nodes
 from feda2v_cli.data.split import data_of, node_of
 from feda2v_cli.embedding.encoder import Encoder, make_encoder, node_encoders
@@ -111,6 +112,28 @@ def plan_evaluation(
     nodes = clips_of_nodes(profile)
     check_held_out(nodes, "samples are held against them")
     return EvaluationPlan(directory, profile, device, encoder, nodes, tuple(generators))
+
+
+def testing_with(clips: Sequence[Clip], nodes: Sequence[NodeClips]) -> tuple[NodeClips, ...]:
+    """The nodes with other clips held out: of each, those of the classes that it trains on.
+
+    Raises:
+        UsageError: a clip trained, or is of no class that a node trains on.
+    """
+    own = [{clip.class_name for clip in node.train} for node in nodes]
+    trained = {clip for node in nodes for clip in node.train}
+    wrong = [clip for clip in clips if clip in trained or not any(clip.class_name in classes for classes in own)]
+    if wrong or not clips:
+        raise UsageError(
+            f"{wrong[0].name} trained the generators, or is of none of their classes"
+            if wrong
+            else "no clip to test with",
+            ["expected clips of the nodes' classes that no node trains on"],
+        )
+    return tuple(
+        replace(node, held_out=tuple(clip for clip in clips if clip.class_name in classes))
+        for node, classes in zip(nodes, own, strict=True)
+    )
 
 
 def _choose_set(base_name: str | None, root: Path) -> tuple[Path, str]:

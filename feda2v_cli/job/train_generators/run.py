@@ -233,9 +233,9 @@ def _poor_classes(planned: PlannedGenerator, embeddings: Embeddings) -> Iterator
         if len(own) == 1:
             yield f"{holder}: its samples will spread around it as those of the other classes do"
         elif not differ(embeddings.values[own]):
-            yield f"{holder} that do not differ: its samples will all be that clip"
+            yield f"{holder} that do not differ: its samples will lie around that clip"
         elif len(own) == 2:
-            yield f"{holder}: its samples will lie on the line through them"
+            yield f"{holder}: its samples will lie around the line through them"
 
 
 def _check_disk(plan: GeneratorPlan) -> None:

@@ -59,6 +59,10 @@ def test_without_generators_there_are_no_synthetic_samples(converted) -> None:  
         ),
         ({"use_generator": True}, "without a mode the earlier system used untrained generators"),
         (
+            {"use_generator": True, "generator_training_mode": True, "adapter_aggregation_mode": "avg"},
+            "the earlier system exchanged no adapters while it trained generators",
+        ),
+        (
             {"use_generator": True, "use_pretrained_generators": True},
             "no synthetic sample reached the nodes' own training in the earlier system",
         ),
