@@ -218,9 +218,8 @@ def load_huggingface(
         FailedError: its files cannot be read, or it is no audio model.
         UsageError: seconds or tokens do not fit the model.
     """
-    transformers = transformers_for(
-        f"embedding.encoder = {name_or_path}"
-    )  # it reports nothing: what matters is checked below
+    # It reports nothing: what matters is checked below.
+    transformers = transformers_for(f"embedding.encoder = {name_or_path}")
     directory = find_audio_model(name_or_path, fetch=True)
     try:
         extractor = transformers.AutoFeatureExtractor.from_pretrained(
