@@ -57,7 +57,7 @@ def test_a_directory_that_is_not_there_is_missing(tmp_path: Path) -> None:
 
 def test_tokens_that_an_encoder_does_not_give_are_told_with_the_node_that_asks_for_them() -> None:
     nodes = [{"id": 3, "classes": ["dog"]}, {"id": 7, "classes": ["cow"], "tokens": "cls"}]
-    with pytest.raises(UsageError, match="node 7: embedding.tokens = cls — melstats has no class token"):
+    with pytest.raises(UsageError, match=r"node 7: embedding\.tokens = cls — melstats has no class token"):
         node_encoders(make_encoder(EmbeddingSection(), CPU), Profile.model_validate({"nodes": nodes}))
 
 
