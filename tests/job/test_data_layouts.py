@@ -62,6 +62,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def told(*settings: str) -> list[str]:
+    """What the verifier says of the generators, but that they tell their few clips."""
+    expectation = Expectation.from_profile(loaded(*settings), "mine.toml")
+    findings = verify([GENERATORS], expectation).findings
+    return [f"{finding.code} {finding.message}" for finding in findings if finding.code != "FA022"]
+
+
 def loaded(*settings: str) -> LoadedProfile:
     return load_profile("mine.toml", settings=settings)
 
@@ -73,7 +80,7 @@ def test_nodes_of_four_layouts_train_verify_federate_and_are_evaluated_on_the_sa
     warnings = [event.text for event in heard if isinstance(event, Warned) and "VGG" in event.text]
     assert warnings == ["left out 1 of the 11 clips of VGG/vggsound.csv: their audio is not there"]
 
-    assert verify([GENERATORS], Expectation.from_profile(loaded(), "mine.toml")).findings == ()
+    assert told() == []
     federated = federate(loaded())
     assert federated.final["accuracy"] >= 0
     adapter = load_content(Path("checkpoints/adapters/adapter_node1.pt"), AdapterMetadata)[0].metadata
@@ -90,11 +97,6 @@ def test_nodes_of_four_layouts_train_verify_federate_and_are_evaluated_on_the_sa
 @pytest.mark.usefixtures("here")
 def test_generators_of_another_split_or_block_are_told() -> None:
     train_generators(loaded())
-
-    def told(*settings: str) -> list[str]:
-        expectation = Expectation.from_profile(loaded(*settings), "mine.toml")
-        return [f"{finding.code} {finding.message}" for finding in verify([GENERATORS], expectation).findings]
-
     vegas = "was trained on clips by ratio 0.7 / 0.1 / 0.2 of seed 0, block size 10, start"
     seed = " ".join(told("data.split_seed=1"))
     assert f"FA016 {vegas} 0, seed 42; profile mine.toml asks for ratio 0.7 / 0.1 / 0.2 of seed 1, block size" in seed
