@@ -1,8 +1,10 @@
 """Both runs and what follows them on data of other layouts, with splits and blocks: they speak of the same clips."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from audio_pictures import make_gallery
 from data_layouts import write_esc50_folds, write_vegas, write_vggsound
 
 from feda2v_cli.checkpoint.file import load_content
@@ -10,9 +12,10 @@ from feda2v_cli.checkpoint.metadata import AdapterMetadata
 from feda2v_cli.data.nodes import clips_of_nodes
 from feda2v_cli.job.evaluate.run import evaluate
 from feda2v_cli.job.federate.run import federate
+from feda2v_cli.job.images.plan import ImagesRequest, plan_images
 from feda2v_cli.job.train_generators.run import train_generators
 from feda2v_cli.profile.load import LoadedProfile, load_profile
-from feda2v_cli.run.event import Event, Warned
+from feda2v_cli.run.event import Warned
 from feda2v_cli.verifier.expectation import Expectation
 from feda2v_cli.verifier.finding import FindingsError
 from feda2v_cli.verifier.verify import verify
@@ -75,7 +78,7 @@ def loaded(*settings: str) -> LoadedProfile:
 
 @pytest.mark.usefixtures("here")
 def test_nodes_of_four_layouts_train_verify_federate_and_are_evaluated_on_the_same_clips() -> None:
-    heard: list[Event] = []
+    heard: list[Any] = []
     train_generators(loaded(), listener=heard.append)
     warnings = [event.text for event in heard if isinstance(event, Warned) and "VGG" in event.text]
     assert warnings == ["left out 1 of the 11 clips of VGG/vggsound.csv: their audio is not there"]
@@ -89,6 +92,11 @@ def test_nodes_of_four_layouts_train_verify_federate_and_are_evaluated_on_the_sa
         "split": "ratio", "train_ratio": 0.7, "val_ratio": 0.1, "test_ratio": 0.2, "split_seed": 0,
         "block": {"size": 10, "start": 10, "seed": 42},
     }  # fmt: skip
+
+    make_gallery(Path("gallery"))
+    own = loaded("images.gallery='gallery'", 'images.splits=["test"]', "images.per_class=9")
+    pictured = plan_images(own, ImagesRequest(), tell=heard.append, warn=heard.append).chosen
+    assert {clip for clip, *_ in pictured} == {clip for node in clips_of_nodes(own.profile) for clip in node.test}
 
     evaluated = evaluate(GENERATORS, loaded(), profile_named="mine.toml", draws=2)
     assert (evaluated.trained, evaluated.held_out) == (21 + 8 + 4, 6 + 2 + 1)
