@@ -93,7 +93,7 @@ class PictureOptions:
 def images(
     adapters: Annotated[
         Path | None,
-        typer.Argument(metavar="[ADAPTERS]", help="A file or a directory.", show_default="checkpoints/adapters"),
+        typer.Argument(metavar="ADAPTERS", help="A file or a directory.", show_default="checkpoints/adapters"),
     ] = None,
     *,
     profile: ProfileOptions,
