@@ -25,7 +25,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from feda2v_cli.adapter import Adapter
 from feda2v_cli.embedding.embed import embed
-from feda2v_cli.engine.memory import quick_width
+from feda2v_cli.engine.memory import QUICK_BYTES
 from feda2v_cli.engine.stack import Stack, parameters_of, row_of
 from feda2v_cli.engine.train import ModelData, Optimiser, Trainer
 from feda2v_cli.federation.local_training import LocalTraining
@@ -274,7 +274,7 @@ def _floor(setup: Setup) -> float:
     seconds = 0.0
     for space in setup.spaces:
         weights = len(space.initial_parameters(0))
-        wide = min(len(setup.nodes), quick_width(weights, setup.device) or 1)
+        wide = min(len(setup.nodes), QUICK_BYTES // (4 * weights))
         stack = Stack(space.shapes, torch.zeros(wide, weights))
         gradients, steps = torch.ones_like(stack.weights), 20
         trainer = Trainer(

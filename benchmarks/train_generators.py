@@ -34,7 +34,7 @@ from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.data.clip import hash_of
 from feda2v_cli.embedding.cache import EmbeddingCache
 from feda2v_cli.embedding.encoder import make_encoder
-from feda2v_cli.engine.batch import draw_epoch, steps_per_epoch
+from feda2v_cli.engine.batch import draw_epoch
 from feda2v_cli.engine.memory import memory_budget, stacks
 from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.generator.granularity import GeneratorSpec
@@ -43,6 +43,7 @@ from feda2v_cli.generator.registry import cost, set_up_bytes
 from feda2v_cli.generator.training_set import TrainingSet, training_set
 from feda2v_cli.generator.vae import ConditionalVae, learned_components, vae_loss
 from feda2v_cli.generator.vae_fitting import VaeFitting
+from feda2v_cli.generator.vae_fitting import optimiser as optimiser_of
 from feda2v_cli.profile.load import load_profile
 from feda2v_cli.profile.schema import GeneratorSection
 from feda2v_cli.run.machine import peak_memory_bytes
@@ -118,14 +119,14 @@ def plain_loop(sets: list[TrainingSet], section: GeneratorSection, epochs: int) 
         module = ConditionalVae(classes, section.hidden, section.latent)
         loss = vae_loss(module, kl_warmup_share=0.0, free_bits=0.0, input_noise=section.noise)
         optimiser = torch.optim.AdamW(module.parameters(), lr=section.learning_rate, fused=True)
-        components = data.components(section.shrinkage)
+        components = data.components(section)
         learned = learned_components(torch.bincount(data.labels), components.counts, section.latent)
         items = {
             "scores": first_columns(components.scores(data.coordinates, data.labels), section.latent),
             "remainder": torch.zeros(len(data.labels)),
             "one_hot": torch.nn.functional.one_hot(data.labels, classes).float(),
         }
-        steps = steps_per_epoch(len(data.labels), section.batch_size)
+        steps = optimiser_of(section, section.learning_rate).steps_per_epoch(len(data.labels))
         random = random_stream(0, data.spec.node)
         for _ in range(epochs):
             drawn = draw_epoch([random], [len(data.labels)], [2 * section.latent], steps)
@@ -327,9 +328,9 @@ def fit_one(clips: int) -> None:
     spec = GeneratorSpec(0, "unified", None, names)
     data = training_set(spec, embeddings, [names[clip % classes] for clip in range(clips)], section)
     projected = time.perf_counter() - started
-    data.components(section.shrinkage)
+    data.components(section)
     seconds = time.perf_counter() - started
-    said = set_up_bytes(clips, 4 * 768, section)
+    said = set_up_bytes(dict.fromkeys(names, -(-clips // classes)), 4 * 768, section)
     print(
         f"{clips:7} {projected:10.1f} s {seconds - projected:10.1f} s {1000 * seconds / clips:6.2f} ms "
         f"{(peak_memory_bytes() - before + embeddings.nbytes) / 1e6:10.0f} MB {said / 1e6:14.0f} MB"

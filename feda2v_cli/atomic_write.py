@@ -1,7 +1,7 @@
 """Writing a file so that a reader sees the old one or the new one, and never a part.
 
-A name that is a link stays one: what it leads to is replaced. A device, a FIFO or a socket is written through, once all
-of the content is there. A file that is read-only stays as it is.
+A name that is a link stays one: what it leads to is replaced. A device, a FIFO, a socket or a file that is open already
+(/dev/stdout) is written through, once all of the content is there. A file that is read-only stays as it is.
 """
 
 import errno
@@ -38,7 +38,7 @@ def atomic_write(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
     if status is None:
         with _replacing(target, durable=durable) as file:
             yield file
-    elif stat.S_ISREG(status.st_mode):
+    elif stat.S_ISREG(status.st_mode) and not target.is_symlink():
         if not status.st_mode & _WRITABLE or not os.access(target, os.W_OK):
             raise PermissionError(errno.EACCES, "the file is read-only", str(path))
         with _replacing(target, durable=durable) as file:
@@ -61,6 +61,8 @@ def _target(path: Path) -> tuple[Path, os.stat_result | None]:
         reached = os.stat(path) if os.path.exists(path) else None
         if reached is not None and not stat.S_ISREG(reached.st_mode):
             return path, reached  # what /dev/stdout leads to may have no name of its own
+        if reached is not None and path.parent.resolve().is_relative_to("/proc"):
+            return path, reached  # a file that is open already, to which /dev/stdout leads
         path = path.parent / os.readlink(path)
     raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
 

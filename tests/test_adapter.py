@@ -27,7 +27,8 @@ def test_the_loss_of_an_item_is_measured_against_its_own_target() -> None:
         loss = adapter_loss(space, setup.clips, 0.0)
         parameters = parameters_of(space.initial_parameters(0), space.shapes)
         items = torch.tensor([0, 7, 13, 20])
-        together = loss(parameters, {"item": items}, torch.zeros(4, 0), torch.zeros(()))["loss"]
+        batch = {"item": items}
+        together = loss(parameters, batch | setup.clips.inputs(batch), torch.zeros(4, 0), torch.zeros(()))["loss"]
         for item, value in zip(items, together, strict=True):
             output = functional_call(space.adapter, parameters, (setup.clips.embeddings[item : item + 1],))[0]
             own = space.targets[setup.clips.labels[item]]

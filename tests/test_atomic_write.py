@@ -79,6 +79,13 @@ def test_a_device_is_written_through_and_stays(tmp_path: Path) -> None:
     assert stat.S_ISCHR(Path("/dev/full").stat().st_mode)
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the system does not name open files")
+def test_a_file_that_is_open_already_is_written_through(tmp_path: Path) -> None:
+    with (tmp_path / "redirected").open("w+b") as file:
+        write(Path(f"/proc/self/fd/{file.fileno()}"), b"x")
+        assert file.read() == b"x"
+
+
 def test_a_directory_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError):
         write(tmp_path)

@@ -7,6 +7,7 @@ comment of the archive          SHA-256 of every byte before it: the seal
 """
 
 import errno
+import mmap
 import os
 import zipfile
 from collections.abc import Mapping
@@ -20,6 +21,9 @@ from feda2v_cli.checkpoint.format.opening import OpenFile, opened
 from feda2v_cli.checkpoint.format.references import TensorReference
 from feda2v_cli.checkpoint.metadata import Metadata
 from feda2v_cli.errors import FailedError
+
+#: Bytes of elements from which on they are not copied into memory.
+MAPPED_BYTES = 4 * 1024**2
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -85,18 +89,27 @@ def load_content(path: Path, expected: type[M]) -> tuple[Content[M], dict[str, "
     with opened(path) as file:
         archive = read_archive(file)
         content = read_content(archive, expected)
-        return content, {name: _tensor(archive, reference) for name, reference in content.tensors.items()}
+        large = any(archive.sizes[f"data/{tensor.storage.key}"] >= MAPPED_BYTES for tensor in content.tensors.values())
+        mapped = mmap.mmap(file.descriptor, file.size, access=mmap.ACCESS_COPY) if large else None
+        return content, {name: _tensor(archive, reference, mapped) for name, reference in content.tensors.items()}
 
 
-def _tensor(archive: Archive, reference: TensorReference) -> "Tensor":
-    """The elements of a record as a tensor. They are what was checked: no unpickler has a say in it."""
+def _tensor(archive: Archive, reference: TensorReference, mapped: mmap.mmap | None) -> "Tensor":
+    """The elements of a record as a tensor. They are what was checked: no unpickler has a say in it.
+
+    Large ones are mapped from the file: axes of embeddings of all tokens are hundreds of megabytes a generator. Files
+    are replaced and not written over, so that what is mapped stays what it is.
+    """
     import torch
 
     dtype = getattr(torch, reference.storage.dtype)
     if not reference.elements:
         return torch.empty(reference.shape, dtype=dtype)
-    elements = bytearray(archive.content(archive.records[f"data/{reference.storage.key}"]))
-    return torch.frombuffer(elements, dtype=dtype).view(reference.shape)
+    record = archive.records[f"data/{reference.storage.key}"]
+    start = archive.content_offset(record)
+    if mapped is None or record.size < MAPPED_BYTES or start % dtype.itemsize:
+        return torch.frombuffer(bytearray(archive.content(record)), dtype=dtype).view(reference.shape)
+    return torch.frombuffer(mapped, dtype=dtype, count=reference.elements, offset=start).view(reference.shape)
 
 
 def _own(tensor: "Tensor", taken: set[int]) -> "Tensor":

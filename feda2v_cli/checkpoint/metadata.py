@@ -10,7 +10,7 @@ from feda2v_cli.checkpoint.fields import MetadataError, plain, typed
 from feda2v_cli.checkpoint.name import GeneratorName, Granularity, adapter_filename
 
 #: Version of the file format that this package writes, and the newest that it reads.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 class NewerFormatError(MetadataError):
@@ -117,8 +117,8 @@ class GeneratorMetadata(Metadata):
             name, and `source`, how the profile named it, unless that is its name.
         embedding_shape: [tokens, dim] of a sample.
         dataset_name: data set of the clips.
-        train_folds: folds that trained.
-        test_folds: folds that were held out.
+        train_folds: folds that trained; empty when something else divides the clips.
+        test_folds: folds that were held out; empty alike.
         samples_per_class: clips of each class that trained.
         dataset_fingerprint: of the list of clips: 16 hexadecimal digits of the SHA-256 of sorted lines, of name, class
             and fold of a clip with tabs between.
@@ -137,11 +137,14 @@ class GeneratorMetadata(Metadata):
         run_directory: absolute path of the directory of the run that wrote the file, for commands that train it again;
             None when that path is no UTF-8.
             Files of earlier versions lack it.
+        split: which clips of its classes the node holds and what divides them, as keys of profiles: `split` (folds,
+            official or ratio), and where they matter `train_ratio`, `val_ratio`, `test_ratio`, `split_seed`,
+            `clips_per_class` and `block`. Files of format version 1 lack it: folds divided their clips.
     """
 
     kind = "generator"
     state_key = "generator_state_dict"
-    optional = frozenset({"node_fingerprint", "run_directory"})
+    optional = frozenset({"node_fingerprint", "run_directory", "split"})
 
     base_name: str
     node_id: int
@@ -177,6 +180,7 @@ class GeneratorMetadata(Metadata):
     format_version: int = FORMAT_VERSION
     node_fingerprint: str | None = None
     run_directory: str | None = None
+    split: dict[str, Any] | None = None
 
     def check(self) -> None:
         """Check that the fields do not contradict each other.
@@ -196,7 +200,8 @@ class GeneratorMetadata(Metadata):
         _require("samples_per_class", counted, "has a class that generator_classes lacks")
         for name in ("node_id", "round", "generator_training_epochs"):
             _require(name, getattr(self, name) >= 0, "is negative")
-        _require_of_embeddings(self.encoder, self.embedding_shape, self.train_folds, self.test_folds)
+        _require_of_embeddings(self.encoder, self.embedding_shape)
+        _require_folds(self.split, self.train_folds, self.test_folds)
 
     @property
     def name(self) -> GeneratorName:
@@ -238,8 +243,8 @@ class AdapterMetadata(Metadata):
         targets: identity of the text encoder that made the targets.
         targets_fingerprint: of that identity and of every number of the targets, 16 hexadecimal digits.
         dataset_name: data set of the clips.
-        train_folds: folds that trained.
-        test_folds: folds that were held out.
+        train_folds: folds that trained; empty when something else divides the clips.
+        test_folds: folds that were held out; empty alike.
         synthetic_per_class: samples of a class that a node took from the others; 0 for none.
         generators: those of the samples: base_name and granularity; empty for none.
         seed: of the run's random numbers.
@@ -248,10 +253,12 @@ class AdapterMetadata(Metadata):
         torch_version: version of PyTorch that wrote the file.
         profile_hash: SHA-256 of the effective profile, of what results depend on.
         format_version: version of the file format.
+        split: as of generators; of the server's, that of the first node.
     """
 
     kind = "adapter"
     state_key = "adapter_state_dict"
+    optional = frozenset({"split"})
 
     base_name: str
     node_id: int | None
@@ -275,6 +282,7 @@ class AdapterMetadata(Metadata):
     torch_version: str
     profile_hash: str
     format_version: int = FORMAT_VERSION
+    split: dict[str, Any] | None = None
 
     def check(self) -> None:
         """Check that the fields do not contradict each other.
@@ -287,7 +295,8 @@ class AdapterMetadata(Metadata):
             _require(name, getattr(self, name) >= 0, "is negative")
         _require("node_id", (self.node_id or 0) >= 0, "is negative")
         _require("accuracy", 0 <= self.accuracy <= 1, "is no share")
-        _require_of_embeddings(self.encoder, self.embedding_shape, self.train_folds, self.test_folds)
+        _require_of_embeddings(self.encoder, self.embedding_shape)
+        _require_folds(self.split, self.train_folds, self.test_folds)
         _require(
             "base_name", not set(self.base_name) & set("/\0") and self.base_name[:1] not in ("", "."), "is no name"
         )
@@ -316,13 +325,28 @@ def _require_classes(field: str, classes: tuple[str, ...], whole: str, among: tu
     _require(field, set(classes) <= set(among), f"names a class that {whole} lacks")
 
 
-def _require_of_embeddings(
-    encoder: Mapping[str, Any], shape: tuple[int, int], train: tuple[int, ...], test: tuple[int, ...]
-) -> None:
+def _require_of_embeddings(encoder: Mapping[str, Any], shape: tuple[int, int]) -> None:
     _require("encoder", type(encoder.get("name")) is str, "has no name")
     _require("embedding_shape", min(shape) > 0, "is no shape")
-    _require("train_folds", min(train, default=0) > 0, "are no folds")
-    _require("test_folds", min(test, default=0) > 0, "are no folds")
+
+
+def _require_folds(split: Mapping[str, Any] | None, train: tuple[int, ...], test: tuple[int, ...]) -> None:
+    _require("split", split is None or _is_split(split), "does not say what divides the clips")
+    if split is None or split["split"] == "folds":
+        _require("train_folds", min(train, default=0) > 0, "are no folds")
+        _require("test_folds", min(test, default=0) > 0, "are no folds")
+
+
+def _is_split(split: Mapping[str, Any]) -> bool:
+    types: dict[str, tuple[type, ...]] = {"split_seed": (int,), "clips_per_class": (int,), "block": (dict,)}
+    ratios: dict[str, tuple[type, ...]] = {f"{part}_ratio": (int, float) for part in ("train", "val", "test")}
+    needed = {"split", "split_seed", *ratios} if split.get("split") == "ratio" else {"split"}
+    known = types | ratios | {"split": (str,)}
+    return (
+        split.get("split") in ("folds", "official", "ratio")
+        and needed <= split.keys() <= known.keys()
+        and all(type(value) in known[key] for key, value in split.items())
+    )
 
 
 def _with_own_keys(value: Any) -> Any:

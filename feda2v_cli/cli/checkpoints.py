@@ -243,7 +243,8 @@ def _expectation(expected: ExpectedOptions) -> "Expectation":
     if strange:
         ids = ", ".join(str(node.id) for node in loaded.profile.nodes)
         raise UsageError(f"--nodes {min(strange)} — profile {expected.profile} has nodes {ids}")
-    return replace(Expectation.from_profile(loaded, expected.profile, nodes), classes=classes)
+    of_profile = Expectation.from_profile(loaded, expected.profile, nodes)
+    return replace(of_profile, classes=classes or of_profile.classes)
 
 
 def _tables(findings: Sequence["Finding"]) -> Iterator["RenderableType"]:

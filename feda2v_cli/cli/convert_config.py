@@ -96,14 +96,10 @@ def _show(output: Output, done: list[dict[str, Any]], *, alone: bool) -> None:
     for file in done:
         for warning in file["warnings"]:
             output.warn(warning)
-        for default in file["defaults"]:
-            _note(
-                output,
-                file,
-                alone,
-                f"{default['becomes']} is {default['now']}; the earlier system had {default['earlier']} "
-                f"where {default['key']} is not written",
-            )
+        if file["defaults"]:
+            _note(output, file, alone, _silent(file["defaults"]))
+        if file["notes"]:
+            _note(output, file, alone, _harmless(file["notes"]))
         for need in file["needs"]:
             _note(output, file, alone, need)
         if alone:
@@ -117,28 +113,68 @@ def _note(output: Output, file: dict[str, Any], alone: bool, text: str) -> None:
         output.detail(f"note: {file['source']}: {text}")
 
 
-def _keys(file: dict[str, Any]) -> "Table":
-    """Where every key of one file went."""
+def _silent(defaults: list[dict[str, Any]]) -> str:
+    """What is written where the file is silent, and what is not."""
     from feda2v_cli.profile.problem import shown
 
+    written = [default for default in defaults if default["now"] == default["earlier"]]
+    texts = [f"{default['becomes']} = {shown(default['now'])}" for default in written]
+    text = f"where the file is silent the earlier default is written: {', '.join(texts)}" if texts else ""
+    others = [
+        f"{default['becomes']} is {default['now']}; the earlier system had {default['earlier']}"
+        for default in defaults
+        if default not in written
+    ]
+    return "; ".join(filter(None, [text, *others]))
+
+
+def _harmless(notes: list[str]) -> str:
+    """In one line what changes no result."""
+    parts = [note.split(" ", 1)[1] for note in notes]
+    return f"no other result by: {'; '.join(parts)}"
+
+
+def _keys(file: dict[str, Any]) -> "Table":
+    """Where every key of one file went."""
     keys = table()
     for title in ("earlier key", "value", "becomes", "why"):
         keys.add_column(title, overflow="fold")
     told: set[str] = set()
     for key in file["renamed"]:
         becomes = "\n".join(f"{new['key']} = {_value(new)}" for new in key["becomes"])
-        keys.add_row(
-            key["key"], shown(key["value"], 30), becomes or "(read)", key["note"] if key["note"] not in told else ""
-        )
-        told.add(key["note"])
+        _row(keys, key, becomes or "(read)", key["note"], told)
     for reason in dict.fromkeys(key["reason"] for key in file["dropped"]):
-        alike = [key for key in file["dropped"] if key["reason"] == reason]
-        names, values = (key["key"] for key in alike), (shown(key["value"], 30) for key in alike)
-        keys.add_row("\n".join(names), "\n".join(values), "dropped", reason)
+        for key in _of_nodes_together([key for key in file["dropped"] if key["reason"] == reason]):
+            _row(keys, key, "dropped", reason, told)
     for key in file["unknown"]:
         meant = f"did you mean {key['meant']}?" if key["meant"] else "not a key of the earlier system"
-        keys.add_row(key["key"], shown(key["value"], 30), "unknown", meant)
+        _row(keys, key, "unknown", meant, set())
     return keys
+
+
+def _of_nodes_together(dropped: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same keys, one for all nodes that have the same value in it."""
+    alike: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for key in dropped:
+        section, _, rest = key["key"].partition(".")
+        name = rest.partition(".")[2] if section == "nodes" else ""
+        alike.setdefault((name or key["key"], str(key["value"])), []).append(key)
+    together = []
+    for (name, _), keys in alike.items():
+        if len(keys) == 1:
+            together.append(keys[0])
+            continue
+        ids = ", ".join(key["key"].split(".")[1] for key in keys)
+        together.append(keys[0] | {"key": f"nodes.N.{name} (N = {ids})"})
+    return together
+
+
+def _row(keys: "Table", key: dict[str, Any], becomes: str, why: str, told: set[str]) -> None:
+    """A key in a row of its own, so that its value stands beside it at any width; a reason is told once."""
+    from feda2v_cli.profile.problem import shown
+
+    keys.add_row(key["key"], shown(key["value"], 30), becomes, why if why not in told else "")
+    told.add(why)
 
 
 def _value(new: dict[str, Any]) -> str:

@@ -34,6 +34,7 @@ Examples:
   feda2v federate --strategy kd --synthetic-per-class auto
   feda2v federate --generators checkpoints/generators_per_class --dry-run
   feda2v federate -p my.toml --set federation.fraction=0.5 --resume
+  feda2v federate --adapters checkpoints/adapters --rounds 0
   feda2v federate --engine flower
   feda2v federate -p federation.toml --engine flower --server HOST:9000 --keys DIR
 """
@@ -70,6 +71,11 @@ class FederationOptions:
     baselines: Annotated[
         bool, typer.Option("--baselines", help="Compare with none, fedavg, central, one_shot.", show_default=False)
     ] = False
+    adapters: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="With --rounds 0: adapters to evaluate.", show_default=False),
+        Sets("checkpoint.load_adapters", str),
+    ] = None
     checkpoint_dir: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Where adapters go.", show_default="checkpoints/adapters"),
@@ -108,9 +114,12 @@ def federate(
     with command_output("federate", console) as output:
         loaded = profile.load("use_pretrained", federation, run)
         if run.dry_run:
+            from feda2v_cli.data.nodes import notes_on
             from feda2v_cli.job.federate.plan import plan_federation
 
             plan = plan_federation(loaded, run.node_ids, command=sys.argv[1:])
+            for note in notes_on(plan.nodes):
+                output.warn(note)
             output.result(_plan_data(plan), *_plan_tables(plan))
             return
 
@@ -138,7 +147,7 @@ def _plan_data(plan: "FederationPlan") -> dict[str, Any]:
                 "node": node.node_id,
                 "classes": sorted({clip.class_name for clip in node.train}),
                 "clips": len(node.train),
-                "held_out": len(node.test),
+                "held_out": len(node.held_out),
                 "samples_per_class": plan.samples_per_class(node),
             }
             for node in plan.nodes
@@ -172,11 +181,13 @@ def _plan_tables(plan: "FederationPlan") -> list["Table | str"]:
     return [
         nodes,
         f"samples  {plan.generators}" if plan.generators else "samples  none",
-        f"rounds   {federation.rounds} with {federation.local_epochs} local epochs, {plan.strategy.name}",
+        f"rounds   {federation.rounds} with {federation.local_epochs} local epochs, {plan.strategy.name}"
+        if plan.trained is None
+        else f"rounds   none: it evaluates {plan.trained}",
         f"adapter  {plan.parameters:,} parameters",
         f"memory   {size(plan.memory_bytes)}",
         f"disk     {size(plan.disk_bytes)} in {len(plan.files)} files",
-        *planned_files(plan.files, plan.would_overwrite),
+        *(planned_files(plan.files, plan.would_overwrite) if plan.files else ["no adapter is saved"]),
     ]
 
 
@@ -188,11 +199,11 @@ def _result_tables(done: "Federated", output: Output) -> list["Table | str"]:
         tables += ["", _classes_table(done)]
     samples = sum(done.synthetic["node_samples"].values()) or done.synthetic["server_samples"]
     source = f"{samples} samples of {done.synthetic['generators']} generators" if samples else "no samples"
-    directory = done.adapters[0].parent if done.adapters else ""
+    saved = f"{len(done.adapters)} adapters in {done.adapters[0].parent}" if done.adapters else "no adapter saved"
+    how = f" with {done.strategy} and {source}" if done.rounds[-1]["round"] else ""
     return [
         *tables,
-        f"accuracy {done.final['accuracy']:.3f} with {done.strategy} and {source}; "
-        f"{len(done.adapters)} adapters in {directory}, in {done.seconds:.1f} s; run {done.run_dir}",
+        f"accuracy {done.final['accuracy']:.3f}{how}; {saved}, in {done.seconds:.1f} s; run {done.run_dir}",
     ]
 
 

@@ -8,6 +8,7 @@ import typer
 
 from feda2v_cli import __version__
 from feda2v_cli.cli import (
+    audit,
     checkpoints,
     compare,
     convert_config,
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.command("train-generators", epilog=train_generators.EXAMPLES)(train_generators.train_generators)
 app.command("federate", epilog=federate.EXAMPLES)(federate.federate)
 app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
+app.command("audit", epilog=audit.EXAMPLES)(audit.audit)
 app.command("compare", epilog=compare.EXAMPLES)(compare.compare)
 app.command("targets", epilog=targets.EXAMPLES)(targets.targets)
 app.command("images", epilog=images.EXAMPLES)(images.images)

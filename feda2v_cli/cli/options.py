@@ -56,7 +56,7 @@ GranularityName = Annotated[
 ]
 DataRoot = Annotated[
     Path | None,
-    typer.Option("--data-root", metavar="DIR", help="Data in the ESC-50 layout.", show_default="built-in sounds"),
+    typer.Option("--data-root", metavar="DIR", help="Directory of the data set.", show_default="built-in sounds"),
     Sets("data.root", str),
 ]
 NodeIds = Annotated[

@@ -76,9 +76,12 @@ def train_generators(
         granularity = granularity_in(run.granularity)
         loaded = profile.load(granularity or "unified", training, run)
         if run.dry_run:
+            from feda2v_cli.data.nodes import notes_on
             from feda2v_cli.job.train_generators.plan import plan_generators
 
             plan = plan_generators(loaded, run.node_ids, training.chosen_keys)
+            for note in notes_on(plan.nodes):
+                output.warn(note)
             output.result(_plan_data(plan), *_plan_tables(plan))
             return
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from feda2v_cli.errors import FailedError
+from feda2v_cli.profile.schema import PartName
 
 #: One analysis window of the audio models in use (25 ms). What is shorter has no spectrum, and repeated to a clip's
 #: length it would become a tone that nobody recorded.
@@ -62,14 +63,20 @@ class Clip(ABC):
     Decoding is a step of its own, so that whoever knows the embedding of these bytes never decodes them.
 
     Attributes:
-        name: file name, like `1-100032-A-0.wav`.
+        name: file name, like `1-100032-A-0.wav`, or where that is not enough its place in the data set.
         class_name: class.
-        fold: 1 to 5.
+        fold: from 1; 0 where the data set has no folds.
+        source: what it was cut from, when the data set tells: clips of one source are alike.
+        part: what the data set's own split says of it; None without such a split.
+        node: the only node that may hold it; None for any.
     """
 
     name: str
     class_name: str
-    fold: int
+    fold: int = 0
+    source: str | None = field(default=None, kw_only=True)
+    part: PartName | None = field(default=None, kw_only=True)
+    node: int | None = field(default=None, kw_only=True)
 
     @property
     def place(self) -> str:

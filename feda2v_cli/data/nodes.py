@@ -1,31 +1,57 @@
 """Which node holds which clips."""
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from feda2v_cli.data.clip import Clip
-from feda2v_cli.data.dataset import Dataset, open_dataset
-from feda2v_cli.errors import MissingError, closest
-from feda2v_cli.profile.schema import DataSection, NodeSection, Profile
+from feda2v_cli.data.dataset import Dataset, glance, open_dataset
+from feda2v_cli.data.split import PARTS, Parts, Split, chosen, in_order, keys_of_node
+from feda2v_cli.errors import MissingError, UsageError, closest
+from feda2v_cli.profile.schema import DataSection, NodeSection, PartName, Profile
+
+#: How many problems of one kind a message tells.
+_SHOWN = 10
 
 
 @dataclass(frozen=True)
 class NodeClips:
-    """The clips of a node.
+    """The clips of a node, each part sorted by class, fold and name.
 
     Attributes:
         node_id: the node.
         dataset: where its clips come from.
-        train: clips of its classes in the folds that train, sorted by class, fold and name.
-        test: clips of its classes in the folds held out, sorted alike.
+        split: what divides them.
+        keys: what says which clips it holds, as keys of profiles; see `split.keys_of_node`.
+        train: clips of its classes that train.
+        val: those for validation.
+        test: those that the split sets aside for the end.
+        held_out: those that figures are measured on, of `val` and `test`.
     """
 
     node_id: int
     dataset: Dataset
+    split: Split
+    keys: Mapping[str, Any]
     train: tuple[Clip, ...]
-    test: tuple[Clip, ...]
+    val: tuple[Clip, ...] = ()
+    test: tuple[Clip, ...] = ()
+    held_out: tuple[Clip, ...] = field(default=())
+
+    @property
+    def used(self) -> tuple[Clip, ...]:
+        """Clips that a run needs the embeddings of: those that train, and those that figures are measured on."""
+        return (*self.train, *self.held_out)
+
+    @property
+    def all(self) -> tuple[Clip, ...]:
+        """All of its clips."""
+        return (*self.train, *self.val, *self.test)
+
+    def part(self, name: PartName) -> tuple[Clip, ...]:
+        """The clips of a part."""
+        return {"train": self.train, "val": self.val, "test": self.test}[name]
 
     def without(self, clips: Collection[Clip]) -> Self:
         """The same node without some clips, such as those that turned out to be unreadable.
@@ -34,78 +60,187 @@ class NodeClips:
             MissingError: a class is left without a clip that trains.
         """
         gone = frozenset(clips)
-        train = tuple(clip for clip in self.train if clip not in gone)
-        test = tuple(clip for clip in self.test if clip not in gone)
+        train, val, test, held_out = (
+            tuple(clip for clip in own if clip not in gone) for own in (self.train, self.val, self.test, self.held_out)
+        )
         classes = {clip.class_name for clip in self.train} - {clip.class_name for clip in train}
         if classes:
             raise MissingError(
-                f"node {self.node_id} has no usable clip of {', '.join(sorted(classes))} in the folds that train",
+                f"node {self.node_id} has no usable clip of {', '.join(sorted(classes))} that trains",
                 [f"all of them in {self.dataset.place} are unreadable"],
             )
-        return replace(self, train=train, test=test)
+        return replace(self, train=train, val=val, test=test, held_out=held_out)
 
 
 def clips_of_nodes(profile: Profile) -> tuple[NodeClips, ...]:
-    """The clips of every node, from metadata alone. Each data set is opened once.
+    """The clips of every node, from metadata alone. Each data set is opened and divided once.
 
     Raises:
-        MissingError: a data set, a class that a node names, or clips of a class in the folds that train are not there;
-            all classes that are missing at once.
+        MissingError: a data set, a class that a node names, clips of a class that train, or as many clips as a block
+            needs are not there; all that is missing at once.
+        UsageError: a data set has no such split.
         FailedError: the metadata of a data set is wrong.
     """
     opened: dict[tuple[str, Path | None], Dataset] = {}
-    datasets: list[Dataset] = []
-    for node in profile.nodes:
-        place = _place(profile.data, node)
+    held: list[tuple[NodeSection, Dataset]] = []
+    for index, node in enumerate(profile.nodes):
+        place = place_of(profile.data, node)
         if place not in opened:
-            opened[place] = open_dataset(*place)
-        datasets.append(opened[place])
-    held = list(zip(profile.nodes, datasets, strict=True))
+            opened[place] = _open(profile.data, node, index)
+        held.append((node, opened[place]))
     _check_classes(held)
-    nodes = tuple(_clips_of_node(node, dataset, profile.data) for node, dataset in held)
+    divided: list[tuple[Dataset, Split, _Divided]] = []
+    nodes: list[NodeClips] = []
+    problems: list[str] = []
+    for node, dataset in held:
+        split = Split.of(profile.data, node, dataset.usual_split)
+        done = next((classes for other, by, classes in divided if other is dataset and by == split), None)
+        if done is None:
+            done = _Divided(dataset, split, profile.data)
+            divided.append((dataset, split, done))
+        problems += done.problems_of(node)
+        nodes.append(done.of_node(node))
+    if problems:
+        more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
+        raise MissingError(
+            "there are not clips enough for the blocks of the nodes",
+            [*problems[:_SHOWN], *more],
+            hint="give these nodes smaller blocks: nodes.N.block.size",
+        )
     _check_train_clips(profile, nodes)
-    return nodes
+    return tuple(nodes)
 
 
-def check_held_out(profile: Profile, nodes: Iterable[NodeClips], purpose: str) -> None:
+def _open(data: DataSection, node: NodeSection, index: int) -> Dataset:
+    """The data set of a node; an error names the key of the profile that says where it is."""
+    try:
+        return open_dataset(*place_of(data, node), skip_absent=data.skip_unreadable)
+    except MissingError as error:
+        if node.root is None:
+            raise
+        key = f"nodes.{index}.root"
+        details = [
+            *error.details,
+            f"it is {key}, of node {node.id}: --data-root is of nodes without a root of their own",
+        ]
+        raise MissingError(error.title, details, hint=f"--set {key}=DIR") from error
+
+
+def notes_on(nodes: Iterable[NodeClips]) -> list[str]:
+    """What was left out of the data sets of nodes and why, each once."""
+    return list(dict.fromkeys(note for node in nodes for note in node.dataset.notes))
+
+
+def check_held_out(nodes: Iterable[NodeClips], purpose: str) -> None:
     """Make sure that clips are held out.
 
     Args:
-        profile: says which folds are.
         nodes: their clips.
         purpose: what needs them, for the error.
 
     Raises:
-        MissingError: no node has a clip in the folds held out.
+        MissingError: no node has a clip that is held out.
     """
-    if not any(node.test for node in nodes):
+    nodes = list(nodes)
+    if not any(node.held_out for node in nodes):
+        splits = dict.fromkeys(f"{node.dataset.place} is divided by {node.split}" for node in nodes)
+        folds = all(node.split.kind == "folds" for node in nodes)
         raise MissingError(
-            f"no node has a clip in the folds held out, data.test_folds = {list(profile.data.test_folds)}",
-            [purpose],
-            hint="--set 'data.test_folds=[5]'",
+            "no node has a clip that is held out",
+            [*splits, purpose],
+            hint="--set 'data.test_folds=[5]'" if folds else "--set data.split=ratio --set data.test_ratio=0.2",
         )
 
 
-def dataset_name(data: DataSection, node: NodeSection) -> str:
-    """The layout of a node's data set, whether or not it is on this machine."""
-    name, root = _place(data, node)
-    if name != "auto":
-        return name
-    return "builtin" if root is None else "esc50"
-
-
-def _place(data: DataSection, node: NodeSection) -> tuple[str, Path | None]:
+def place_of(data: DataSection, node: NodeSection) -> tuple[str, Path | None]:
     """Layout and root of a node's data set: its own, if it names one, or the profile's."""
     if node.dataset is None and node.root is None:
         return data.dataset, data.root
     return node.dataset or "auto", node.root
 
 
-def _clips_of_node(node: NodeSection, dataset: Dataset, data: DataSection) -> NodeClips:
-    def clips_in(folds: Iterable[int]) -> tuple[Clip, ...]:
-        return tuple(clip for clip in dataset.clips if clip.class_name in node.classes and clip.fold in folds)
+def expected_data(data: DataSection, node: NodeSection) -> tuple[str | None, Split | None]:
+    """Layout and split of a node's data set at a glance; None for what only the data can tell, where they are not here.
 
-    return NodeClips(node.id, dataset, clips_in(data.train_folds), clips_in(data.test_folds))
+    Raises:
+        MissingError: the data are here, and their layout cannot be told.
+    """
+    name, root = place_of(data, node)
+    seen = glance(name, root)
+    kind = node.split or data.split
+    if seen is None:
+        return None if name == "auto" else name, None if kind == "auto" else Split.of(data, node, kind)
+    return seen[0], Split.of(data, node, seen[1])
+
+
+class _Divided:
+    """The classes of a data set, divided, and what nodes hold of them."""
+
+    def __init__(self, dataset: Dataset, split: Split, data: DataSection) -> None:
+        self._dataset = dataset
+        self._split = split
+        self._data = data
+        self._parts = split.divide(dataset)
+        self._limited: dict[tuple[str, int | None], Parts] = {}
+        self._orders: dict[tuple[str, int], list[tuple[PartName, int]]] = {}
+
+    def of_node(self, node: NodeSection) -> NodeClips:
+        clips: dict[PartName, list[Clip]] = {part: [] for part in PARTS}
+        for name in sorted(node.classes):
+            parts = self._of_class(name, node)
+            if node.block is not None:
+                start, end = node.block.bounds(name)
+                parts = chosen(parts, self._order(name, parts, node.block.seed)[start:end])
+            for part, own in parts.items():
+                clips[part] += own
+        return NodeClips(
+            node.id,
+            self._dataset,
+            self._split,
+            keys_of_node(self._data, node, self._split),
+            train=tuple(clips["train"]),
+            val=tuple(clips["val"]),
+            test=tuple(clips["test"]),
+            held_out=tuple(clip for part in self._data.evaluate_on for clip in clips[part]),
+        )
+
+    def problems_of(self, node: NodeSection) -> Iterator[str]:
+        """The classes of a node that have not clips enough for its block."""
+        block = node.block
+        if block is None:
+            return
+        if self._dataset.names_nodes:
+            raise UsageError(
+                f"node {node.id} has a block, and {self._dataset.place} says which node holds a clip",
+                hint="remove nodes.N.block, or the column node",
+            )
+        for name in node.classes:
+            there = sum(len(clips) for clips in self._of_class(name, node).values())
+            start, end = block.bounds(name)
+            if end > there:
+                place = self._dataset.place
+                yield f"node {node.id}: clips {start + 1} to {end} of {name}, of which there are {there} in {place}"
+
+    def _of_class(self, name: str, node: NodeSection) -> Parts:
+        """The clips of a class that a node may hold, as many as the profile allows."""
+        most = node.clips_per_class or self._data.clips_per_class
+        if self._dataset.names_nodes:
+            own: Parts = {
+                part: [clip for clip in clips if clip.node in (None, node.id)]
+                for part, clips in self._parts[name].items()
+            }
+            return own if most is None else chosen(own, in_order(own, self._split.seed)[:most])
+        if most is None:
+            return self._parts[name]
+        if (name, most) not in self._limited:
+            parts = self._parts[name]
+            self._limited[name, most] = chosen(parts, in_order(parts, self._split.seed)[:most])
+        return self._limited[name, most]
+
+    def _order(self, name: str, parts: Parts, seed: int) -> list[tuple[PartName, int]]:
+        if (name, seed) not in self._orders:
+            self._orders[name, seed] = in_order(parts, seed)
+        return self._orders[name, seed]
 
 
 def _check_classes(held: list[tuple[NodeSection, Dataset]]) -> None:
@@ -127,19 +262,25 @@ def _check_classes(held: list[tuple[NodeSection, Dataset]]) -> None:
         )
 
 
-def _check_train_clips(profile: Profile, nodes: tuple[NodeClips, ...]) -> None:
-    problems = []
+def _check_train_clips(profile: Profile, nodes: Iterable[NodeClips]) -> None:
+    problems, kinds = [], set()
     for node, held in zip(profile.nodes, nodes, strict=True):
         trained = {clip.class_name for clip in held.train}
         absent = [name for name in node.classes if name not in trained]
         if absent:
+            kinds.add(held.split.kind)
             folds = ", ".join(map(str, held.dataset.folds))
-            problems.append(
-                f"node {node.id}: no clip of {', '.join(absent)}; the folds of {held.dataset.place} are {folds}"
+            how = (
+                f"; the folds of {held.dataset.place} are {folds}"
+                if held.split.kind == "folds"
+                else f"; {held.dataset.place} is divided by {held.split}"
             )
+            problems.append(f"node {node.id}: no clip of {', '.join(absent)}{how}")
     if problems:
         raise MissingError(
-            f"nodes lack clips that train, with data.train_folds = {list(profile.data.train_folds)}",
+            f"nodes lack clips that train, with data.train_folds = {list(profile.data.train_folds)}"
+            if kinds == {"folds"}
+            else "nodes lack clips that train",
             problems,
-            hint="change data.train_folds, or the classes of these nodes",
+            hint=f"change {'data.train_folds' if kinds == {'folds'} else 'data.split'}, or the classes of these nodes",
         )

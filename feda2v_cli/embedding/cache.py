@@ -1,11 +1,15 @@
-"""Embeddings on disk, between runs: one file a clip and encoder."""
+"""Embeddings on disk, between runs: one file an encoder, mapped into memory."""
 
 import errno
+import fcntl
 import hashlib
 import json
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +19,9 @@ import numpy.typing as npt
 from feda2v_cli.atomic_write import atomic_write
 from feda2v_cli.embedding.encoder import Encoder
 from feda2v_cli.embedding.identity import without_names
+from feda2v_cli.embedding.stored import StoredEmbeddings, from_numbers, in_files, to_numbers
 from feda2v_cli.embedding.waveform import VERSION as WAVEFORM_VERSION
 from feda2v_cli.errors import FailedError
-
-Embedding = npt.NDArray[np.float32]
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
@@ -29,72 +32,121 @@ _FEATURE_PACKAGES = ("transformers",)
 
 
 class DamagedEntryError(Exception):
-    """An entry of the cache that is not what was written: truncated, changed, or of another clip."""
+    """An entry of the cache whose numbers are not those that were written."""
 
 
 class EmbeddingCache:
     """Embeddings of one encoder, by the content of the clips.
 
-    `<directory>/<encoder key>/<hash[:2]>/<hash>.npy`, and beside them `encoder.json`, which says what the key means.
-    After the array an entry holds a SHA-256 of the clip's hash and of all bytes before it. Entries appear whole or not
-    at all, so several processes may read and write at once.
+    `<directory>/<encoder key>/embeddings.bin` holds entries of one size, one after the other, and `encoder.json` beside
+    it says what the key means:
+
+        SHA-256 of the clip | SHA-256 of the clip's and of all numbers | numbers, [tokens, dim]
+
+    Entries are appended under a lock, so that several processes may read and write at once. What a process that was
+    killed has left of one at the end is written over. The same clip may have two, when two processes wrote at once.
 
     Args:
         directory: the cache of all encoders. It is made when the first entry is written.
         encoder: whose embeddings these are.
+        numbers: float32, float16 or bfloat16: what an embedding is rounded to.
     """
 
-    def __init__(self, directory: Path, encoder: Encoder) -> None:
-        self.directory = directory.expanduser() / encoder_key(encoder)
-        self._origin = _origin(encoder)
-        self._shape = encoder.shape
-        self._empty = np.zeros(encoder.shape, np.float32)
-        self._header = _npy(self._empty)[: -self._empty.nbytes]
+    def __init__(self, directory: Path, encoder: Encoder, numbers: str = "float32") -> None:
+        self.directory = directory.expanduser() / encoder_key(encoder, numbers)
+        self.path = self.directory / "embeddings.bin"
+        self._origin = _origin(encoder, numbers) | {"shape": list(encoder.shape), "numbers": numbers}
+        self._numbers = numbers
+        self._entry = np.dtype(
+            [
+                ("clip", "u1", (_DIGEST_BYTES,)),
+                ("digest", "u1", (_DIGEST_BYTES,)),
+                ("values", in_files(numbers), encoder.shape),
+            ]
+        )
+        self._lock = threading.Lock()
+        #: The entries that are there now, and the place of each clip's.
+        self._entries = self._mapped()
+        clips = self._entries["clip"].tobytes()
+        starts = range(0, len(clips), _DIGEST_BYTES)
+        self._rows = {clips[start : start + _DIGEST_BYTES]: row for row, start in enumerate(starts)}
 
-    def path_of(self, content_hash: str) -> Path:
-        """Where the embedding of a clip lies, or would lie."""
-        return self.directory / content_hash[:2] / f"{content_hash}.npy"
-
-    def read(self, content_hash: str) -> Embedding | None:
-        """The embedding of a clip; None when there is none.
-
-        Returns:
-            Read-only float32 `[tokens, dim]`.
+    def find(self, content_hash: str) -> int | None:
+        """The place of a clip's entry, whose numbers are checked; None when there is none.
 
         Raises:
-            DamagedEntryError: the entry is not what was written for this clip.
-            FailedError: the entry is there and may not be read.
+            DamagedEntryError: its numbers are not what was written for this clip.
+            FailedError: the cache is there and may not be read.
         """
-        path = self.path_of(content_hash)
-        try:
-            entry = path.read_bytes()
-        except FileNotFoundError:
+        row = self._rows.get(bytes.fromhex(content_hash))
+        if row is None:
             return None
-        except OSError as error:
-            title = f"the embedding cache {self.directory} cannot be read — {path.name}: {error.strerror}"
-            raise FailedError(title, hint=_OTHER_CACHE) from error
-        array, digest = entry[:-_DIGEST_BYTES], entry[-_DIGEST_BYTES:]
-        size = len(self._header) + self._empty.nbytes
-        if len(array) != size or not array.startswith(self._header) or digest != _digest(content_hash, array):
-            raise DamagedEntryError(path)
-        return np.frombuffer(array, np.float32, offset=len(self._header)).reshape(self._shape)
+        entry = self._entries[row]
+        if entry["digest"].tobytes() != _digest(content_hash, entry["values"]):
+            raise DamagedEntryError(f"{self.path}, entry {row}")
+        return row
 
-    def write(self, content_hash: str, embedding: Embedding) -> None:
+    def holds(self, embedding: npt.NDArray[np.float32]) -> bool:
+        """Whether all numbers of an embedding are finite, as it would be kept."""
+        return bool(from_numbers(to_numbers(embedding, self._numbers), self._numbers).isfinite().all())
+
+    def write(self, content_hash: str, embedding: npt.NDArray[np.float32]) -> int:
         """Keep the embedding of a clip; one that is there is replaced.
 
         Args:
             content_hash: of the clip.
-            embedding: float32 `[tokens, dim]`.
+            embedding: [tokens, dim].
+
+        Returns:
+            The place of its entry.
 
         Raises:
             FailedError: the cache cannot be written to, or the disk is full.
         """
+        values = to_numbers(embedding, self._numbers)
+        entry = bytes.fromhex(content_hash) + _digest(content_hash, values) + values.tobytes()
+        with self._lock, self._writing() as file:
+            row = self._rows.get(bytes.fromhex(content_hash))
+            if row is None:
+                row = os.fstat(file).st_size // self._entry.itemsize
+            _write_at(file, row * self._entry.itemsize, entry)
+            self._rows[bytes.fromhex(content_hash)] = row
+        return row
+
+    def stored(self, rows: Sequence[int]) -> StoredEmbeddings:
+        """The embeddings of some entries, where they lie.
+
+        Args:
+            rows: places that `find` and `write` have given.
+        """
+        return StoredEmbeddings(self._mapped()["values"], rows, self._numbers)
+
+    def _mapped(self) -> npt.NDArray[Any]:
+        """All entries that are whole; whoever appends leaves them where they are."""
         try:
-            if not (self.directory / "encoder.json").exists():
-                text = json.dumps(self._origin, indent=2, sort_keys=True) + "\n"
-                _write(self.directory / "encoder.json", text.encode())
-            array = _npy(embedding)
-            _write(self.path_of(content_hash), array + _digest(content_hash, array))
+            with self.path.open("rb") as file:
+                count = os.fstat(file.fileno()).st_size // self._entry.itemsize
+                return np.memmap(file, self._entry, "r", shape=(count,)) if count else np.empty(0, self._entry)
+        except (FileNotFoundError, NotADirectoryError):
+            return np.empty(0, self._entry)
+        except OSError as error:
+            title = f"the embedding cache {self.path} cannot be read — {error.strerror}"
+            raise FailedError(title, hint=_OTHER_CACHE) from error
+
+    @contextmanager
+    def _writing(self) -> Iterator[int]:
+        """The file, locked until this ends or the process does."""
+        try:
+            if not self.path.exists():
+                self.directory.mkdir(parents=True, exist_ok=True)
+                with atomic_write(self.directory / "encoder.json", durable=False) as file:
+                    file.write(json.dumps(self._origin, indent=2, sort_keys=True).encode() + b"\n")
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                yield descriptor
+            finally:
+                os.close(descriptor)
         except OSError as error:
             state = "is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "cannot be written to"
             raise FailedError(
@@ -106,13 +158,13 @@ class EmbeddingCache:
 _OTHER_CACHE = "--set embedding.cache=DIR puts it elsewhere"
 
 
-def encoder_key(encoder: Encoder) -> str:
+def encoder_key(encoder: Encoder, numbers: str = "float32") -> str:
     """Directory name of an encoder's embeddings: its name and a hash of all that changes them."""
-    origin = json.dumps(_origin(encoder), sort_keys=True, separators=(",", ":"))
+    origin = json.dumps(_origin(encoder, numbers), sort_keys=True, separators=(",", ":"))
     return f"{encoder.name}-{hashlib.sha256(origin.encode()).hexdigest()[:16]}"
 
 
-def _origin(encoder: Encoder) -> dict[str, Any]:
+def _origin(encoder: Encoder, numbers: str) -> dict[str, Any]:
     """Everything that changes the embeddings that an encoder makes of files."""
     packages = _SOUND_PACKAGES + (_FEATURE_PACKAGES if "weights" in encoder.identity else ())
     made_with = {
@@ -120,7 +172,10 @@ def _origin(encoder: Encoder) -> dict[str, Any]:
         "libsndfile": _libsndfile(),
         **{name: _version(name) for name in packages},
     }
-    return {"encoder": without_names(encoder.identity), "made_with": made_with}
+    rounded = {} if numbers == "float32" else {"numbers": numbers}
+    if encoder.precision != "float32":
+        rounded["computed_in"] = encoder.precision
+    return {"encoder": without_names(encoder.identity), "made_with": made_with} | rounded
 
 
 @cache
@@ -139,18 +194,19 @@ def _libsndfile() -> str:
     return str(soundfile.__libsndfile_version__)
 
 
-def _digest(content_hash: str, array: bytes) -> bytes:
-    return hashlib.sha256(content_hash.encode() + array).digest()
+def _digest(content_hash: str, values: npt.NDArray[Any]) -> bytes:
+    digest = hashlib.sha256(bytes.fromhex(content_hash))
+    digest.update(values.reshape(-1).view(np.uint8).data)
+    return digest.digest()
 
 
-def _npy(embedding: Embedding) -> bytes:
-    """A file's bytes. Made in memory, since numpy, writing to a disk that is full, does not say that it is full."""
-    buffer = BytesIO()
-    np.save(buffer, embedding, allow_pickle=False)
-    return buffer.getvalue()
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path, durable=False) as file:
-        file.write(content)
+def _write_at(file: int, start: int, content: bytes) -> None:
+    """Write all of an entry; where there is no room for it, leave none of it behind the others."""
+    end = os.fstat(file).st_size
+    written = 0
+    try:
+        while written < len(content):
+            written += os.pwrite(file, memoryview(content)[written:], start + written)
+    except OSError:
+        os.ftruncate(file, max(start, end - end % len(content)))
+        raise

@@ -4,8 +4,9 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,16 @@ import torch
 from torch import Tensor
 
 from feda2v_cli.data.clip import Clip, UnreadableClipError, hash_of
-from feda2v_cli.embedding.cache import DamagedEntryError, Embedding, EmbeddingCache
+from feda2v_cli.embedding.cache import DamagedEntryError, EmbeddingCache
+from feda2v_cli.embedding.decoders import Decoders, may_start_processes, waveform_of
 from feda2v_cli.embedding.encoder import Encoder
-from feda2v_cli.embedding.waveform import InaudibleError, prepare
+from feda2v_cli.embedding.stored import StoredEmbeddings
 from feda2v_cli.threads import threads_per_operation
 
 #: Clips that are encoded at once, and decoded ahead of that: what bounds the memory.
 _BATCH = 16
+#: Clips that have been decoded, and clips that are left, for which it is worth to start processes that decode.
+_WORTH_PROCESSES = 256
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Embeddings:
     """Embeddings of clips.
 
     Attributes:
-        values: float32 `[clips, tokens, dim]`, on the CPU.
+        stored: `[clips, tokens, dim]`, where they lie in the cache.
         clips: the clips, in the order asked for, without those skipped.
         content_hashes: of what the clips contain, in the same order.
         skipped: unreadable clips, each with what is wrong with it.
@@ -36,13 +40,18 @@ class Embeddings:
         damaged: entries of the cache that were damaged; their embeddings were computed anew.
     """
 
-    values: Tensor
+    stored: StoredEmbeddings
     clips: tuple[Clip, ...]
     content_hashes: tuple[str, ...]
     skipped: tuple[tuple[Clip, str], ...]
     computed: int
     cached: int
-    damaged: tuple[Path, ...]
+    damaged: tuple[str, ...]
+
+    @cached_property
+    def values(self) -> Tensor:
+        """All of them in memory, float32 `[clips, tokens, dim]`, on the CPU."""
+        return self.stored.read()
 
     @property
     def contents(self) -> dict[str, str]:
@@ -52,12 +61,12 @@ class Embeddings:
 
 @dataclass(frozen=True)
 class _Loaded:
-    """What is known of a clip: its embedding, or before encoding its waveform, or why it has neither."""
+    """What is known of a clip: where its embedding lies, or before encoding its waveform, or why it has neither."""
 
     content_hash: str = ""
-    embedding: Embedding | None = None
+    row: int | None = None
     waveform: Tensor | None = None
-    damaged: Path | None = None
+    damaged: str | None = None
     error: UnreadableClipError | None = None
 
 
@@ -66,18 +75,21 @@ def embed(
     encoder: Encoder,
     cache: Path,
     *,
+    numbers: str = "float32",
     skip_unreadable: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Embeddings:
     """Embeddings of clips, from the cache where it has them.
 
-    Clips are loaded in threads, a few batches ahead of the encoder. Every file is read once, and decoded only when its
-    embedding is not in the cache. What has been computed is in the cache even when a later clip fails.
+    Clips are loaded in threads, a few batches ahead of the encoder, and where they are many, in processes. A file is
+    decoded only when its embedding is not in the cache. What has been computed is in the cache even when a later clip
+    fails, or the run is killed.
 
     Args:
         clips: in the order of the result.
         encoder: what makes embeddings.
         cache: directory of the cache.
+        numbers: that are kept: float32, float16 or bfloat16; embeddings are rounded to them when they are made, too.
         skip_unreadable: leave unreadable clips out instead of failing.
         progress: called with the number of clips that are done and of all.
 
@@ -85,19 +97,23 @@ def embed(
         UnreadableClipError: a clip cannot be read, or its embedding is not finite, and `skip_unreadable` is not set.
         FailedError: the cache cannot be read or written.
     """
-    kept = EmbeddingCache(cache, encoder)
-    values = torch.empty(len(clips), *encoder.shape)
+    kept = EmbeddingCache(cache, encoder, numbers)
+    rows: list[int] = []
     embedded: list[Clip] = []
     hashes: list[str] = []
     skipped: list[tuple[Clip, str]] = []
-    damaged: list[Path] = []
+    damaged: list[str] = []
     computed = done = 0
     # The threads are for the clips, so an operation gets one; both end here, whatever happens.
-    with threads_per_operation(1), closing(_load_ahead(clips, kept, encoder)) as batches:
+    with ExitStack() as stack:
+        stack.enter_context(threads_per_operation(1))
+        processes = stack.enter_context(ExitStack())  # ends after the threads that ask them
+        loading = _Loading(kept, encoder)
+        batches = stack.enter_context(closing(_load_ahead(clips, loading)))
         for batch, loaded in batches:
             for clip, item in zip(batch, _encoded(batch, loaded, encoder, kept), strict=True):
-                if item.embedding is not None:
-                    values.numpy()[len(embedded)] = item.embedding
+                if item.row is not None:
+                    rows.append(item.row)
                     embedded.append(clip)
                     hashes.append(item.content_hash)
                     computed += item.waveform is not None
@@ -107,10 +123,13 @@ def embed(
                 elif item.error is not None:
                     raise item.error
             done += len(batch)
+            if loading.decoders is None and computed >= _WORTH_PROCESSES <= len(clips) - done and may_start_processes():
+                count = max(1, (os.cpu_count() or 1) - 1)  # one core is the encoder's
+                loading.decoders = processes.enter_context(Decoders(count, encoder.sample_rate, encoder.seconds))
             if progress:
                 progress(done, len(clips))
     return Embeddings(
-        values=values[: len(embedded)],
+        stored=kept.stored(rows),
         clips=tuple(embedded),
         content_hashes=tuple(hashes),
         skipped=tuple(skipped),
@@ -132,17 +151,18 @@ def _encoded(
             encoded.append(item)
             continue
         embedding = next(made)
-        if np.isfinite(embedding).all():
-            cache.write(item.content_hash, embedding)
-            encoded.append(replace(item, embedding=embedding))
+        if cache.holds(embedding):
+            encoded.append(replace(item, row=cache.write(item.content_hash, embedding)))
         else:
             problem = f"{encoder.name} makes an embedding of it that holds NaN or infinite values"
+            if np.isfinite(embedding).all():
+                problem = f"{encoder.name} makes an embedding of it that is too large for float16"
             encoded.append(replace(item, error=UnreadableClipError(clip.name, problem)))
     return encoded
 
 
 def _load_ahead(
-    clips: Sequence[Clip], cache: EmbeddingCache, encoder: Encoder
+    clips: Sequence[Clip], loading: "_Loading"
 ) -> Generator[tuple[Sequence[Clip], list[_Loaded]], None, None]:
     """Batches of clips, loaded in threads while the batch before is encoded."""
     waiting: deque[tuple[Sequence[Clip], list[Future[_Loaded]]]] = deque()
@@ -150,7 +170,7 @@ def _load_ahead(
     try:
         for start in range(0, len(clips), _BATCH):
             batch = clips[start : start + _BATCH]
-            waiting.append((batch, [pool.submit(_load, clip, cache, encoder) for clip in batch]))
+            waiting.append((batch, [pool.submit(loading.load, clip) for clip in batch]))
             if len(waiting) > 1:
                 ready, futures = waiting.popleft()
                 yield ready, [future.result() for future in futures]
@@ -160,20 +180,39 @@ def _load_ahead(
         pool.shutdown(cancel_futures=True)
 
 
-def _load(clip: Clip, cache: EmbeddingCache, encoder: Encoder) -> _Loaded:
-    damaged = None
-    try:
-        content = clip.content()
-        content_hash = hash_of(content)
+class _Loading:
+    """How clips are loaded.
+
+    Args:
+        cache: is asked first.
+        encoder: says which waveforms it takes.
+
+    Attributes:
+        decoders: processes that decode; None while the threads that load do.
+    """
+
+    def __init__(self, cache: EmbeddingCache, encoder: Encoder) -> None:
+        self._cache = cache
+        self._encoder = encoder
+        self.decoders: Decoders | None = None
+
+    def load(self, clip: Clip) -> _Loaded:
+        """What is known of a clip, in one of several threads."""
+        damaged = None
         try:
-            embedding = cache.read(content_hash)
-        except DamagedEntryError:
-            embedding, damaged = None, cache.path_of(content_hash)
-        if embedding is not None:
-            return _Loaded(content_hash, embedding=embedding)
-        waveform = prepare(clip.decode(content), encoder.sample_rate, encoder.seconds)
-    except UnreadableClipError as error:
-        return _Loaded(error=error)
-    except InaudibleError as error:
-        return _Loaded(error=UnreadableClipError(clip.place, str(error)))
-    return _Loaded(content_hash, waveform=waveform, damaged=damaged)
+            content = clip.content()
+            content_hash = hash_of(content)
+            try:
+                row = self._cache.find(content_hash)
+            except DamagedEntryError as error:
+                row, damaged = None, str(error)
+            if row is not None:
+                return _Loaded(content_hash, row=row)
+            waveform = (
+                waveform_of(clip, content, self._encoder.sample_rate, self._encoder.seconds)
+                if self.decoders is None
+                else self.decoders.waveform(clip)
+            )
+        except UnreadableClipError as error:
+            return _Loaded(error=error)
+        return _Loaded(content_hash, waveform=waveform, damaged=damaged)

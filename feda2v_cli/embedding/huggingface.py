@@ -1,4 +1,4 @@
-"""Audio models of Hugging Face as encoders: frozen, their last hidden states averaged over time to a few tokens."""
+"""Audio models of Hugging Face as encoders: frozen; their last hidden states as they are, or averaged over time."""
 
 from importlib import import_module
 from typing import Any
@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from feda2v_cli.data.clip import SHORTEST_SECONDS
-from feda2v_cli.embedding.identity import HUGGING_FACE_VERSION, Identity
+from feda2v_cli.embedding.identity import ALL, CLS, HUGGING_FACE_VERSION, Identity, no_class_token
 from feda2v_cli.embedding.model_directory import digest_of_model, find_model, short_name
 from feda2v_cli.errors import FailedError, Feda2vError, MissingError, UsageError, first_line
+from feda2v_cli.profile.schema import Tokens
 from feda2v_cli.threads import threads_of_large_operations, threads_per_operation
 
 #: What a message names when a model is of no use here.
@@ -34,7 +35,11 @@ class HuggingFaceEncoder:
     """A pre-trained audio model, frozen.
 
     A model with a window of fixed length (AST: 10.24 s, Whisper: 30 s, CLAP: 10 s) hears the clip repeated to fill it,
-    since it would otherwise hear mostly padding; only the hidden states of the first `seconds` are kept.
+    since it would otherwise hear mostly padding. An embedding is one of three:
+
+    tokens = 4     the hidden states of the first `seconds`, in the order of time, averaged to so many
+    tokens = cls   the class token, which a spectrogram transformer puts before its patches
+    tokens = all   every hidden state of the window, in the model's own order: 1,214 of AST
 
     Args:
         source: how the profile names it.
@@ -44,9 +49,11 @@ class HuggingFaceEncoder:
         tokens: tokens of an embedding.
         seconds: length of a clip.
         device: where it computes.
+        dtype: numbers that it computes with.
 
     Raises:
-        UsageError: the clips are longer than the model's window, or it tells fewer times apart than there are tokens.
+        UsageError: the clips are longer than the model's window, it tells fewer times apart than there are tokens, or
+            it has no class token.
         FailedError: the model gives no finite hidden states over time.
     """
 
@@ -56,16 +63,19 @@ class HuggingFaceEncoder:
         model: nn.Module,
         extractor: Any,
         weights: str,
-        tokens: int,
+        tokens: Tokens,
         seconds: float,
         device: torch.device,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         self.name = name = short_name(source)
         self.source = source
         self.sample_rate = int(extractor.sampling_rate)
         self.seconds = seconds
         self._extractor = extractor
-        self._model = model.eval().requires_grad_(requires_grad=False).to(device)
+        self._model = model.eval().requires_grad_(requires_grad=False).to(device, dtype)
+        self._dtype = dtype
+        self.precision = str(dtype).removeprefix("torch.")
         self._device = device
         self._tokens = tokens
         if seconds < SHORTEST_SECONDS:
@@ -88,14 +98,17 @@ class HuggingFaceEncoder:
             "seconds": seconds,
             "tokens": tokens,
         }
+        if tokens == CLS and model.config.model_type != _SPECTROGRAM_TRANSFORMER:  # type: ignore[union-attr]
+            raise no_class_token(f"{name} ({type(model).__name__})")
         self._threads = threads_of_large_operations()
-        times, dim = self._try_out().shape[1:]
-        if times < tokens:
+        given, dim = self._try_out().shape[1:]
+        if isinstance(tokens, int) and given < tokens:
             raise UsageError(
-                f"embedding.tokens = {tokens} — {name} tells only {times} stretches of {seconds:g} s apart",
-                hint=f"--set embedding.tokens={times}",
+                f"embedding.tokens = {tokens} — {name} tells only {given} stretches of {seconds:g} s apart",
+                ["all of its hidden states, patches of each time apart: --set embedding.tokens=all"],
+                hint=f"--set embedding.tokens={given}",
             )
-        self.shape = (tokens, int(dim))
+        self.shape = (tokens if isinstance(tokens, int) else int(given), int(dim))
 
     @property
     def description(self) -> str:
@@ -104,6 +117,14 @@ class HuggingFaceEncoder:
         return (
             f"{self.name}: pre-trained {type(self._model).__name__} of Hugging Face, "
             f"{parameters / 1e6:.0f} M parameters, frozen, [{self.shape[0]}, {self.shape[1]}], on {self._device.type}"
+            + ("" if self.precision == "float32" else f" in {self.precision}, which is quicker there")
+        )
+
+    def with_tokens(self, tokens: Tokens) -> "HuggingFaceEncoder":
+        """The same model, whose hidden states become other tokens."""
+        weights = str(self.identity["weights"])
+        return HuggingFaceEncoder(
+            self.source, self._model, self._extractor, weights, tokens, self.seconds, self._device, self._dtype
         )
 
     @torch.inference_mode()
@@ -123,12 +144,14 @@ class HuggingFaceEncoder:
                 batch = waveforms[start : start + size]
                 filling = batch[:1].expand(size - len(batch), -1)
                 states = self._hidden_states(torch.cat((batch, filling)))[: len(batch)]
-                pooled = nn.functional.adaptive_avg_pool1d(states.transpose(1, 2), self._tokens)  # [clips, dim, tokens]
-                embeddings[start : start + size] = pooled.transpose(1, 2)
+                if isinstance(self._tokens, int):
+                    # [clips, times, dim] → [clips, tokens, dim]
+                    states = nn.functional.adaptive_avg_pool1d(states.transpose(1, 2), self._tokens).transpose(1, 2)
+                embeddings[start : start + size] = states
         return embeddings
 
     def _try_out(self) -> Tensor:
-        """Hidden states of a sound, `[1, times, dim]`. A model that gives none fails in whatever way its parts fail."""
+        """Hidden states of a sound, `[1, positions, dim]`. A model that gives none fails as its parts do."""
         noise = torch.rand(1, round(self.seconds * self.sample_rate), generator=torch.Generator().manual_seed(0)) - 0.5
         try:
             states = self._hidden_states(noise)
@@ -142,21 +165,32 @@ class HuggingFaceEncoder:
 
     @torch.inference_mode()
     def _hidden_states(self, waveforms: Tensor) -> Tensor:
-        """Last hidden states over the clips' own time: `[clips, samples]` → `[clips, times, dim]`."""
+        """Last hidden states: `[clips, samples]` → `[clips, positions, dim]`.
+
+        The class token; all; or, where they are averaged, those of the clips' own time, in its order.
+        """
         window = round(self._window_seconds * self.sample_rate)
         repeats = -(-window // waveforms.shape[1])
         sounds = list(waveforms.repeat(1, repeats)[:, :window].cpu().numpy())
         features = self._extractor(sounds, sampling_rate=self.sample_rate, return_tensors="pt")
-        inputs = {name: value.to(self._device) for name, value in features.items()}
+        inputs = {
+            name: value.to(self._device, self._dtype if value.is_floating_point() else None)
+            for name, value in features.items()
+        }
         if "is_longer" in inputs:
             # CLAP calls one sound of a batch, drawn at random, longer than its window; none is.
             inputs["is_longer"] = torch.zeros_like(inputs["is_longer"])
         states = getattr(self._model(**inputs), "last_hidden_state", None)
         if states is None:
             raise self._unusable("it gives no hidden states")
-        states = _over_time(states, self._model.config)
+        averaged = isinstance(self._tokens, int)
+        states = _over_time(states, self._model.config) if averaged else _as_given(states, self._model.config)
         if states.ndim != 3 or len(states) != len(waveforms):
             raise self._unusable(f"its hidden states are {list(states.shape)}, expected [clips, times, dim]")
+        if self._tokens == CLS:
+            return states[:, :1].float()
+        if self._tokens == ALL:
+            return states.float()
         own = max(1, round(states.shape[1] * self.seconds / self._window_seconds))
         return states[:, :own].float()
 
@@ -165,7 +199,9 @@ class HuggingFaceEncoder:
         return FailedError(f"{self.source} ({kind}) cannot be used as an encoder — {reason}", [_KNOWN_MODELS])
 
 
-def load_huggingface(name_or_path: str, tokens: int, seconds: float, device: torch.device) -> HuggingFaceEncoder:
+def load_huggingface(
+    name_or_path: str, tokens: Tokens, seconds: float, device: torch.device, dtype: torch.dtype = torch.float32
+) -> HuggingFaceEncoder:
     """An audio model from a directory, the local store of Hugging Face, or, if it is not there, the hub.
 
     A directory is read as it is, without the network.
@@ -175,6 +211,7 @@ def load_huggingface(name_or_path: str, tokens: int, seconds: float, device: tor
         tokens: tokens of an embedding.
         seconds: length of a clip.
         device: where it computes.
+        dtype: numbers that it computes with.
 
     Raises:
         MissingError: transformers is not installed, or the model is not there and cannot be fetched.
@@ -217,7 +254,9 @@ def load_huggingface(name_or_path: str, tokens: int, seconds: float, device: tor
         model = model.get_encoder()
     elif model.config.model_type == _CLAP:
         model = model.audio_model
-    return HuggingFaceEncoder(name_or_path, model, extractor, digest_of_model(directory), tokens, seconds, device)
+    return HuggingFaceEncoder(
+        name_or_path, model, extractor, digest_of_model(directory), tokens, seconds, device, dtype
+    )
 
 
 def _window_seconds(extractor: Any) -> float | None:
@@ -228,6 +267,13 @@ def _window_seconds(extractor: Any) -> float | None:
     if hasattr(extractor, "num_mel_bins") and getattr(extractor, "max_length", None):  # AST: frames 10 ms apart
         return float(extractor.max_length) / 100
     return None
+
+
+def _as_given(states: Tensor, config: Any) -> Tensor:
+    """Hidden states in the model's order; CLAP's `[clips, dim, frequencies, times]` as `[clips, positions, dim]`."""
+    if config.model_type == _CLAP_AUDIO and states.ndim == 4:
+        return states.flatten(2).transpose(1, 2)
+    return states
 
 
 def _over_time(states: Tensor, config: Any) -> Tensor:

@@ -17,6 +17,10 @@ MELSTATS = "melstats"
 MELSTATS_VERSION = 1
 HUGGING_FACE_VERSION = 1
 
+#: Values of `embedding.tokens` that are no number.
+CLS = "cls"
+ALL = "all"
+
 #: Everything that changes what an encoder makes, as plain JSON values, and `name`, which people call it.
 Identity = Mapping[str, str | int | float]
 
@@ -58,6 +62,15 @@ def check_name(encoder: str) -> None:
                 *([f"did you mean {near}?"] if near else []),
             ],
         )
+
+
+def no_class_token(encoder: str) -> UsageError:
+    """The error for an encoder that is asked for a class token and has none."""
+    return UsageError(
+        f"embedding.tokens = {CLS} — {encoder} has no class token",
+        ["a spectrogram transformer (AST) has one; others take a number of tokens, or all"],
+        hint="--set embedding.tokens=4",
+    )
 
 
 def differences(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from torchaudio.functional import melscale_fbanks
 
-from feda2v_cli.embedding.identity import MELSTATS, MELSTATS_VERSION
+from feda2v_cli.embedding.identity import ALL, CLS, MELSTATS, MELSTATS_VERSION, no_class_token
 from feda2v_cli.errors import UsageError
+from feda2v_cli.profile.schema import Tokens
 from feda2v_cli.threads import threads_per_operation
 
 BANDS = 128
@@ -27,30 +28,35 @@ class MelStats:
     Mel bands as in Slaney's Auditory Toolbox (1998), amplitudes in logarithm, `log(x + 1e-4)`.
 
     Args:
-        tokens: stretches of a clip.
+        tokens: stretches of a clip; all: as many as hold two windows each.
         sample_rate: Hz.
         seconds: length of a clip.
         device: where it computes.
 
     Raises:
-        UsageError: a stretch would be too short to hold two windows.
+        UsageError: a stretch would be too short to hold two windows, or the class token is asked for.
     """
 
     name = source = MELSTATS
+    precision = "float32"
 
-    def __init__(self, tokens: int, sample_rate: int, seconds: float, device: torch.device) -> None:
+    def __init__(self, tokens: Tokens, sample_rate: int, seconds: float, device: torch.device) -> None:
+        if tokens == CLS:
+            raise no_class_token(self.name)
         self.sample_rate = sample_rate
         self.seconds = seconds
-        self.shape = (tokens, BANDS * len(STATISTICS))
         self._window = round(_WINDOW_SECONDS * sample_rate)
         self._hop = round(_HOP_SECONDS * sample_rate)
         self._device = device
         self._frames = (round(seconds * sample_rate) - self._window) // self._hop + 1
-        if self._frames < 2 * tokens:
-            fewest = (2 * tokens - 1) * _HOP_SECONDS + _WINDOW_SECONDS
+        self._tokens = tokens
+        stretches = max(1, self._frames // 2) if tokens == ALL else int(tokens)
+        self.shape = (stretches, BANDS * len(STATISTICS))
+        if self._frames < 2 * stretches:
+            fewest = (2 * stretches - 1) * _HOP_SECONDS + _WINDOW_SECONDS
             raise UsageError(
                 f"embedding.seconds = {seconds:g} is too short for embedding.tokens = {tokens}",
-                [f"{self.name} needs at least {fewest:.3f} seconds for {tokens} tokens"],
+                [f"{self.name} needs at least {fewest:.3f} seconds for {stretches} tokens"],
                 hint=f"--set embedding.seconds={math.ceil(10 * fewest) / 10}",
             )
 
@@ -62,7 +68,7 @@ class MelStats:
             "version": MELSTATS_VERSION,
             "sample_rate": self.sample_rate,
             "seconds": self.seconds,
-            "tokens": self.shape[0],
+            "tokens": self._tokens,
         }
 
     @property
@@ -72,6 +78,10 @@ class MelStats:
             f"melstats: statistics of {BANDS} mel bands, [{self.shape[0]}, {self.shape[1]}]; built in, no pre-trained "
             "weights, so it hears loudness and timbre over time but knows no sounds"
         )
+
+    def with_tokens(self, tokens: Tokens) -> "MelStats":
+        """The same statistics of other stretches."""
+        return MelStats(tokens, self.sample_rate, self.seconds, self._device)
 
     @torch.inference_mode()
     def encode(self, waveforms: Tensor) -> Tensor:

@@ -7,9 +7,15 @@ import torch
 from torch import Tensor
 
 
-def steps_per_epoch(items: int, batch_size: int) -> int:
-    """Steps that a data set takes; its batches differ in size by one item at most."""
-    return -(-items // batch_size)
+def steps_per_epoch(items: int, batch_size: int, most: int | None = None) -> int:
+    """Steps that a data set takes; its batches differ in size by one item at most.
+
+    Args:
+        items: of the data set.
+        batch_size: items of a step.
+        most: steps; where there would be more of them, batches are larger instead. None for any number.
+    """
+    return min(-(-items // batch_size), most or items)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,10 @@ AUTO_SHARE = 0.7
 #: quick: every operation's result is mapped anew, and the kernel clears its pages.
 QUICK_BYTES = 12 * 1024**2
 
+#: Most bytes that a step of a stack computes with on a CPU: of embeddings that are long, wider stacks are no quicker
+#: either, and every model takes a hundred megabytes.
+QUICK_STEP_BYTES = 256 * 1024**2
+
 #: Of malloc.h in glibc; see mallopt(3).
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
@@ -80,14 +84,17 @@ def memory_budget(memory: str, device: torch.device) -> int:
     return int(available_bytes() * AUTO_SHARE)  # of the host; a Mac's GPU shares it
 
 
-def quick_width(weights: int, device: torch.device) -> int | None:
+def quick_width(cost: Cost, device: torch.device) -> int | None:
     """Most models that are quicker together than in two stacks; None where wider is always quicker.
 
     Args:
-        weights: trained numbers of one model.
+        cost: of one model.
         device: where training happens.
     """
-    return max(1, QUICK_BYTES // (4 * weights)) if device.type == "cpu" else None
+    if device.type != "cpu":
+        return None
+    step = 4 * cost.activations * cost.batch
+    return max(1, min(QUICK_BYTES // (4 * cost.weights), QUICK_STEP_BYTES // max(1, step)))
 
 
 def stacks(

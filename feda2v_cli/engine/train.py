@@ -34,6 +34,8 @@ WEIGHTS_OF_PART = 500_000
 #: -> losses, each [batch], or [] for the whole batch. The batch's "mask" is 1 for items that count, [batch]. The loss
 #: named "loss" is what training makes small; the others are reported beside it.
 Loss = Callable[[Tensors, Tensors, Tensor, Tensor], dict[str, Tensor]]
+#: A batch {name: [models, batch, …]} -> what else it needs, likewise.
+Read = Callable[[Tensors], dict[str, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -47,16 +49,22 @@ class Optimiser:
         θ ← θ − η (m / (1 − β₁ᵗ) / ((v / (1 − β₂ᵗ))^½ + ε) + λ θ)
 
     Attributes:
-        batch_size: most items of a model in a step.
+        batch_size: items of a model in a step.
         learning_rate: η of AdamW.
         weight_decay: λ of AdamW, decoupled from the gradient.
         clip_norm: largest norm of a model's whole gradient.
+        most_steps: of an epoch; where there would be more of them, batches are larger. None for any number.
     """
 
     batch_size: int
     learning_rate: float
     weight_decay: float
     clip_norm: float
+    most_steps: int | None = None
+
+    def steps_per_epoch(self, items: int) -> int:
+        """Steps that a model with so many items takes."""
+        return steps_per_epoch(items, self.batch_size, self.most_steps)
 
 
 @dataclass(frozen=True)
@@ -92,13 +100,22 @@ class Trainer:
         loss: written for one model; it is mapped over the stack.
         optimiser: what a step does.
         seed: the run's seed.
+        read: more of a batch [models, batch, …], by name, that its items only refer to; None for nothing more.
 
     Raises:
         ValueError: the numbers of models differ, or those of steps.
     """
 
-    def __init__(self, stack: Stack, data: Sequence[ModelData], loss: Loss, optimiser: Optimiser, seed: int) -> None:
-        steps = {steps_per_epoch(model.size, optimiser.batch_size) for model in data}
+    def __init__(
+        self,
+        stack: Stack,
+        data: Sequence[ModelData],
+        loss: Loss,
+        optimiser: Optimiser,
+        seed: int,
+        read: Read | None = None,
+    ) -> None:
+        steps = {optimiser.steps_per_epoch(model.size) for model in data}
         if len(data) != stack.models or len(steps) != 1:
             raise ValueError(f"{stack.models} models, {len(data)} data sets, steps an epoch: {sorted(steps)}")
         keep_freed_memory()
@@ -106,6 +123,7 @@ class Trainer:
         self._data = data
         self._optimiser = optimiser
         self._seed = seed
+        self._read = read
         self._steps = steps.pop()
         self._largest = max(model.size for model in data)
         largest = max(math.prod(shape) for shape in stack.shapes.values())
@@ -167,7 +185,9 @@ class Trainer:
         bounds = [stack.models * part // count for part in range(count + 1)]
         with small_operations(large=1):  # so that no part is divided again
             parts = [
-                Trainer(stack.part(slice(start, end)), self._data[start:end], loss, self._optimiser, self._seed)
+                Trainer(
+                    stack.part(slice(start, end)), self._data[start:end], loss, self._optimiser, self._seed, self._read
+                )
                 for start, end in pairwise(bounds)
             ]
         for part in parts:
@@ -238,6 +258,8 @@ class Trainer:
 
     def _step(self, index: Tensor, mask: Tensor, noise: Tensor, progress: Tensor) -> dict[str, Tensor]:
         batch = {name: items[self._rows, index] for name, items in self._items.items()}  # [models, batch, …]
+        if self._read is not None:
+            batch |= self._read(batch)
         batch |= self._constants  # [models, …]
         weights = self.stack.weights.requires_grad_()
         losses = self._losses(weights, batch, mask, noise, progress)  # each [models]

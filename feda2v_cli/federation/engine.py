@@ -92,7 +92,7 @@ class LocalEngine(Engine):
 
     def tasks(self, space: Space, nodes: Sequence[Node], number: int) -> list[Task]:
         """What nodes train on in a round, and how fast."""
-        share = self._setup.learning_rate_share(number)
+        share = self._setup.learning_rate_share(space.name, number)
         return [Task(node.id, self._sampled.items_of(node), share * node.learning_rates[space.name]) for node in nodes]
 
     def evaluate(self, adapters: Iterable[Mapping[str, Tensor]]) -> RetrievalAccuracy:

@@ -14,6 +14,7 @@ from feda2v_cli.engine.of_thread import OfThread
 from feda2v_cli.engine.stack import Stack
 from feda2v_cli.engine.train import Loss, ModelData, Optimiser, Trainer
 from feda2v_cli.errors import FailedError
+from feda2v_cli.federation.inputs import tokens_of
 from feda2v_cli.federation.pool import Pool
 from feda2v_cli.federation.space import Space
 from feda2v_cli.profile.schema import AdapterSection
@@ -98,13 +99,19 @@ class LocalTraining:
         Raises:
             FailedError: memory does not suffice for one adapter.
         """
-        tokens = pool.embeddings.shape[1]
+
+        def tokens(task: Task) -> int:
+            return tokens_of(pool.embeddings, task.items)
+
+        def cost(task: Task) -> Cost:
+            return self.cost(space, tokens(task), len(task.items))
+
         todo = stacks(
             tasks,
-            lambda task: self._like(len(task.items), task.learning_rate),
-            lambda task: self.cost(space, tokens, len(task.items)).bytes,
+            lambda task: (*self._like(len(task.items), task.learning_rate), tokens(task)),
+            lambda task: cost(task).bytes,
             self.budget,
-            quick_width(self.cost(space, tokens, 0).weights, self.device),
+            quick_width(max(map(cost, tasks), key=lambda of: of.activations), self.device),
         )
         while todo:
             group = todo.pop(0)
@@ -170,8 +177,11 @@ class LocalTraining:
             stack,
             [ModelData((space.name, task.node), {"item": task.items}, pool.noise_width(noise)) for task in group],
             adapter_loss(space, pool, noise, self.proximal, start),
-            Optimiser(section.batch_size, group[0].learning_rate, section.weight_decay, section.clip_norm),
+            Optimiser(
+                section.batch_size, group[0].learning_rate, section.weight_decay_of(space.name), section.clip_norm
+            ),
             self.seed,
+            pool.inputs,
         )
         losses = trainer.train_round(round_number, round_number, self.epochs)
         steps = self.epochs * steps_per_epoch(len(group[0].items), section.batch_size)
@@ -196,7 +206,7 @@ def adapter_loss(
         anchor: w_t, flat, [parameters].
 
     Returns:
-        A loss on items `item` [items], places in the pool, with the pool's width of noise.
+        A loss on items `item` [items], places in the pool, and their `input` there, with the pool's width of noise.
     """
     adapters = OfThread(space.adapter)
 
@@ -207,7 +217,7 @@ def adapter_loss(
         progress: Tensor,  # noqa: ARG001 - every round is like the first
     ) -> dict[str, Tensor]:
         item = batch["item"]
-        output = functional_call(adapters.own, dict(parameters), (pool.noisy(item, input_noise, noise),))
+        output = functional_call(adapters.own, dict(parameters), (pool.noisy(batch["input"], input_noise, noise),))
         error = (output - space.targets[pool.labels[item]]).square().flatten(1).mean(1)
         if not proximal or anchor is None:
             return {"loss": error, "error": error}

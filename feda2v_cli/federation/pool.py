@@ -1,12 +1,13 @@
 """Who trains on what: every clip and sample once, the nodes that use them, and who takes part in a round."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from feda2v_cli.engine.random_stream import random_stream
+from feda2v_cli.federation.inputs import Inputs, JoinedInputs, dim_of
 from feda2v_cli.profile.schema import AdapterSection, NodeSection
 
 
@@ -15,46 +16,54 @@ class Pool:
     """Embeddings that nodes refer to by their place, so that none is held twice.
 
     Attributes:
-        embeddings: standardised, [items, tokens, dim].
+        embeddings: standardised, [items, tokens, dim], or where they are read.
         labels: index of each item's class, [items].
         clips: how many of the items are clips; samples come behind them.
     """
 
-    embeddings: Tensor
+    embeddings: Inputs
     labels: Tensor
     clips: int
 
-    def with_samples(self, embeddings: Tensor, labels: Tensor) -> "Pool":
-        """The same clips with other samples behind them.
+    def with_samples(self, embeddings: Inputs, labels: Tensor) -> "Pool":
+        """The same clips, of a pool without samples, with samples behind them.
 
         Args:
-            embeddings: standardised samples, [samples, tokens, dim].
+            embeddings: standardised samples, [samples, tokens, dim], or where they are read.
             labels: index of each sample's class, [samples].
         """
-        clips = self.clips
-        device = self.embeddings.device
-        return Pool(
-            torch.cat([self.embeddings[:clips], embeddings.to(device)]),
-            torch.cat([self.labels[:clips], labels.to(device)]),
-            clips,
-        )
+        clips, device = self.embeddings, self.embeddings.device
+        joined: Inputs
+        if isinstance(clips, Tensor) and isinstance(embeddings, Tensor):
+            joined = torch.cat([clips, embeddings.to(device)])
+        else:
+            joined = JoinedInputs.of(clips, embeddings)
+        return Pool(joined, torch.cat([self.labels, labels.to(device)]), self.clips)
+
+    def inputs(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What the adapter takes of a batch, by the name `input`: [..., tokens, dim].
+
+        Args:
+            batch: places of its items by the name `item`, [...].
+        """
+        return {"input": self.embeddings[batch["item"]]}
 
     def noise_width(self, deviation: float) -> int:
         """Normal numbers an item that `noisy` needs."""
-        return self.embeddings.shape[-1] if deviation else 0
+        return dim_of(self.embeddings) if deviation else 0
 
-    def noisy(self, items: Tensor, deviation: float, noise: Tensor) -> Tensor:
+    @staticmethod
+    def noisy(embeddings: Tensor, deviation: float, noise: Tensor) -> Tensor:
         """Embeddings with noise, [items, tokens, dim], so that few clips are not learnt by heart.
 
         Noise on the inputs is a penalty on steep outputs (Bishop, Training with Noise is Equivalent to Tikhonov
         Regularization, 1995). The tokens of a clip get the same, as if its recording were another.
 
         Args:
-            items: places, [items].
+            embeddings: standardised, [items, tokens, dim].
             deviation: of the noise, in standardised units.
             noise: standard normal, [items, `noise_width`].
         """
-        embeddings = self.embeddings[items]
         return embeddings + deviation * noise[:, None, :] if deviation else embeddings
 
 

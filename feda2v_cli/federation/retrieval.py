@@ -12,6 +12,7 @@ from torch.func import functional_call
 from torch.nn.functional import normalize, one_hot
 
 from feda2v_cli.engine.stack import parameters_of
+from feda2v_cli.federation.inputs import Inputs, slices_of
 from feda2v_cli.federation.space import Space
 from feda2v_cli.threads import threads_per_operation
 
@@ -20,16 +21,16 @@ _CLIPS_AT_ONCE = 256
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Clips in the folds that are held out.
+    """Clips that are held out.
 
     Attributes:
-        embeddings: standardised, [clips, tokens, dim].
+        embeddings: standardised, [clips, tokens, dim], or where they are read.
         labels: index of each one's class, [clips].
         holders: ids of the nodes that hold each, in the order of the clips; a clip may be held by several.
         nodes: ids of all nodes.
     """
 
-    embeddings: Tensor
+    embeddings: Inputs
     labels: Tensor
     holders: tuple[tuple[int, ...], ...]
     nodes: tuple[int, ...]
@@ -127,8 +128,7 @@ def measure_retrieval(
             targets = space.targets.flatten(1)  # [classes, elements]
             directions = normalize(targets, dim=1).T
             total = own = nearest = 0.0
-            for start in range(0, len(held_out.labels), _CLIPS_AT_ONCE):
-                part = slice(start, start + _CLIPS_AT_ONCE)
+            for part in slices_of(held_out.embeddings, _CLIPS_AT_ONCE):
                 output = functional_call(space.adapter, parameters, (held_out.embeddings[part],)).flatten(1)
                 # On the CPU: a Mac's GPU knows no double precision.
                 total += float((output - targets[held_out.labels[part]]).square().mean(1).cpu().double().sum())

@@ -51,7 +51,7 @@ class Federation:
 
     Args:
         setup: the federation.
-        directory: where the nodes' own adapters lie, if they are kept.
+        directory: where the nodes' own adapters lie, if they are kept, and samples that are too large for memory.
         on_narrowed: is told when memory ran out, how many were trained at once and how many will be.
         engine: reaches the nodes; None when they are in this process.
 
@@ -74,7 +74,7 @@ class Federation:
             directory, [node.id for node in setup.trainers], {name: len(flat) for name, flat in self.adapters.items()}
         )
         self._strategy = make_strategy(setup.profile.federation)
-        self._sampled = SampledPool(setup.clips, setup.sampling)
+        self._sampled = SampledPool(setup.clips, setup.sampling, directory / "samples.bin")
         self._engine = engine or LocalEngine(setup, self._sampled, local_training(setup), on_narrowed)
 
     @property
@@ -147,7 +147,7 @@ class Federation:
 
     def evaluate(self, number: int) -> RetrievalAccuracy:
         """How good the adapters are after a round, for the clips of all nodes."""
-        owners = self._strategy.evaluated([node.id for node in self.setup.trainers])
+        owners = list(self.setup.trained) or self._strategy.evaluated([node.id for node in self.setup.trainers])
         return self._engine.evaluate(self.adapters_of(owner, number) for owner in owners)
 
     def adapters_of(self, owner: Owner, number: int) -> Mapping[str, Tensor]:
@@ -157,6 +157,8 @@ class Federation:
             owner: a node of which they were kept in that round, or None for the server.
             number: of the round.
         """
+        if owner in self.setup.trained:
+            return self.setup.trained[owner]
         if owner is None:
             return self.adapters
         return {space.name: self.store.read(number, space.name, [owner])[0] for space in self.setup.spaces}
@@ -182,7 +184,7 @@ class Federation:
             training=ServerTraining(
                 section=setup.profile.adapter,
                 epochs=setup.profile.federation.server_epochs,
-                learning_rate_share=setup.learning_rate_share(number),
+                learning_rate_share=setup.learning_rate_share(space.name, number),
                 device=setup.device,
                 seed=setup.seed,
                 number=number,

@@ -68,10 +68,11 @@ class ServerTraining:
             Optimiser(
                 section.batch_size,
                 learning_rates(section)[space.name] * self.learning_rate_share,
-                section.weight_decay,
+                section.weight_decay_of(space.name),
                 section.clip_norm,
             ),
             self.seed,
+            pool.inputs,
         )
         trainer.train_round(self.number, self.number, self.epochs)
         return stack.weights[0].cpu()

@@ -1,11 +1,13 @@
 """All that the rounds of a federation need to know, before the first."""
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Self
 
 import torch
+from torch import Tensor
 
 from feda2v_cli.federation.pool import Node, Pool, learning_rates
 from feda2v_cli.federation.retrieval import HeldOut
@@ -13,6 +15,7 @@ from feda2v_cli.federation.sampled_pool import Sampling
 from feda2v_cli.federation.space import Space
 from feda2v_cli.federation.standardise import Standardisation
 from feda2v_cli.federation.strategy.registry import make_strategy
+from feda2v_cli.federation.strategy.strategy import Owner
 from feda2v_cli.federation.synthetic import NodeGenerator
 from feda2v_cli.profile.schema import Profile
 
@@ -34,6 +37,8 @@ class Setup:
         generators: generators of all nodes; empty when no samples are used.
         budget: bytes that a stack may take.
         device: where training happens.
+        trained: adapters that are evaluated and not trained, flat parameters [parameters] by owner and target space;
+            empty where the rounds train them.
     """
 
     profile: Profile
@@ -45,6 +50,7 @@ class Setup:
     generators: tuple[NodeGenerator, ...]
     budget: int
     device: torch.device
+    trained: Mapping[Owner, Mapping[str, Tensor]] = field(default_factory=dict)
 
     @property
     def seed(self) -> int:
@@ -80,19 +86,20 @@ class Setup:
             per_class=self.most_samples_per_class,
             uses=self.sample_uses,
             every_round=self.profile.synthetic.refresh == "round",
+            by_class=self.matches_by_class,
             seed=self.seed,
             standardisation=self.standardisation,
         )
 
-    def learning_rate_share(self, round_number: int) -> float:
-        """Share of the learning rate in a round: from 1 to the last share, η, along half a cosine.
+    def learning_rate_share(self, space: str, round_number: int) -> float:
+        """Share of a target space's learning rate in a round: from 1 to the last share, η, along half a cosine.
 
             share_t = η + (1 − η) (1 + cos(π t / T)) / 2
 
         (Loshchilov and Hutter, SGDR, 2017, equation 5, without restarts), with t rounds passed of T. Constant rates
         leave the last round's adapters as noisy as the first's.
         """
-        if self.profile.adapter.schedule == "constant":
+        if self.profile.adapter.schedule_of(space) == "constant":
             return 1.0
         passed = (round_number - 1) / max(1, self.profile.federation.rounds - 1)
         return LAST_LEARNING_RATE_SHARE + (1 - LAST_LEARNING_RATE_SHARE) * (1 + math.cos(math.pi * passed)) / 2
@@ -130,5 +137,17 @@ class Setup:
         """How many samples of others a node trains on."""
         if "local" not in self.sample_uses:
             return 0
-        made = {name for source in self.generators if source.node != node.id for name in source.generator.classes}
+        made = {
+            name for source in self.generators if self._of_others(source, node) for name in source.generator.classes
+        }
+        if self.matches_by_class:
+            made -= {self.classes[label] for label in node.clips_of_class}
         return node.samples_per_class * len(made)
+
+    @property
+    def matches_by_class(self) -> bool:
+        """Whether generators stand for classes, and not for the nodes that trained them."""
+        return self.profile.synthetic.match == "class"
+
+    def _of_others(self, source: NodeGenerator, node: Node) -> bool:
+        return self.matches_by_class or source.node != node.id

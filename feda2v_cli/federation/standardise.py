@@ -12,8 +12,12 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from feda2v_cli.embedding.stored import StoredEmbeddings
+
 #: A dimension that varies less than this share of the mean deviation is left as it is: it would be blown-up noise.
 _SMALLEST_SHARE = 1e-4
+#: Bytes of embeddings, in double precision, that are added up together.
+_PART_BYTES = 128 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -31,10 +35,16 @@ class Sums:
     squares: Tensor
 
     @classmethod
-    def of(cls, embeddings: Tensor) -> Self:
-        """The sums of embeddings [clips, tokens, dim]."""
-        tokens = embeddings.flatten(0, 1).double()
-        return cls(tokens.shape[0], tokens.sum(0), tokens.square().sum(0))
+    def of(cls, embeddings: StoredEmbeddings) -> Self:
+        """The sums of embeddings [clips, tokens, dim], of which memory holds a part at a time."""
+        clips, tokens, dim = embeddings.shape
+        at_once = max(1, _PART_BYTES // (8 * tokens * dim))
+        total, squares = torch.zeros(2, dim, dtype=torch.double)
+        for start in range(0, clips, at_once):
+            part = embeddings.read(slice(start, start + at_once)).flatten(0, 1).double()
+            total += part.sum(0)
+            squares += part.square_().sum(0)
+        return cls(clips * tokens, total, squares)
 
 
 @dataclass(frozen=True)
@@ -67,3 +77,7 @@ class Standardisation:
     def __call__(self, embeddings: Tensor) -> Tensor:
         """Embeddings [clips, tokens, dim] with mean 0 and deviation 1 in each dimension."""
         return (embeddings - self.mean) / self.scale
+
+    def in_place(self, embeddings: Tensor) -> Tensor:
+        """The same embeddings, standardised where they are."""
+        return embeddings.sub_(self.mean).div_(self.scale)

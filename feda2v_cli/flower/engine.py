@@ -213,7 +213,7 @@ class _FlowerAnswers(Answers):
 
     def of(self, space: Space) -> Iterator[Trained]:
         """In the order in which one process would train them, whoever answered first: sums are the same bits."""
-        share = self._setup.learning_rate_share(self._number)
+        share = self._setup.learning_rate_share(space.name, self._number)
         sizes = [
             (node.id, len(node.clips) + self._setup.samples_of(node), share * node.learning_rates[space.name])
             for node in self.nodes

@@ -16,9 +16,11 @@ from feda2v_cli import __version__
 from feda2v_cli.checkpoint.defect import Defect
 from feda2v_cli.checkpoint.file import load_content
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
+from feda2v_cli.embedding.stored import StoredEmbeddings
 from feda2v_cli.embedding.target import TextSources, make_targets
 from feda2v_cli.engine.memory import memory_budget
 from feda2v_cli.federation.engine import LocalEngine
+from feda2v_cli.federation.inputs import inputs_of
 from feda2v_cli.federation.pool import Node, Pool
 from feda2v_cli.federation.retrieval import HeldOut
 from feda2v_cli.federation.round import local_training
@@ -56,9 +58,9 @@ class NodeData:
     device: torch.device
     sources: TextSources
     encoder: dict[str, Any]
-    train: Tensor
+    train: StoredEmbeddings
     train_classes: tuple[str, ...]
-    test: Tensor
+    test: StoredEmbeddings
     test_classes: tuple[str, ...]
     generators: tuple[bytes, ...]
 
@@ -222,9 +224,9 @@ class NodeWork:
             profile=profile,
             spaces=spaces,
             nodes=members,
-            clips=Pool(standardisation(data.train).to(device), labels(data.train_classes), len(data.train)),
+            clips=Pool(inputs_of(data.train, standardisation, device), labels(data.train_classes), len(data.train)),
             held_out=HeldOut(
-                standardisation(data.test).to(device),
+                inputs_of(data.test, standardisation, device),
                 labels(data.test_classes),
                 ((data.node,),) * len(data.test_classes),
                 tuple(member.id for member in members),

@@ -36,6 +36,24 @@ def balanced_normal(labels: Tensor, width: int, random: torch.Generator) -> Tens
     return noise
 
 
+def opposite_normal(labels: Tensor, width: int, random: torch.Generator) -> Tensor:
+    """Standard normal noise for each sample, [samples, width], of which those of a class come in opposite pairs.
+
+    It is what `balanced_normal` gives without orthogonal pairs: for coordinates that are many and matter little.
+
+    Args:
+        labels: which samples belong together, [samples].
+        width: of the noise of a sample.
+        random: the stream.
+    """
+    noise = torch.randn(len(labels), width, generator=random)
+    for label in torch.unique(labels):
+        places = (labels == label).nonzero().flatten()
+        pairs, opposites = places[0:-1:2], places[1::2]
+        noise[opposites] = -noise[pairs]
+    return noise
+
+
 def _balanced(vectors: Tensor, width: int) -> Tensor:
     """Vectors [count, width], orthogonal in each block of `count` coordinates, the last cut off.
 

@@ -11,13 +11,13 @@ from feda2v_cli.generator.balanced import balanced_normal
 from feda2v_cli.generator.generator import Generator
 from feda2v_cli.generator.generator_type import Shapes
 from feda2v_cli.generator.principal_components import PrincipalComponents
-from feda2v_cli.generator.training_set import TrainingSet
+from feda2v_cli.generator.training_set import TrainingSet, largest_width
 from feda2v_cli.profile.schema import GeneratorSection
 from feda2v_cli.threads import threads_per_operation
 
 
 class GaussianSampler:
-    """A full-covariance Gaussian for each class: x = μ_k + L_k t with scores t ~ N(0, 1), so that x ~ N(μ_k, L_k L_kᵀ).
+    """A Gaussian for each class: x = μ_k + L_k t + R_k ε with t, ε ~ N(0, 1), so that x ~ N(μ_k, L_k L_kᵀ + R_k²).
 
     Args:
         components: of the classes.
@@ -30,7 +30,7 @@ class GaussianSampler:
 
     def draw(self, labels: Tensor, random: torch.Generator) -> Tensor:
         """Coordinates [samples, rank] of classes `labels` [samples]."""
-        return self._components.coordinates(balanced_normal(labels, self._components.width, random), labels)
+        return self._components.coordinates(balanced_normal(labels, self._components.width, random), labels, random)
 
     def architecture(self) -> dict[str, int]:
         """Most components of a class."""
@@ -51,7 +51,7 @@ class GaussianFitting:
 
     def __init__(self, sets: Sequence[TrainingSet], section: GeneratorSection) -> None:
         self._sets = sets
-        self._components = [data.components(section.shrinkage) for data in sets]
+        self._components = [data.components(section) for data in sets]
 
     def train_round(self, round_number: int, on_epoch: Callable[[int], None] | None = None) -> dict[str, Tensor]:  # noqa: ARG002
         """Nothing is left to do; the loss is the mean negative log likelihood of the clips, in nats."""
@@ -87,7 +87,7 @@ class Gaussian:
         self, samples_per_class: Mapping[str, int], rank: int, section: GeneratorSection
     ) -> dict[str, int]:
         """Most principal components that a class can have."""
-        return {"directions": PrincipalComponents.largest_width(samples_per_class, rank, section.shrinkage)}
+        return {"directions": largest_width(samples_per_class, rank, section)}
 
     def shapes(self, rank: int, classes: int, sizes: Mapping[str, int]) -> Shapes:
         """Shapes of means and loadings."""
@@ -109,6 +109,6 @@ class Gaussian:
         """Gaussians of training sets."""
         return GaussianFitting(sets, section)
 
-    def sampler(self, state: Mapping[str, Tensor]) -> GaussianSampler:
-        """The sampler whose `state` this is."""
-        return GaussianSampler(PrincipalComponents(state["means"], state["loadings"]))
+    def sampler(self, state: Mapping[str, Tensor], scale: Tensor) -> GaussianSampler:
+        """The sampler whose `state` this is, of coordinates of a scale [rank]."""
+        return GaussianSampler(PrincipalComponents.from_state(state, scale))

@@ -1,6 +1,6 @@
 """A trained generator: it draws labelled samples in the embedding's own units."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
@@ -8,7 +8,11 @@ from torch import Tensor
 
 from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.errors import UsageError, closest
+from feda2v_cli.generator.balanced import opposite_normal
 from feda2v_cli.generator.projection import Projection
+
+#: Bytes of samples that are restored together.
+_PART_BYTES = 128 * 1024**2
 
 
 class Sampler(Protocol):
@@ -74,6 +78,11 @@ class Generator:
         return self._sampler
 
     @property
+    def projection(self) -> Projection:
+        """From embeddings to the coordinates in which it works."""
+        return self._projection
+
+    @property
     def parameters(self) -> int:
         """How many numbers its tensors hold."""
         return sum(tensor.numel() for tensor in self.state().values())
@@ -91,6 +100,22 @@ class Generator:
         Raises:
             UsageError: a label is none of its classes.
         """
+        parts = list(self.sample_in_parts(labels, seed))
+        return parts[0] if len(parts) == 1 else torch.cat([torch.empty(0, *self.shape), *parts])
+
+    def sample_in_parts(self, labels: Sequence[str], seed: int = 0) -> Iterator[Tensor]:
+        """The same samples, some at a time: embeddings of all tokens are long.
+
+        Args:
+            labels: as `sample` takes them.
+            seed: likewise.
+
+        Yields:
+            Embeddings [some, tokens, dim], in the order of the labels.
+
+        Raises:
+            UsageError: a label is none of its classes.
+        """
         for label in labels:
             if label not in self.classes:
                 near = closest(label, self.classes)
@@ -99,7 +124,13 @@ class Generator:
                     [f"it makes {', '.join(self.classes)}"] + ([f"did you mean {near}?"] if near else []),
                 )
         indices = torch.tensor([self.classes.index(label) for label in labels], dtype=torch.long)
-        return self._projection.restore(self.coordinates(indices, seed)).view(-1, *self.shape)
+        at_once = max(1, _PART_BYTES // (4 * self.shape[0] * self.shape[1]))
+        random = random_stream(seed, "beyond the axes")
+        parts = (torch.split(values, at_once) for values in (self.coordinates(indices, seed), indices))
+        for coordinates, labels_of_part in zip(*parts, strict=True):
+            noise = opposite_normal(labels_of_part, self.shape[0] * self.shape[1], random)
+            samples = self._projection.restore(coordinates) + self._projection.beyond(noise)
+            yield samples.view(-1, *self.shape)
 
     def coordinates(self, labels: Tensor, seed: int) -> Tensor:
         """Samples before they are restored, [samples, rank].
@@ -119,6 +150,7 @@ class Generator:
             "projection": "none" if self._projection.axes is None else "pca",
             "rank": self._projection.rank,
             "classes": len(self.classes),
+            **({"remainder": "diagonal"} if "model.remainder" in self.state() else {}),
             **self._sampler.architecture(),
         }
 

@@ -99,6 +99,11 @@ class GeneratorType(Protocol):
         """
         ...
 
-    def sampler(self, state: Mapping[str, Tensor]) -> Sampler:
-        """The sampler whose `state` this is; names and shapes are those of `shapes`."""
+    def sampler(self, state: Mapping[str, Tensor], scale: Tensor) -> Sampler:
+        """The sampler whose `state` this is; names and shapes are those of `shapes`.
+
+        Args:
+            state: its tensors by name.
+            scale: size of each coordinate in an embedding's own units, [rank].
+        """
         ...

@@ -1,12 +1,15 @@
 """Principal components of each class: along what its clips differ, those that move embeddings farthest first."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import torch
 from torch import Tensor
+
+from feda2v_cli.engine.random_stream import random_stream
+from feda2v_cli.generator.balanced import opposite_normal
 
 #: Below this share of the first component's deviation, a deviation is what rounding has left.
 SMALLEST_DEVIATION_SHARE = 1e-6
@@ -81,21 +84,27 @@ def _reduced(rows: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class PrincipalComponents:
-    """Mean and principal components of each class: coordinates x of class k and scores t are x = μ_k + L_k t.
+    """Mean and principal components of each class, and what lies beyond them: x = μ_k + L_k t + R_k ε.
 
-    The scores of a class's clips have mean zero and covariance one.
+    The scores t of a class's clips have mean zero and covariance one; ε is noise, independent in every coordinate
+    (probabilistic PCA with a variance of each coordinate: Tipping and Bishop, 1999).
 
     Attributes:
         means: μ, [classes, rank].
         loadings: L, [classes, rank, width]; a column says how coordinates move for one standard deviation along a
             component. A class with fewer components than others has columns of zeros behind its own.
+        scale: size of each coordinate in an embedding's own units, [rank].
+        remainder: R, deviation of each coordinate beyond the components, [classes, rank]; None for files of earlier
+            versions, which have none.
     """
 
     means: Tensor
     loadings: Tensor
+    scale: Tensor
+    remainder: Tensor | None
 
     @classmethod
-    def of(cls, moments: ClassMoments, scale: Tensor) -> Self:
+    def of(cls, moments: ClassMoments, scale: Tensor, most: Sequence[int] | None = None) -> Self:
         """Principal components (Jolliffe, Principal Component Analysis, 2002) of each class's covariance.
 
         They are those of the embedding's own units, D Σ_k D = V Λ Vᵀ with D = diag(scale), from the singular value
@@ -104,36 +113,54 @@ class PrincipalComponents:
         Args:
             moments: of the coordinates of each class.
             scale: size of each coordinate in an embedding's own units, [rank].
+            most: components of each class; None keeps all.
         """
-        found = []
-        for root in moments.roots:  # one class at a time: without a projection, its coordinates are many
+        found, beyond = [], []
+        for label, root in enumerate(moments.roots):  # one at a time: without a projection, its coordinates are many
             _, deviations, axes = torch.linalg.svd(_reduced(root).double() * scale.double(), full_matrices=False)
             kept = deviations > SMALLEST_DEVIATION_SHARE * deviations[0]
+            if most is not None:
+                kept[most[label] :] = False
             axes, deviations = axes[kept], deviations[kept]
             # Of an axis and its opposite, the one that moves the coordinate it moves most upwards.
             signs = axes.gather(1, axes.abs().argmax(1, keepdim=True)).sign()
-            found.append((signs * axes * deviations[:, None] / scale.double()).T.float())
+            loadings_of_class = (signs * axes * deviations[:, None] / scale.double()).T
+            found.append(loadings_of_class.float())
+            # R_k² = diag(Σ_k − L_k L_kᵀ): every coordinate has the variance of the clips.
+            variances = root.double().square().sum(0) - loadings_of_class.square().sum(1)
+            beyond.append(torch.where(kept.all(), 0.0, variances.clamp(min=0).sqrt()).float())
         width = max(1, *(loading.shape[1] for loading in found))
         loadings = [torch.nn.functional.pad(loading, (0, width - loading.shape[1])) for loading in found]
-        return cls(moments.means, torch.stack(loadings))
+        return cls(moments.means, torch.stack(loadings), scale, torch.stack(beyond))
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Tensor], scale: Tensor) -> Self:
+        """The components whose `state` is among some tensors.
+
+        Args:
+            state: tensors by name.
+            scale: size of each coordinate in an embedding's own units, [rank].
+        """
+        return cls(state["means"], state["loadings"], scale, state.get("remainder"))
 
     @staticmethod
     def shapes(rank: int, classes: int, width: int) -> dict[str, tuple[int, ...]]:
         """Shapes of its tensors by name."""
-        return {"means": (classes, rank), "loadings": (classes, rank, width)}
+        return {"means": (classes, rank), "loadings": (classes, rank, width), "remainder": (classes, rank)}
 
     @staticmethod
-    def largest_width(counts: Mapping[str, int], rank: int, shrinkage: float) -> int:
+    def largest_width(counts: Mapping[str, int], rank: int, shrinkage: float, most: int | None = None) -> int:
         """Most components that a class can have.
 
         Args:
             counts: clips of each class.
             rank: coordinates of an embedding.
             shrinkage: share of the pooled covariance in each class's.
+            most: that are kept of any class; None keeps all.
         """
         pooled = shrinkage > 0 or min(counts.values()) < 2
         freedom = sum(counts.values()) - len(counts) if pooled else max(counts.values()) - 1
-        return max(1, min(rank, freedom))
+        return max(1, min(rank, freedom, freedom if most is None else most))
 
     @staticmethod
     def fitting_bytes(clips: int, rank: int) -> int:
@@ -157,21 +184,25 @@ class PrincipalComponents:
         """How many components each class has, [classes]."""
         return self.loadings.any(1).sum(1)
 
-    def coordinates(self, scores: Tensor, labels: Tensor) -> Tensor:
-        """Coordinates x = μ_k + L_k t [samples, rank] of scores.
+    def coordinates(self, scores: Tensor, labels: Tensor, random: torch.Generator | None = None) -> Tensor:
+        """Coordinates x = μ_k + L_k t + R_k ε [samples, rank] of scores.
 
         Args:
             scores: t, in standard deviations, [samples, width].
             labels: class of each, [samples].
+            random: its seed seeds the stream of ε, whatever has been drawn of it; None leaves ε out.
         """
         moved = torch.empty(len(labels), self.means.shape[1])
         for label in torch.unique(labels):
             of_class = labels == label
             moved[of_class] = self.means[label] + scores[of_class] @ self.loadings[label].T
-        return moved
+        if random is None or self.remainder is None or not self.remainder.any():
+            return moved
+        own = random_stream(random.initial_seed(), "remainder")
+        return moved + self.remainder[labels] * opposite_normal(labels, moved.shape[1], own)
 
     def scores(self, coordinates: Tensor, labels: Tensor) -> Tensor:
-        """Scores t = L_k⁺ (x − μ_k) [clips, width]: of them `coordinates` makes the clips again.
+        """Scores t = (D L_k)⁺ D (x − μ_k) [clips, width], with D the scale: along what components they lie.
 
         Args:
             coordinates: x, [clips, rank].
@@ -180,8 +211,9 @@ class PrincipalComponents:
         scores = torch.empty(len(labels), self.width)
         for label in torch.unique(labels):
             of_class = labels == label
-            inverse = torch.linalg.pinv(self.loadings[label].double(), rtol=SMALLEST_DEVIATION_SHARE)
-            centred = coordinates[of_class].double() - self.means[label].double()
+            scaled = self.scale.double()[:, None] * self.loadings[label].double()
+            inverse = torch.linalg.pinv(scaled, rtol=SMALLEST_DEVIATION_SHARE)
+            centred = self.scale.double() * (coordinates[of_class].double() - self.means[label].double())
             scores[of_class] = (centred @ inverse.T).float()
         return scores
 
@@ -200,7 +232,8 @@ class PrincipalComponents:
 
     def state(self) -> dict[str, Tensor]:
         """Its tensors by name."""
-        return {"means": self.means, "loadings": self.loadings}
+        remainder = {} if self.remainder is None else {"remainder": self.remainder}
+        return {"means": self.means, "loadings": self.loadings, **remainder}
 
 
 def first_columns(scores: Tensor, count: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Whitened principal axes: few coordinates for embeddings of any length."""
+"""Whitened principal axes: few coordinates for embeddings of any length, and what lies beyond them."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,18 +23,23 @@ CLIPS_AT_ONCE = 4096
 class Projection:
     """An affine map between embeddings e and the coordinates x that generators work in.
 
-    x = Λ^(−½) A (e − m) and back e = m + Aᵀ Λ^½ x, with A Aᵀ = 1: the coordinates of the embeddings that it was fitted
-    on have mean zero and, with axes, covariance one (they are whitened).
+    x = Λ^(−½) A (e − m) and back e = m + Aᵀ Λ^½ x + (1 − AᵀA) D^½ ε, with A Aᵀ = 1 and ε ~ N(0, 1): the coordinates of
+    the embeddings that it was fitted on have mean zero and variance one (of one class: they are whitened). What lies
+    beyond the axes is modelled by its variance alone, as in factor analysis. Few axes with a remainder say less of
+    single clips than many axes: those fitted on n clips at full rank have each of the clips in their span.
 
     Attributes:
         mean: m, [features], of the embeddings it was fitted on.
         scale: Λ^½, standard deviation of each coordinate before whitening, [rank] with axes, [features] without.
         axes: A, [rank, features], orthonormal rows; None keeps every feature as a coordinate.
+        remainder: D^½, deviation of the features of a token beyond the axes, the same for all tokens, [dim]; None
+            where there is nothing beyond them.
     """
 
     mean: Tensor
     scale: Tensor
     axes: Tensor | None
+    remainder: Tensor | None = None
 
     @property
     def rank(self) -> int:
@@ -44,43 +49,51 @@ class Projection:
     @property
     def bytes(self) -> int:
         """Bytes of its tensors."""
-        return sum(part.nbytes for part in (self.mean, self.scale, self.axes) if part is not None)
+        return sum(part.nbytes for part in (self.mean, self.scale, self.axes, self.remainder) if part is not None)
 
     @classmethod
-    def pca(cls, embeddings: Tensor, rank: int, explained_share: float) -> Self:
-        """Whitened principal axes (Jolliffe, Principal Component Analysis, 2002, section 3.5).
+    def pca(
+        cls,
+        embeddings: Tensor,
+        rank: int,
+        explained_share: float,
+        labels: Tensor | None = None,
+        tokens: int = 1,
+    ) -> Self:
+        """Principal axes within classes (Jolliffe, Principal Component Analysis, 2002, section 3.5), and between them.
 
-        With E the n clips around their mean, [clips, features], the covariance S = EᵀE / (n − 1) and the Gram matrix
-        G = E Eᵀ / (n − 1) have the same eigenvalues Λ. The smaller of the two is decomposed: it grows neither with the
-        length of an embedding nor with the number of clips beyond that. Of S = V Λ Vᵀ the axes are A = Vᵀ; of
-        G = U Λ Uᵀ they are A = (Λ (n − 1))^(−½) Uᵀ E.
+        With E the n clips around their class's mean, [clips, features], the covariance S = EᵀE / (n − 1) and the Gram
+        matrix G = E Eᵀ / (n − 1) have the same eigenvalues Λ. The smaller of the two is decomposed: it grows neither
+        with the length of an embedding nor with the number of clips beyond that. Of S = V Λ Vᵀ the axes are A = Vᵀ; of
+        G = U Λ Uᵀ they are A = (Λ (n − 1))^(−½) Uᵀ E. To them come the axes along which the means of K classes differ,
+        K − 1 at most, so that no axis is spent on what is known of a class anyway.
 
         Args:
             embeddings: [clips, features].
-            rank: most axes; there are never more than clips − 1.
-            explained_share: the axes are cut where they explain this share of the variance.
+            rank: most axes within classes; there are never more than clips − classes.
+            explained_share: the axes within classes are cut where they explain this share of the variance there.
+            labels: class of each clip, [clips]; None for one class.
+            tokens: of an embedding; the remainder is the same for all.
 
         Raises:
             ValueError: fewer than two clips, or clips that are all equal: nothing spans an axis.
         """
-        clips, features = embeddings.shape
+        clips = len(embeddings)
         mean = embeddings.mean(0)
-        variances, vectors = _decomposed(embeddings, mean)
+        classes = 1 if labels is None else int(labels.max()) + 1
+        means = mean[None] if labels is None else _means(embeddings, labels, classes)
+        within = embeddings if labels is None or classes == 1 else embeddings - means[labels]
+        centre = mean if within is embeddings else torch.zeros_like(mean)
         size = float(sum(part.square().sum() for part in torch.split(embeddings, _at_once(clips), dim=1))) / clips
-        usable = int((variances > max(SMALLEST_VARIANCE_SHARE * float(variances[0]), ROUNDING_SHARE * size)).sum())
-        if clips < 2 or usable == 0:
+        variances, axes = _principal_axes(within, centre, min(rank, clips - classes), explained_share, size)
+        if classes > 1:
+            axes = torch.cat([axes, _axes_between(means, mean, axes, size)])
+        if not len(axes):
             raise ValueError(f"{clips} clips that do not differ span no axis")
-        variances = variances[:usable]
-        wanted = int((variances.cumsum(0) / variances.sum() < explained_share).sum()) + 1
-        kept = min(rank, clips - 1, usable, wanted)
-        variances, vectors = variances[:kept], vectors[:, :kept]
-        if clips <= features:
-            weights = (_upright(vectors, vectors) / (variances * (clips - 1)).sqrt()).T  # (Λ (n − 1))^(−½) Uᵀ
-            axes = torch.cat([(weights @ part).float() for part in _parts_of_features(embeddings, mean)], dim=1)
-        else:
-            along = torch.cat([part @ vectors for part in _parts_of_clips(embeddings, mean)])  # [clips, rank]
-            axes = _upright(vectors, along).T.float().contiguous()
-        return cls(mean, variances.sqrt().float(), axes)
+        if classes > 1:
+            along = torch.cat([part @ axes.double().T for part in _parts_of_clips(embeddings, mean)])
+            variances = along.square().sum(0) / (clips - 1)
+        return cls(mean, variances.sqrt().float(), axes, _remainder(within, centre, axes, clips - classes, tokens))
 
     @classmethod
     def none(cls, embeddings: Tensor) -> Self:
@@ -106,24 +119,38 @@ class Projection:
         scaled = coordinates * self.scale
         return self.mean + (scaled if self.axes is None else scaled @ self.axes)
 
+    def beyond(self, noise: Tensor) -> Tensor:
+        """(1 − AᵀA) D^½ ε, [clips, features]: what samples have beyond the axes.
+
+        Args:
+            noise: ε, standard normal, [clips, features].
+        """
+        if self.axes is None or self.remainder is None:
+            return torch.zeros_like(noise)
+        scaled = noise * self.remainder.repeat(noise.shape[1] // len(self.remainder))
+        return scaled - (scaled @ self.axes.T) @ self.axes
+
     def state(self) -> dict[str, Tensor]:
         """Its tensors, by name."""
         axes = {} if self.axes is None else {"projection.axes": self.axes}
-        return {"projection.mean": self.mean, "projection.scale": self.scale, **axes}
+        remainder = {} if self.remainder is None else {"projection.remainder": self.remainder}
+        return {"projection.mean": self.mean, "projection.scale": self.scale, **axes, **remainder}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Tensor]) -> Self:
         """The projection that gave `state`."""
-        return cls(state["projection.mean"], state["projection.scale"], state.get("projection.axes"))
+        parts = (state.get(f"projection.{name}") for name in ("axes", "remainder"))
+        return cls(state["projection.mean"], state["projection.scale"], *parts)
 
 
-def projection_shapes(kind: object, rank: int, features: int) -> dict[str, tuple[int, ...]]:
+def projection_shapes(kind: object, rank: int, features: int, remainder: int) -> dict[str, tuple[int, ...]]:
     """Shapes of the tensors of a projection's `state` by name.
 
     Args:
         kind: `pca` or `none`.
         rank: coordinates of an embedding.
         features: tokens × dim of an embedding.
+        remainder: dim of an embedding where what lies beyond axes is modelled; 0 where it is not.
 
     Raises:
         ValueError: there is no such projection.
@@ -131,7 +158,8 @@ def projection_shapes(kind: object, rank: int, features: int) -> dict[str, tuple
     shapes: dict[str, tuple[int, ...]] = {"projection.mean": (features,), "projection.scale": (rank,)}
     match kind:
         case "pca":
-            return shapes | {"projection.axes": (rank, features)}
+            beyond = {"projection.remainder": (remainder,)} if remainder else {}
+            return shapes | {"projection.axes": (rank, features)} | beyond
         case "none" if rank == features:
             return shapes
     raise ValueError(f"projection {kind!r} with rank {rank} and {features} features")
@@ -151,7 +179,83 @@ def fitting_bytes(kind: object, clips: int, features: int) -> int:
     # The matrix and its copy, which becomes its vectors, their order turned, and LAPACK's syevd: 1 + 6 n + 2 n².
     decomposition = 8 * 5 * side**2
     part = min(8 * clips * features, PART_BYTES)
-    return max(decomposition, 8 * side**2 + 2 * part) + part
+    within = 4 * clips * features  # the clips around the means of their classes
+    return within + max(decomposition, 8 * side**2 + 3 * part) + part
+
+
+def _means(embeddings: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """Mean of each class, [classes, features]."""
+    return torch.stack([embeddings[labels == label].mean(0) for label in range(classes)])
+
+
+def _principal_axes(
+    embeddings: Tensor, mean: Tensor, rank: int, explained_share: float, size: float
+) -> tuple[Tensor, Tensor]:
+    """Variances [axes] and axes [axes, features] around a mean; none where there is no variance.
+
+    Args:
+        embeddings: [clips, features].
+        mean: [features].
+        rank: most axes.
+        explained_share: where they are cut.
+        size: mean square of the clips that the axes are for.
+    """
+    clips, features = embeddings.shape
+    variances, vectors = _decomposed(embeddings, mean)
+    usable = int((variances > max(SMALLEST_VARIANCE_SHARE * float(variances[0]), ROUNDING_SHARE * size)).sum())
+    if usable == 0 or rank < 1:
+        return variances[:0], embeddings.new_zeros(0, features)
+    variances = variances[:usable]
+    wanted = int((variances.cumsum(0) / variances.sum() < explained_share).sum()) + 1
+    kept = min(rank, usable, wanted)
+    variances, vectors = variances[:kept], vectors[:, :kept]
+    if clips <= features:
+        weights = (_upright(vectors, vectors) / (variances * (clips - 1)).sqrt()).T  # (Λ (n − 1))^(−½) Uᵀ
+        return variances, torch.cat([(weights @ part).float() for part in _parts_of_features(embeddings, mean)], dim=1)
+    along = torch.cat([part @ vectors for part in _parts_of_clips(embeddings, mean)])  # [clips, rank]
+    return variances, _upright(vectors, along).T.float().contiguous()
+
+
+def _axes_between(means: Tensor, mean: Tensor, axes: Tensor, size: float) -> Tensor:
+    """Axes [axes, features] of what class means differ by beyond other axes.
+
+    Args:
+        means: of classes, [classes, features].
+        mean: of all clips, [features].
+        axes: orthonormal, [rank, features].
+        size: mean square of the clips.
+    """
+    beyond = means.double() - mean.double()
+    for _ in range(2):  # once more: what rounding leaves along axes grows when a small rest is made a unit long
+        beyond = beyond - (beyond @ axes.double().T) @ axes.double()
+    variances, vectors = torch.linalg.eigh(beyond @ beyond.T)
+    kept = variances > max(SMALLEST_VARIANCE_SHARE * float(variances[-1]), ROUNDING_SHARE * size)
+    kept[:1] = False  # K means around a mean of theirs differ along K − 1 axes
+    vectors = _upright(vectors[:, kept].flip(1), vectors[:, kept].flip(1))
+    axes = (vectors / variances[kept].flip(0).sqrt()).T @ beyond
+    return axes.float()
+
+
+def _remainder(embeddings: Tensor, mean: Tensor, axes: Tensor, freedom: int, tokens: int) -> Tensor:
+    """D^½, deviation of the features of a token beyond axes, [dim].
+
+    Of residuals r = (1 − AᵀA) e of e with variance D, E r_f² is about (1 − Σ_j A_jf²) D_f; both are summed over clips
+    and tokens.
+
+    Args:
+        embeddings: [clips, features].
+        mean: around which they are, [features].
+        axes: A, [rank, features].
+        freedom: degrees of freedom of the clips around the mean.
+        tokens: of an embedding.
+    """
+    total = torch.zeros(embeddings.shape[1], dtype=torch.double)
+    for part in _parts_of_clips(embeddings, mean):
+        part -= (part @ axes.double().T) @ axes.double()
+        total += part.square().sum(0)
+    share = (1 - axes.double().square().sum(0)).view(tokens, -1).sum(0)
+    variances = total.view(tokens, -1).sum(0) / max(freedom, 1) / share.clamp(min=1 / axes.shape[1])
+    return variances.sqrt().float()
 
 
 def _decomposed(embeddings: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:

@@ -26,7 +26,11 @@ def state_shapes(architecture: Mapping[str, Any]) -> dict[str, tuple[tuple[int, 
     if type(name) is not str or name not in GENERATORS:
         raise ValueError(f"generator type {name!r}")
     sizes = {key: _size(architecture, key) for key in GENERATORS[name].size_names}
-    shapes = state_shapes_of(name, architecture.get("projection"), tokens * dim, rank, classes, sizes)
+    remainder = architecture.get("remainder")
+    if remainder not in (None, "diagonal"):
+        raise ValueError(f"remainder {remainder!r}")
+    features, beyond = tokens * dim, dim if remainder else 0
+    shapes = state_shapes_of(name, architecture.get("projection"), features, rank, classes, sizes, beyond)
     return {name: (shape, torch.float32) for name, shape in shapes.items()}
 
 
@@ -56,9 +60,10 @@ def rebuild(architecture: Mapping[str, Any], classes: Sequence[str], state: Mapp
         wrong = sorted(name for name in shapes.keys() | found.keys() if shapes.get(name) != found.get(name))
         raise ValueError(f"{len(classes)} classes; tensors that do not fit the architecture: {', '.join(wrong)}")
     model = {name.removeprefix("model."): tensor for name, tensor in state.items() if name.startswith("model.")}
-    sampler = GENERATORS[architecture["type"]].sampler(model)
+    projection = Projection.from_state(state)
+    sampler = GENERATORS[architecture["type"]].sampler(model, projection.scale)
     shape = (architecture["tokens"], architecture["dim"])
-    return Generator(classes, shape, Projection.from_state(state), sampler)
+    return Generator(classes, shape, projection, sampler)
 
 
 def _size(architecture: Mapping[str, Any], key: str) -> int:

@@ -4,14 +4,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from feda2v_cli.engine.batch import steps_per_epoch
 from feda2v_cli.engine.memory import Cost
 from feda2v_cli.generator.gaussian import Gaussian
 from feda2v_cli.generator.generator_type import GeneratorType, Shapes
 from feda2v_cli.generator.principal_components import PrincipalComponents
 from feda2v_cli.generator.projection import fitting_bytes, projection_shapes
 from feda2v_cli.generator.training_set import largest_rank
-from feda2v_cli.generator.vae_fitting import Vae
+from feda2v_cli.generator.vae_fitting import Vae, optimiser
 from feda2v_cli.profile.schema import GeneratorSection
 
 #: By name; `profile.generator_names` has the same names.
@@ -28,7 +27,7 @@ def rounds_and_epochs(section: GeneratorSection) -> tuple[int, int]:
 
 def same_steps(clips: int, section: GeneratorSection, learning_rate: float) -> tuple[int, float]:
     """What generators must have in common to be trained in one stack."""
-    return steps_per_epoch(clips, section.batch_size), learning_rate
+    return optimiser(section, learning_rate).steps_per_epoch(clips), learning_rate
 
 
 def largest_shapes(samples_per_class: Mapping[str, int], features: int, section: GeneratorSection) -> Shapes:
@@ -39,13 +38,13 @@ def largest_shapes(samples_per_class: Mapping[str, int], features: int, section:
         features: tokens × dim of an embedding.
         section: its type and sizes.
     """
-    rank = largest_rank(sum(samples_per_class.values()), features, section)
+    rank = largest_rank(samples_per_class, features, section)
     sizes = GENERATORS[section.type].largest_sizes(samples_per_class, rank, section)
-    return state_shapes_of(section.type, section.projection, features, rank, len(samples_per_class), sizes)
+    return state_shapes_of(section.type, section.projection, features, rank, len(samples_per_class), sizes, features)
 
 
 def state_shapes_of(
-    name: str, projection: object, features: int, rank: int, classes: int, sizes: Mapping[str, int]
+    name: str, projection: object, features: int, rank: int, classes: int, sizes: Mapping[str, int], remainder: int
 ) -> Shapes:
     """Shapes of a generator's tensors by name: its projection's and its model's.
 
@@ -56,12 +55,16 @@ def state_shapes_of(
         rank: coordinates of an embedding.
         classes: that it makes.
         sizes: of the model, by the names that its type gives them.
+        remainder: dim of an embedding where what lies beyond axes and components is modelled; 0 where it is not.
 
     Raises:
         ValueError: there is no such projection.
     """
     model = GENERATORS[name].shapes(rank, classes, sizes)
-    return projection_shapes(projection, rank, features) | {f"model.{own}": shape for own, shape in model.items()}
+    if not remainder:
+        model.pop("remainder")
+    shapes = {f"model.{own}": shape for own, shape in model.items()}
+    return projection_shapes(projection, rank, features, remainder) | shapes
 
 
 def cost(samples_per_class: Mapping[str, int], features: int, section: GeneratorSection) -> Cost:
@@ -73,22 +76,22 @@ def cost(samples_per_class: Mapping[str, int], features: int, section: Generator
         section: its type and sizes.
     """
     clips, classes = sum(samples_per_class.values()), len(samples_per_class)
-    rank = largest_rank(clips, features, section)
+    rank = largest_rank(samples_per_class, features, section)
     training = GENERATORS[section.type].training_cost(clips, classes, rank, section)
     finished = sum(math.prod(shape) for shape in largest_shapes(samples_per_class, features, section).values())
     return replace(training, held=training.held + 4 * (finished - training.weights))
 
 
-def set_up_bytes(clips: int, features: int, section: GeneratorSection) -> int:
+def set_up_bytes(samples_per_class: Mapping[str, int], features: int, section: GeneratorSection) -> int:
     """What it takes of the host's memory to make one generator's training set, before any training.
 
     Args:
-        clips: that train it.
+        samples_per_class: clips of each class that it can make.
         features: tokens × dim of an embedding.
         section: its type and sizes.
     """
+    clips = sum(samples_per_class.values())
     embeddings = 4 * clips * features
-    rank = largest_rank(clips, features, section)
-    return max(
-        embeddings + fitting_bytes(section.projection, clips, features), PrincipalComponents.fitting_bytes(clips, rank)
-    )
+    rank = largest_rank(samples_per_class, features, section)
+    projecting = 2 * embeddings + fitting_bytes(section.projection, clips, features)
+    return max(projecting, PrincipalComponents.fitting_bytes(clips, rank))

@@ -1,6 +1,7 @@
 """What a generator is trained on: the embeddings of its clips, in the coordinates of its projection."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,11 @@ from feda2v_cli.generator.principal_components import PrincipalComponents, class
 from feda2v_cli.generator.projection import ROUNDING_SHARE, Projection
 from feda2v_cli.profile.schema import GeneratorSection
 from feda2v_cli.threads import threads_per_operation
+
+#: Clips of a class for each axis, up to 32 of them.
+CLIPS_PER_AXIS = 8
+#: Most axes within the classes of a generator, whose number is chosen by their clips.
+LARGEST_RANK = 256
 
 
 @dataclass(frozen=True)
@@ -31,11 +37,18 @@ class TrainingSet:
     labels: Tensor
     shape: tuple[int, int]
 
-    def components(self, shrinkage: float) -> PrincipalComponents:
-        """Mean and principal components of each class's coordinates, of a covariance that is shrunk."""
+    def components(self, section: GeneratorSection) -> PrincipalComponents:
+        """Mean and principal components of each class's coordinates.
+
+        Args:
+            section: says how much of the covariance is shared, and how many components are kept.
+        """
+        classes = len(self.spec.classes)
+        counts = torch.bincount(self.labels, minlength=classes).tolist()
+        most = [axes_of_class(count) for count in counts] if section.rank == "auto" else None
         with threads_per_operation(1):
-            moments = class_moments(self.coordinates, self.labels, len(self.spec.classes), shrinkage)
-            return PrincipalComponents.of(moments, self.projection.scale)
+            moments = class_moments(self.coordinates, self.labels, classes, section.shrinkage)
+            return PrincipalComponents.of(moments, self.projection.scale, most)
 
 
 def training_set(
@@ -55,17 +68,49 @@ def training_set(
         ValueError: the clips do not differ, so that nothing can be learnt from them.
     """
     tokens, dim = embeddings.shape[1:]
-    features = embeddings.flatten(1)
+    places = {name: place for place, name in enumerate(spec.classes)}
+    labels = torch.tensor([places[name] for name in class_names])
+    counts = dict(zip(spec.classes, torch.bincount(labels, minlength=len(places)).tolist(), strict=True))
     with threads_per_operation(1):
+        features = with_shrunk_means(embeddings, labels).flatten(1)
         projection = (
-            Projection.pca(features, section.rank, section.explained_share)
+            Projection.pca(features, axes_within(counts, section), section.explained_share, labels, tokens)
             if section.projection == "pca"
             else Projection.none(features)
         )
         coordinates = projection.project(features)
-    places = {name: place for place, name in enumerate(spec.classes)}
-    labels = torch.tensor([places[name] for name in class_names])
     return TrainingSet(spec, projection, coordinates, labels, (tokens, dim))
+
+
+def with_shrunk_means(embeddings: Tensor, labels: Tensor) -> Tensor:
+    """Clips moved together with their class's mean, whose tokens differ by less, [clips, tokens, dim].
+
+    What the tokens of a class's mean differ by is partly what its few clips happened to be. It is shrunk by the share
+    that chance explains, the positive part of the estimator of James and Stein (1961), here of a mean's tokens m_t
+    around their mean m, whose n clips differ around it with the variance v_t:
+
+        m_t ← m + (1 − Σ_t ‖v_t‖₁ / n / Σ_t ‖m_t − m‖²)₊ (m_t − m)
+
+    The mean is nearer to that of the class then, and tells less of single clips: numbers without meaning are what
+    tells those most.
+
+    Args:
+        embeddings: [clips, tokens, dim].
+        labels: class of each clip, [clips].
+    """
+    if embeddings.shape[1] == 1:
+        return embeddings
+    moved = embeddings.clone()
+    for label in torch.unique(labels):
+        own = embeddings[labels == label]
+        if len(own) < 2:
+            continue
+        apart = own - own.mean(1, keepdim=True)  # [clips, tokens, dim]
+        mean = apart.mean(0)
+        by_chance = float(apart.var(0).double().sum()) / len(own)
+        kept = max(0.0, 1 - by_chance / max(float(mean.double().square().sum()), torch.finfo(torch.double).tiny))
+        moved[labels == label] = own - (1 - kept) * mean
+    return moved
 
 
 def differ(embeddings: Tensor) -> bool:
@@ -78,6 +123,39 @@ def differ(embeddings: Tensor) -> bool:
     return bool((embeddings - embeddings.mean(0)).square().mean(0).sum() > ROUNDING_SHARE * size)
 
 
-def largest_rank(clips: int, features: int, section: GeneratorSection) -> int:
-    """Most coordinates that a projection of so many clips can have."""
-    return features if section.projection == "none" else max(1, min(section.rank, clips - 1, features))
+def axes_of_class(clips: int) -> int:
+    """How many axes so many clips of a class pay for: fewer tell fewer clips, more make samples more alike them.
+
+    With n clips it is n / 8, and from 32 clips on 4 (n / 32)^⅔. Of what clips have beyond r axes that were fitted to
+    them, r / n is missing, by which they are told from others; so r / n falls as n grows.
+    """
+    return max(1, min(clips // CLIPS_PER_AXIS, math.floor(4 * math.pow(clips / 32, 2 / 3) + 1e-9)))
+
+
+def axes_within(samples_per_class: Mapping[str, int], section: GeneratorSection) -> int:
+    """Most principal axes within classes."""
+    if section.rank == "auto":
+        return min(LARGEST_RANK, sum(map(axes_of_class, samples_per_class.values())))
+    rank: int = section.rank
+    return rank
+
+
+def largest_rank(samples_per_class: Mapping[str, int], features: int, section: GeneratorSection) -> int:
+    """Most coordinates that a projection of so many clips of each class can have."""
+    if section.projection == "none":
+        return features
+    classes, clips = len(samples_per_class), sum(samples_per_class.values())
+    within = min(axes_within(samples_per_class, section), clips - classes)
+    return max(1, min(within + classes - 1, features))
+
+
+def largest_width(samples_per_class: Mapping[str, int], rank: int, section: GeneratorSection) -> int:
+    """Most components that a class can have.
+
+    Args:
+        samples_per_class: clips of each class.
+        rank: coordinates of an embedding.
+        section: of the profile.
+    """
+    most = max(map(axes_of_class, samples_per_class.values())) if section.rank == "auto" else None
+    return PrincipalComponents.largest_width(samples_per_class, rank, section.shrinkage, most)

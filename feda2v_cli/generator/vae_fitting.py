@@ -12,12 +12,27 @@ from feda2v_cli.engine.stack import Stack
 from feda2v_cli.engine.train import ModelData, Optimiser, Trainer
 from feda2v_cli.generator.generator import Generator
 from feda2v_cli.generator.generator_type import Shapes
-from feda2v_cli.generator.principal_components import PrincipalComponents, first_columns
-from feda2v_cli.generator.training_set import TrainingSet
+from feda2v_cli.generator.principal_components import first_columns
+from feda2v_cli.generator.training_set import TrainingSet, largest_width
 from feda2v_cli.generator.vae import ConditionalVae, initial_parameters, learned_components, vae_loss
 from feda2v_cli.generator.vae_sampler import VaeSampler
 from feda2v_cli.profile.schema import GeneratorSection
 from feda2v_cli.threads import threads_per_operation
+
+#: Clips of a step where the profile does not say.
+CLIPS_A_STEP = 16
+
+#: Steps of an epoch, at most, where the profile does not say how many clips a step has. What a generator learns takes
+#: some thousands of steps, however many clips there are, and a step on many clips is cheaper than many on few: the
+#: optimiser reads and writes all weights in each.
+MOST_STEPS = 32
+
+
+def optimiser(section: GeneratorSection, learning_rate: float) -> Optimiser:
+    """The optimiser that a profile asks for."""
+    most_steps = MOST_STEPS if section.batch_size is None else None
+    batch_size = section.batch_size or CLIPS_A_STEP
+    return Optimiser(batch_size, learning_rate, section.weight_decay, section.clip_norm, most_steps)
 
 
 class VaeFitting:
@@ -41,7 +56,7 @@ class VaeFitting:
     ) -> None:
         self._sets = sets
         self._section = section
-        self._components = [data.components(section.shrinkage) for data in sets]
+        self._components = [data.components(section) for data in sets]
         # Models of fewer classes are filled up with zeros, which take no part in the loss.
         classes = max(len(data.spec.classes) for data in sets)
         padded = self._module(classes)
@@ -56,7 +71,7 @@ class VaeFitting:
                 free_bits=section.free_bits,
                 input_noise=section.noise,
             ),
-            Optimiser(section.batch_size, learning_rate, section.weight_decay, section.clip_norm),
+            optimiser(section, learning_rate),
             seed,
         )
 
@@ -134,7 +149,7 @@ class Vae:
         self, samples_per_class: Mapping[str, int], rank: int, section: GeneratorSection
     ) -> dict[str, int]:
         """Most principal components that a class can have, width of the hidden layers and number of latent units."""
-        components = PrincipalComponents.largest_width(samples_per_class, rank, section.shrinkage)
+        components = largest_width(samples_per_class, rank, section)
         return {"directions": components, "hidden": section.hidden, "latent": section.latent}
 
     def shapes(self, rank: int, classes: int, sizes: Mapping[str, int]) -> Shapes:
@@ -151,7 +166,7 @@ class Vae:
             activations=8 * section.hidden + 20 * section.latent,
             # Scores, likelihood of the remainder and classes; and what an epoch draws: noise, order and mask.
             data=clips * (section.latent + 1 + classes + 2 * section.latent + 3),
-            batch=min(section.batch_size, clips),
+            batch=-(-clips // optimiser(section, section.learning_rate).steps_per_epoch(clips)),
             held=4 * clips * rank,
         )
 
@@ -167,6 +182,6 @@ class Vae:
         """VAEs that train in one stack."""
         return VaeFitting(sets, section, learning_rate, seed, device)
 
-    def sampler(self, state: Mapping[str, Tensor]) -> VaeSampler:
-        """The sampler whose `state` this is."""
-        return VaeSampler.from_state(state)
+    def sampler(self, state: Mapping[str, Tensor], scale: Tensor) -> VaeSampler:
+        """The sampler whose `state` this is, of coordinates of a scale [rank]."""
+        return VaeSampler.from_state(state, scale)

@@ -32,7 +32,7 @@ class VaeSampler:
     sample comes from the prior p(z), and the two do not meet; and the decoder averages. So its scores t' are
     standardised, by the mean m_c and covariance C_c that it makes itself of the prior:
 
-        z ~ N(0, 1),  t' ~ p(t | z, c),  t = C_c^(−½) (t' − m_c),  x = μ_c + L_c t
+        z ~ N(0, 1),  t' ~ p(t | z, c),  t = C_c^(−½) (t' − m_c),  x = μ_c + L_c t + R_c ε
 
     Samples then have the moments of the clips, and the shape that the VAE has learned.
 
@@ -74,11 +74,11 @@ class VaeSampler:
         return cls(module, components, learned, torch.stack(shifts), torch.stack(whitenings))
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Tensor]) -> Self:
-        """The sampler whose `state` this is."""
+    def from_state(cls, state: Mapping[str, Tensor], scale: Tensor) -> Self:
+        """The sampler whose `state` this is, of coordinates of a scale [rank]."""
         classes, latent = state["log_scale"].shape
-        own = PrincipalComponents(state["means"], state["loadings"])
-        others = ("means", "loadings", "learned", "shift", "whitening")
+        own = PrincipalComponents.from_state(state, scale)
+        others = ("means", "loadings", "remainder", "learned", "shift", "whitening")
         with torch.device("meta"):
             module = ConditionalVae(classes, state["decoder_hidden.bias"].shape[0], latent)
         module.load_state_dict({name: value for name, value in state.items() if name not in others}, assign=True)
@@ -104,7 +104,7 @@ class VaeSampler:
         width, latent = self._components.width, self._learned.shape[1]
         normal = balanced_normal(labels, max(width, latent), random)
         shaped = self._scores(normal[:, :latent], balanced_normal(labels, latent, random), labels)
-        return self._components.coordinates(torch.cat([shaped, normal[:, latent:]], dim=1)[:, :width], labels)
+        return self._components.coordinates(torch.cat([shaped, normal[:, latent:]], dim=1)[:, :width], labels, random)
 
     def latent_means(self, coordinates: Tensor, labels: Tensor) -> Tensor:
         """What the encoder says of clips, [clips, latent]; zero in units of components whose shape is not learned.

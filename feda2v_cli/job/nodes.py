@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from feda2v_cli.data.clip import Clip
-from feda2v_cli.data.nodes import NodeClips
+from feda2v_cli.data.nodes import NodeClips, notes_on
 from feda2v_cli.embedding.embed import Embeddings, embed
 from feda2v_cli.embedding.encoder import Encoder
 from feda2v_cli.errors import FailedError, UsageError
@@ -59,16 +59,19 @@ def embed_nodes(nodes: Sequence[NodeClips], encoder: Encoder, profile: Profile, 
         nodes: and their clips.
         encoder: makes the embeddings.
         profile: says where the cache is, and whether unreadable clips are left out.
-        emit: is told the progress, and of clips and cache entries with which something was wrong.
+        emit: is told the progress, what was left out of the data, and of clips and cache entries that were damaged.
 
     Raises:
         UnreadableClipError: a clip cannot be read, and the profile does not leave such clips out.
         FailedError: the cache cannot be read or written.
     """
+    for note in notes_on(nodes):
+        emit(Warned(note))
     embeddings = embed(
-        list(dict.fromkeys(clip for node in nodes for clip in (*node.train, *node.test))),
+        list(dict.fromkeys(clip for node in nodes for clip in node.used)),
         encoder,
         cache_directory(profile),
+        numbers=profile.embedding.cache_dtype,
         skip_unreadable=profile.data.skip_unreadable,
         progress=lambda done, total: emit(ClipsEmbedded(done, total)),
     )
@@ -76,10 +79,10 @@ def embed_nodes(nodes: Sequence[NodeClips], encoder: Encoder, profile: Profile, 
     return embeddings
 
 
-def warn_of_clips(unreadable: Sequence[tuple[Clip, str]], damaged: Sequence[Path], emit: Listener) -> None:
+def warn_of_clips(unreadable: Sequence[tuple[Clip, str]], damaged: Sequence[str], emit: Listener) -> None:
     """Warn of clips that are left out, and of cache entries that had to be computed anew."""
-    for path in damaged:
-        emit(Warned(f"the cache entry {path} was damaged and has been computed anew"))
+    for place in damaged:
+        emit(Warned(f"in the embedding cache {place} was damaged and has been computed anew"))
     for clip, reason in unreadable:
         emit(Warned(f"left out {clip.name}: {reason}"))
     if unreadable:

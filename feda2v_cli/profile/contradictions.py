@@ -1,12 +1,19 @@
 """What no single key is wrong about: values that contradict each other."""
 
-from collections import Counter
-from collections.abc import Iterator
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
 
 from feda2v_cli.errors import closest
 from feda2v_cli.profile.key_path import KeyPath
-from feda2v_cli.profile.problem import Problem
-from feda2v_cli.profile.schema import Profile
+from feda2v_cli.profile.problem import NO_VALUE, Problem
+from feda2v_cli.profile.schema import NodeSection, PartName, Profile
+
+#: Ratios are decimal numbers, which add up to 1 only nearly.
+_ROUNDING = 1e-9
+#: A node that says nothing of its own.
+_NOBODY = NodeSection(id=0, classes=("any",))
 
 
 def contradictions(profile: Profile) -> list[Problem]:
@@ -18,25 +25,134 @@ def contradictions(profile: Profile) -> list[Problem]:
     Returns:
         One problem a contradiction, each with the key to change.
     """
-    return [*_data(profile), *_groups(profile), *_images(profile), *_nodes(profile)]
+    data = (*_data(profile), *_blocks(profile), *_shared_classes(profile))
+    return [*data, *_groups(profile), *_loading(profile), *_images(profile), *_nodes(profile)]
 
 
 def _data(profile: Profile) -> Iterator[Problem]:
     data = profile.data
-    both = sorted(set(data.train_folds) & set(data.test_folds))
-    if both:
-        yield Problem(("data", "test_folds"), list(data.test_folds), f"fold {both[0]} is in data.train_folds too")
+    for key, others in (("test_folds", ("train_folds",)), ("val_folds", ("train_folds", "test_folds"))):
+        folds = getattr(data, key)
+        for other in others:
+            both = sorted(set(folds) & set(getattr(data, other)))
+            if both:
+                yield Problem(("data", key), list(folds), f"fold {both[0]} is in data.{other} too")
     yield from _dataset_and_root(("data",), data.dataset, data.root is not None)
     for index, node in enumerate(profile.nodes):
         if node.dataset is not None or node.root is not None:
             yield from _dataset_and_root(("nodes", index), node.dataset or "auto", node.root is not None)
+    yield from _ratios(profile)
 
 
 def _dataset_and_root(place: KeyPath, dataset: str, has_root: bool) -> Iterator[Problem]:
-    if dataset == "esc50" and not has_root:
-        yield Problem((*place, "dataset"), dataset, "esc50 needs a root: the directory that holds meta/esc50.csv")
+    if dataset not in ("auto", "builtin") and not has_root:
+        yield Problem((*place, "dataset"), dataset, f"{dataset} needs a root: the directory of the data set")
     if dataset == "builtin" and has_root:
         yield Problem((*place, "dataset"), dataset, "the built-in sounds have no root: remove one of the two")
+
+
+def _ratios(profile: Profile) -> Iterator[Problem]:
+    """Ratios that add up to more than 1: those of the profile, or those that a node makes of them."""
+    whole = profile.data.ratios(_NOBODY)
+    if sum(whole.values()) > 1 + _ROUNDING:
+        yield Problem(("data", "train_ratio"), whole["train"], f"with those of val and test it is {_sum(whole)}")
+        return
+    for index, node in enumerate(profile.nodes):
+        own = profile.data.ratios(node)
+        keys = [key for key in ("train_ratio", "val_ratio", "test_ratio") if getattr(node, key) is not None]
+        if keys and sum(own.values()) > 1 + _ROUNDING:
+            told = f"with the other ratios of this node, and those of data, it is {_sum(own)}"
+            yield Problem(("nodes", index, keys[0]), getattr(node, keys[0]), told)
+
+
+def _sum(ratios: Mapping[PartName, float]) -> str:
+    return f"{' + '.join(f'{ratio:g}' for ratio in ratios.values())} = {sum(ratios.values()):g}, expected 1 at most"
+
+
+def _blocks(profile: Profile) -> Iterator[Problem]:
+    """Blocks that make no sense, or that share a clip with another node's."""
+    for index, node in enumerate(profile.nodes):
+        block, place = node.block, ("nodes", index, "block")
+        if block is None:
+            continue
+        if block.id is not None and block.start is not None:
+            yield Problem((*place, "start"), block.start, "id says where the block begins: remove one of the two")
+        if node.clips_per_class is not None:
+            place_of_limit = ("nodes", index, "clips_per_class")
+            yield Problem(place_of_limit, node.clips_per_class, "block.size says how many: remove one of the two")
+        for key in ("size", "start"):
+            by_class = getattr(block, key)
+            if isinstance(by_class, dict):
+                lacking = sorted(set(node.classes) - set(by_class)) if key == "size" else []
+                strange = sorted(set(by_class) - set(node.classes))
+                if lacking:
+                    yield Problem((*place, key), by_class, f"lacks {lacking[0]}, a class of this node")
+                if strange:
+                    yield Problem((*place, key, strange[0]), by_class[strange[0]], "is no class of this node")
+
+
+def _shared_classes(profile: Profile) -> Iterator[Problem]:
+    """Nodes that share a class of a data set and divide it otherwise, or hold blocks of it that overlap."""
+    holders: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    for index, node in enumerate(profile.nodes):
+        own = node.dataset is not None or node.root is not None
+        root = node.root if own else profile.data.root
+        for name in node.classes:
+            holders["" if root is None else os.path.abspath(os.path.expanduser(root)), name].append(index)
+    told: set[int] = set()
+    for (_, name), indices in holders.items():
+        first = profile.nodes[indices[0]]
+        for index in indices[1:]:
+            node = profile.nodes[index]
+            differing = _divided_otherwise(profile, first, node)
+            if differing is not None and index not in told:
+                told.add(index)
+                value = getattr(node, differing)
+                yield Problem(
+                    ("nodes", index, differing),
+                    NO_VALUE if value is None else value,
+                    f"node {first.id} shares the class {name} and divides it otherwise: what trains on one node "
+                    "would be held out on the other",
+                )
+        yield from _overlapping(profile, indices, name, told)
+
+
+def _divided_otherwise(profile: Profile, one: NodeSection, other: NodeSection) -> str | None:
+    """The key in which two nodes divide their clips otherwise; None when they do not."""
+    if (one.split or profile.data.split) != (other.split or profile.data.split):
+        return "split"
+    if profile.data.ratios(one) == profile.data.ratios(other):
+        return None
+    keys = ("train_ratio", "val_ratio", "test_ratio")
+    return next(key for key in keys if getattr(one, key) != getattr(other, key))
+
+
+def _overlapping(profile: Profile, indices: list[int], name: str, told: set[int]) -> Iterator[Problem]:
+    blocks = []
+    for index in indices:
+        block = profile.nodes[index].block
+        if block is not None and (isinstance(block.size, int) or name in block.size):
+            blocks.append((block.bounds(name), index, block))
+    blocks.sort(key=lambda held: held[:2])
+    for (before, left, one), (after, index, other) in pairwise(blocks):
+        holder = profile.nodes[left].id
+        if index in told:
+            continue
+        if one.seed != other.seed:
+            told.add(index)
+            yield Problem(
+                ("nodes", index, "block", "seed"),
+                other.seed,
+                f"node {holder} shares the class {name} and has seed {one.seed}: blocks of different orders overlap",
+            )
+        elif after[0] < before[1]:
+            told.add(index)
+            yield Problem(
+                ("nodes", index, "block"),
+                NO_VALUE,
+                f"clips {after[0] + 1} to {after[1]} of {name} overlap with {before[0] + 1} to {before[1]} of node "
+                f"{holder}: give them different ids, and the same size",
+            )
 
 
 def _groups(profile: Profile) -> Iterator[Problem]:
@@ -45,6 +161,23 @@ def _groups(profile: Profile) -> Iterator[Problem]:
         for name in names:
             if holders[name] > 1:
                 yield Problem(("generator", "groups", group), name, "the class is in more than one group")
+
+
+def _loading(profile: Profile) -> Iterator[Problem]:
+    rounds, adapters = profile.federation.rounds, profile.checkpoint.load_adapters
+    if rounds == 0 and adapters is None:
+        yield Problem(
+            ("federation", "rounds"),
+            0,
+            "nothing would be trained: expected 1 at least, or checkpoint.load_adapters (--adapters DIR), "
+            "whose adapters are evaluated",
+        )
+    if rounds != 0 and adapters is not None:
+        yield Problem(
+            ("checkpoint", "load_adapters"),
+            str(adapters),
+            f"they are evaluated and not trained, and federation.rounds is {rounds}: expected 0 (--rounds 0)",
+        )
 
 
 def _images(profile: Profile) -> Iterator[Problem]:

@@ -31,6 +31,7 @@ _NO_PART_OF_THE_RESULT: Any = {
     "embedding": {"cache"},
     "federation": {"deadline"},
     "flower": True,
+    "tracking": True,
     "images": True,  # pictures show what a run has learned, and change nothing of it
 }
 

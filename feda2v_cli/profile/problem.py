@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 from feda2v_cli.errors import closest
 from feda2v_cli.profile.allowed_values import allowed_values, closest_value
 from feda2v_cli.profile.key_path import KeyPath, dotted
-from feda2v_cli.profile.schema import NodeSection, Profile
+from feda2v_cli.profile.schema import BlockSection, NodeSection, Profile
 
 #: The value of a problem whose place holds none.
 NO_VALUE: Final = object()
@@ -96,7 +96,7 @@ def _section_at(path: KeyPath) -> type[BaseModel] | None:
     if not path:
         return Profile
     if path[0] == "nodes":
-        return NodeSection if len(path) == 2 else None
+        return {2: NodeSection, 3: BlockSection if path[-1] == "block" else None}.get(len(path))
     field = Profile.model_fields.get(str(path[0]))
     if field is None or len(path) > 1 or not isinstance(field.annotation, type):
         return None

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
@@ -93,13 +94,24 @@ ClassNames = Annotated[tuple[ClassName, ...], Field(min_length=1), AfterValidato
 BaseName = Annotated[StrictStr, StringConstraints(pattern=BASE_NAME_PATTERN, max_length=LONGEST_NAME)]
 Fold = Annotated[StrictInt, Field(ge=1, le=LARGEST_ID)]
 Folds = Annotated[tuple[Fold, ...], Field(min_length=1), AfterValidator(_unique)]
+#: How the files of a data set lie.
+DatasetName = Literal["builtin", "esc50", "esc50_folds", "vegas", "vggsound", "folder", "csv"]
+#: What decides which clips train and which are held out.
+SplitName = Literal["folds", "official", "ratio"]
+#: What becomes of a clip.
+PartName = Literal["train", "val", "test"]
 PositiveInt = Annotated[StrictInt, Field(ge=1, le=LARGEST_COUNT)]
 NonNegativeInt = Annotated[StrictInt, Field(ge=0, le=LARGEST_COUNT)]
 Width = Annotated[StrictInt, Field(ge=1, le=LARGEST_WIDTH)]
+#: So many tokens of an embedding, its class token, or all that the encoder gives.
+Tokens = Width | Literal["cls", "all"]
 PositiveFloat = Annotated[StrictFloat, Field(gt=0, le=LARGEST_FLOAT, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[StrictFloat, Field(ge=0, le=LARGEST_FLOAT, allow_inf_nan=False)]
 Share = Annotated[StrictFloat, Field(ge=0, le=1)]
 PositiveShare = Annotated[StrictFloat, Field(gt=0, le=1)]
+#: Of learning rates, over the rounds.
+Schedule = Literal["cosine", "constant"]
+Seed = Annotated[StrictInt, Field(ge=0, le=LARGEST_SEED)]
 
 
 class Section(BaseModel):
@@ -112,9 +124,7 @@ class ExperimentSection(Section):
     """Name, seed and machine."""
 
     name: BaseName = Field("run", description="names the run directory")
-    seed: Annotated[StrictInt, Field(ge=0, le=LARGEST_SEED)] = Field(
-        0, description="same profile, seed, versions and kind of processor: same tensors"
-    )
+    seed: Seed = Field(0, description="same profile, seed, versions and kind of processor: same tensors")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto takes a GPU when there is one")
     memory: Annotated[StrictStr, StringConstraints(pattern=MEMORY_PATTERN)] = Field(
         "auto", description="what training may take, like 2GB; auto is most of what is free"
@@ -123,25 +133,54 @@ class ExperimentSection(Section):
 
 
 class DataSection(Section):
-    """Which clips there are, and which folds train and test."""
+    """Which clips there are, and which of them train and test."""
 
-    dataset: Literal["auto", "builtin", "esc50"] = Field(
-        "auto", description="layout of data.root; auto is esc50 with a root, the built-in sounds without"
+    dataset: Literal["auto", DatasetName] = Field(
+        "auto", description="layout of data.root; auto looks at the root, and is the built-in sounds without one"
     )
-    root: UserPath | None = Field(None, description="directory of the data set")
-    train_folds: Folds = Field((1, 2, 3, 4), description="folds that train")
-    test_folds: Folds = Field((5,), description="folds held out for evaluation")
+    root: UserPath | None = Field(None, description="directory of the data set; csv: or its manifest")
+    split: Literal["auto", SplitName] = Field(
+        "auto", description="what decides which clips train; auto: folds or the official split of the layout, or ratio"
+    )
+    train_folds: Folds = Field((1, 2, 3, 4), description="folds: those that train")
+    val_folds: Annotated[tuple[Fold, ...], AfterValidator(_unique)] = Field((), description="folds: for validation")
+    test_folds: Folds = Field((5,), description="folds: those held out for evaluation")
+    train_ratio: PositiveShare = Field(0.8, description="ratio: share of each class that trains")
+    val_ratio: Share = Field(0.0, description="ratio: share for validation")
+    test_ratio: Share | None = Field(None, description="ratio: share held out; unset: what the others leave")
+    split_seed: Seed = Field(0, description="ratio, clips_per_class: which clips; all runs need the same")
+    clips_per_class: PositiveInt | None = Field(None, description="most clips of a class; unset: all")
+    evaluate_on: Annotated[tuple[Literal["val", "test"], ...], Field(min_length=1), AfterValidator(_unique)] = Field(
+        ("test",), description="clips that figures are measured on: test, val (kept out of training too)"
+    )
     skip_unreadable: StrictBool = Field(False, description="leave unreadable clips out, counted and listed")
+
+    def ratios(self, node: "NodeSection") -> dict[PartName, float]:
+        """Share of a class that trains, is for validation, and is held out, of a node.
+
+        >>> DataSection().ratios(NodeSection(id=0, classes=("dog",), train_ratio=0.7))
+        {'train': 0.7, 'val': 0.0, 'test': 0.3}
+        """
+        train = self.train_ratio if node.train_ratio is None else node.train_ratio
+        val = self.val_ratio if node.val_ratio is None else node.val_ratio
+        test = self.test_ratio if node.test_ratio is None else node.test_ratio
+        return {"train": train, "val": val, "test": max(0.0, round(1 - train - val, 12)) if test is None else test}
 
 
 class EmbeddingSection(Section):
     """Clip to embedding."""
 
     encoder: StrictStr = Field("melstats", description="melstats, or the name or path of a Hugging Face audio model")
-    tokens: Width = Field(4, description="tokens of an embedding, pooled over time")
+    tokens: Tokens = Field(
+        4,
+        description="of an embedding: so many, pooled over time; cls: the class token; all: as the model gives them",
+    )
     sample_rate: Annotated[StrictInt, Field(ge=8000, le=192000)] = Field(16000, description="Hz, clips are resampled")
     seconds: Annotated[StrictFloat, Field(gt=0, le=3600)] = Field(5.0, description="seconds of a clip that are used")
     cache: UserPath = Field(Path("~/.cache/feda2v"), description="where embeddings are kept between runs")
+    cache_dtype: Literal["float32", "float16", "bfloat16"] = Field(
+        "float32", description="numbers that are kept; bfloat16 also computes in it where the processor is quicker so"
+    )
 
 
 class GeneratorSection(Section):
@@ -153,14 +192,20 @@ class GeneratorSection(Section):
     )
     rounds: PositiveInt = Field(10, description="stretches of training between saves")
     epochs: PositiveInt = Field(20, description="epochs a round")
-    batch_size: PositiveInt = Field(16, description="clips a step")
+    batch_size: PositiveInt | None = Field(
+        None, description="clips a step; unset: 16, and more where an epoch would take over 32 steps"
+    )
     learning_rate: PositiveFloat = Field(5e-4, description="AdamW")
     weight_decay: NonNegativeFloat = Field(0.0, description="AdamW, of all parameters")
     clip_norm: PositiveFloat = Field(5.0, description="largest norm of a model's gradient")
     projection: Literal["pca", "none"] = Field(
         "pca", description="pca: whitened principal axes; none: the dense model on all tokens x dim"
     )
-    rank: Width = Field(256, description="most principal axes that are kept")
+    rank: Width | Literal["auto"] = Field(
+        "auto",
+        description="most principal axes within classes; auto: as few as keep single clips from being told easily",
+    )
+    fewest_clips: PositiveInt = Field(8, description="a class of fewer clips is refused: its samples would tell them")
     explained_share: PositiveShare = Field(1.0, description="share of the variance that the kept axes explain")
     hidden: Width = Field(128, description="vae: width of the hidden layers")
     latent: Annotated[StrictInt, Field(ge=1, le=4096)] = Field(
@@ -183,6 +228,11 @@ class CheckpointSection(Section):
     every: NonNegativeInt = Field(5, description="rounds between saves; 0 saves the end alone")
     adapter_dir: UserPath = Field(Path("checkpoints/adapters"), description="adapters of RUN 2")
     adapter_base_name: BaseName = Field("adapter", description="first part of the adapters' file names")
+    save_adapters: StrictBool = Field(True, description="keep the adapters of RUN 2; false: their figures alone")
+    load_adapters: UserPath | None = Field(
+        None,
+        description="adapters that RUN 2 loads and evaluates, with federation.rounds = 0; unset: it trains its own",
+    )
 
 
 class SyntheticSection(Section):
@@ -194,6 +244,10 @@ class SyntheticSection(Section):
     use: Annotated[tuple[Literal["local", "server", "kd"], ...], AfterValidator(_unique)] = Field(
         ("local",),
         description="local: in the nodes' training; server: after aggregation; kd: in distillation; one_shot: none",
+    )
+    match: Literal["node", "class"] = Field(
+        "node",
+        description="node: a node's generators are those of its id; class: any that make its classes, whoever trained",
     )
     refresh: Literal["once", "round"] = Field("round", description="samples are drawn once a run, or every round")
 
@@ -224,10 +278,30 @@ class AdapterSection(Section):
     clip_learning_rate: PositiveFloat = Field(1e-3, description="AdamW, target space clip")
     t5_learning_rate: PositiveFloat = Field(1e-3, description="AdamW, target space t5")
     text_learning_rate: PositiveFloat = Field(1e-3, description="AdamW, target space text")
-    schedule: Literal["cosine", "constant"] = Field("cosine", description="of the learning rates, over the rounds")
+    schedule: Schedule = Field("cosine", description="of the learning rates, over the rounds")
+    clip_schedule: Schedule | None = Field(None, description="of the target space clip; unset: schedule")
+    t5_schedule: Schedule | None = Field(None, description="of the target space t5; unset: schedule")
     weight_decay: NonNegativeFloat = Field(1e-4, description="AdamW")
+    clip_weight_decay: NonNegativeFloat | None = Field(
+        None, description="AdamW, target space clip; unset: weight_decay"
+    )
+    t5_weight_decay: NonNegativeFloat | None = Field(None, description="AdamW, target space t5; unset: weight_decay")
     noise: NonNegativeFloat = Field(1.0, description="noise added to the input, in standardised units")
     clip_norm: PositiveFloat = Field(1.0, description="largest norm of an adapter's gradient")
+
+    def schedule_of(self, space: str) -> Schedule:
+        """Schedule of the learning rate in a target space: its own, or that of all."""
+        own: Mapping[str, Schedule | None] = {"clip": self.clip_schedule, "t5": self.t5_schedule}
+        return own.get(space) or self.schedule
+
+    def weight_decay_of(self, space: str) -> float:
+        """Weight decay in a target space: its own, or that of all.
+
+        >>> AdapterSection(clip_weight_decay=0.0).weight_decay_of("clip")
+        0.0
+        """
+        own = {"clip": self.clip_weight_decay, "t5": self.t5_weight_decay}.get(space)
+        return self.weight_decay if own is None else own
 
     def prompt_of(self, name: str) -> str:
         """What text encoders read for a class.
@@ -249,8 +323,8 @@ class ImagesSection(Section):
     nodes: StrictBool = Field(False, description="pictures by the nodes' own adapters, of their own clips")
     server: StrictBool = Field(True, description="pictures by the server's adapters, of all nodes' clips")
     per_class: PositiveInt = Field(1, description="clips of a class that pictures are made of")
-    splits: Annotated[tuple[Literal["train", "test"], ...], Field(min_length=1), AfterValidator(_unique)] = Field(
-        ("test",), description="clips of which folds: train, test (held out)"
+    splits: Annotated[tuple[PartName, ...], Field(min_length=1), AfterValidator(_unique)] = Field(
+        ("test",), description="which clips: train, val, test (held out)"
     )
     steps: PositiveInt | None = Field(None, description="denoising steps; unset: the pipeline's own")
     guidance: NonNegativeFloat | None = Field(None, description="guidance scale; unset: the pipeline's own")
@@ -281,7 +355,12 @@ class FederationSection(Section):
         "none",
         "central",
     ] = Field("fedavg", description="how updates become the global adapters")
-    rounds: PositiveInt = Field(50, description="exchanges between nodes and server")
+    weighting: Literal["clips", "equal"] = Field(
+        "clips", description="what nodes count in an average: their clips, or all the same"
+    )
+    rounds: NonNegativeInt = Field(
+        50, description="exchanges between nodes and server; 0: evaluate checkpoint.load_adapters"
+    )
     local_epochs: PositiveInt = Field(3, description="epochs of a node in a round")
     evaluate_every: PositiveInt = Field(5, description="rounds between evaluations")
     fraction: PositiveShare = Field(1.0, description="share of the nodes that take part in a round")
@@ -309,6 +388,47 @@ class FlowerSection(Section):
     )
 
 
+class BlockSection(Section):
+    """A part of each class of a node, cut out of the class in an order that the seed decides.
+
+    Nodes that share a class have blocks that do not overlap.
+    """
+
+    size: PositiveInt | dict[ClassName, PositiveInt] = Field(description="clips of each class, or of each by name")
+    id: Annotated[StrictInt, Field(ge=0, le=LARGEST_ID)] | None = Field(
+        None, description="which block of this size, from 0; not with start"
+    )
+    start: NonNegativeInt | dict[ClassName, NonNegativeInt] | None = Field(
+        None, description="clips of each class that lie before the block; not with id; unset: 0"
+    )
+    seed: Seed = Field(0, description="of the order; the same for all nodes that share a class")
+
+    def bounds(self, name: str) -> tuple[int, int]:
+        """Start and end of the block within a class.
+
+        >>> BlockSection(size=20, id=2).bounds("dog")
+        (40, 60)
+        """
+        size = self.size if isinstance(self.size, int) else self.size[name]
+        start = self.start if isinstance(self.start, int) else (self.start or {}).get(name, 0)
+        if self.id is not None:
+            start = self.id * size
+        return start, start + size
+
+
+class TrackingSection(Section):
+    """Services that draw the curves of runs."""
+
+    trackers: Annotated[tuple[Literal["tensorboard", "wandb"], ...], AfterValidator(_unique)] = Field(
+        (), description="which: tensorboard, wandb"
+    )
+    project: StrictStr = Field("feda2v", description="wandb: the project of its runs")
+    entity: StrictStr | None = Field(None, description="wandb: the user or team; unset: that of the key")
+    mode: Literal["auto", "online", "offline"] = Field(
+        "auto", description="wandb: auto is online with a key, and offline without"
+    )
+
+
 class NodeSection(Section):
     """A holder of clips, and where it differs from the rest."""
 
@@ -317,12 +437,19 @@ class NodeSection(Section):
     train_classes: ClassNames | None = Field(None, description="generators only of these of its classes")
     granularity: Granularity | None = None
     group: ClassName | None = Field(None, description="per_group: all its classes form this group")
+    tokens: Tokens | None = Field(None, description="of its embeddings; unset: embedding.tokens")
     learning_rate: PositiveFloat | None = Field(None, description="of its generators")
     clip_learning_rate: PositiveFloat | None = Field(None, description="of its adapter to clip")
     t5_learning_rate: PositiveFloat | None = Field(None, description="of its adapter to t5")
     text_learning_rate: PositiveFloat | None = Field(None, description="of its adapter to text")
-    dataset: Literal["builtin", "esc50"] | None = None
-    root: UserPath | None = None
+    dataset: DatasetName | None = Field(None, description="layout of its root; unset: as of data.dataset")
+    root: UserPath | None = Field(None, description="directory of its data set")
+    split: SplitName | None = Field(None, description="as of data.split")
+    train_ratio: PositiveShare | None = Field(None, description="as of data.train_ratio")
+    val_ratio: Share | None = Field(None, description="as of data.val_ratio")
+    test_ratio: Share | None = Field(None, description="as of data.test_ratio")
+    clips_per_class: PositiveInt | None = Field(None, description="as of data.clips_per_class")
+    block: BlockSection | None = Field(None, description="the part of each of its classes that it holds; unset: all")
 
     @property
     def generated_classes(self) -> tuple[str, ...]:
@@ -347,6 +474,7 @@ class Profile(Section):
     federation: FederationSection = FederationSection()
     flower: FlowerSection = FlowerSection()
     images: ImagesSection = ImagesSection()
+    tracking: TrackingSection = TrackingSection()
     nodes: Annotated[tuple[NodeSection, ...], Field(min_length=1)]
 
     @property
@@ -371,6 +499,15 @@ class Profile(Section):
     def granularity_of(self, node: NodeSection) -> Literal["unified", "per_class", "per_group", "auto"]:
         """The granularity of a node's generators: its own, or the profile's."""
         return node.granularity or self.generator.granularity
+
+    def tokens_of(self, node: NodeSection) -> Tokens:
+        """Tokens of a node's embeddings: its own, or the profile's."""
+        return self.embedding.tokens if node.tokens is None else node.tokens
+
+    @property
+    def nodes_that_differ(self) -> tuple[NodeSection, ...]:
+        """The nodes whose embeddings have other tokens than those of the first."""
+        return tuple(node for node in self.nodes if self.tokens_of(node) != self.tokens_of(self.nodes[0]))
 
     def with_nodes(self, ids: tuple[int, ...]) -> Self:
         """The same profile for some of its nodes alone."""

@@ -67,7 +67,7 @@ class Clips:
             nodes = clips_of_nodes(profile)
         except Feda2vError:
             return {}
-        return {clip.name: clip for node in nodes for clip in (*node.train, *node.test)}
+        return {clip.name: clip for node in nodes for clip in node.all}
 
 
 def _is_file(path: Path) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
+from feda2v_cli.data.split import described
 from feda2v_cli.embedding.identity import without_names
 from feda2v_cli.verifier.finding import Finding
 from feda2v_cli.verifier.inspection import Inspection
@@ -23,15 +24,19 @@ def _values_of_the_set(checkpoints: CheckpointSet, remedies: Remedies) -> Iterat
     """FA003, FA007, FA014, FA016: values that must be the same in all files of a set."""
     yield from _differing(checkpoints, checkpoints.members, "FA003", _run_granularity, str, remedies)
     yield from _differing(checkpoints, checkpoints.members, "FA014", _generator_type, str, remedies)
-    yield from _differing(checkpoints, checkpoints.members, "FA007", _embedding, _embedding_words, remedies)
-    yield from _differing(checkpoints, checkpoints.members, "FA016", _folds, _folds_words, remedies)
+    yield from _differing(checkpoints, checkpoints.members, "FA007", _encoder, _embedding_words, remedies)
+    by_folds = [member for member in checkpoints.members if member.metadata.train_folds]
+    yield from _differing(checkpoints, by_folds, "FA016", _folds, _folds_words, remedies)
 
 
 def _values_of_a_node(checkpoints: CheckpointSet, remedies: Remedies) -> Iterator[Finding]:
-    """FA003, FA016: values that must be the same in all files of a node."""
+    """FA003, FA007, FA016: values that must be the same in all files of a node. Of tokens each may have its own."""
     for members in checkpoints.by_node.values():
+        if len(grouped(members, _encoder)) == 1:
+            yield from _differing(checkpoints, members, "FA007", _embedding, _embedding_words, remedies)
         yield from _differing(checkpoints, members, "FA003", _own_granularity, str, remedies)
         yield from _differing(checkpoints, members, "FA016", _dataset, str, remedies)
+        yield from _differing(checkpoints, members, "FA016", _split, str, remedies)
 
 
 _WORDS = {
@@ -83,6 +88,11 @@ def _dataset(metadata: GeneratorMetadata) -> str:
     return metadata.dataset_name
 
 
+def _encoder(metadata: GeneratorMetadata) -> Hashable:
+    identity, (_, dim) = without_names(metadata.encoder), metadata.embedding_shape
+    return tuple(sorted((field, str(value)) for field, value in identity.items() if field != "tokens")), (dim,)
+
+
 def _embedding(metadata: GeneratorMetadata) -> Hashable:
     identity = without_names(metadata.encoder)
     return tuple(sorted((field, str(value)) for field, value in identity.items())), metadata.embedding_shape
@@ -92,6 +102,10 @@ def _embedding_words(embedding: tuple[Any, ...]) -> str:
     identity, shape = embedding
     words = [value if field == "name" else f"{field} {value}" for field, value in identity]
     return f"{', '.join(map(str, words))}, shape {'×'.join(map(str, shape))}"
+
+
+def _split(metadata: GeneratorMetadata) -> str:
+    return f"clips by {described(metadata.split)}"
 
 
 def _folds(metadata: GeneratorMetadata) -> Hashable:

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from feda2v_cli.checkpoint.name import Granularity
+from feda2v_cli.data.nodes import expected_data
+from feda2v_cli.data.split import keys_of_node
 from feda2v_cli.embedding.identity import known_identity
 
 if TYPE_CHECKING:
@@ -22,16 +24,20 @@ class ExpectedNode:
         classes: classes that its generators must make; None for those that its own metadata name.
         granularity: of its generators; None for any.
         dataset: data set of its clips; None for any.
+        split: which clips it holds and what divides them, as `data.split.keys_of_node` says; None for any.
         groups: all classes of each group, where its generators are per group; None for any.
         group: the one group that all of its classes form; None when the groups decide.
+        tokens: of its embeddings; None for those of the expected encoder.
     """
 
     id: int
     classes: tuple[str, ...] | None = None
     granularity: Granularity | None = None
     dataset: str | None = None
+    split: Mapping[str, Any] | None = None
     groups: Mapping[str, tuple[str, ...]] | None = None
     group: str | None = None
+    tokens: int | str | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,7 @@ class Expectation:
         train_folds: folds that trained.
         test_folds: folds that were held out.
         has_groups: whether the profile defines groups, so that it can train per_group generators.
+        by_class: whether generators stand for the classes that they make: their nodes are not those of the profile.
         data_root: directory of the data set, when an option or the environment names it and not the profile's file.
     """
 
@@ -71,6 +78,7 @@ class Expectation:
     train_folds: tuple[int, ...] | None = None
     test_folds: tuple[int, ...] | None = None
     has_groups: bool = False
+    by_class: bool = False
     data_root: Path | None = None
 
     def asks_for(self, what: object) -> str:
@@ -105,13 +113,16 @@ class Expectation:
         """
         profile = loaded.profile
         granularity = profile.generator.granularity
+        by_class = profile.synthetic.match == "class"
+        taking_part = [node for node in profile.nodes if nodes is None or node.id in nodes]
         knows_type = granularity != "auto" or "generator.type" in loaded.origins
         return cls(
             profile=named,
             directory=profile.generator_dir,
             base_name=profile.base_name,
             granularity=None if granularity == "auto" else granularity,
-            nodes=tuple(_expected(node, profile) for node in profile.nodes if nodes is None or node.id in nodes),
+            nodes=() if by_class else tuple(_expected(node, profile) for node in taking_part),
+            classes=tuple(sorted({name for node in taking_part for name in node.classes})) if by_class else (),
             encoder=known_identity(profile.embedding) if encoder is None else encoder,
             settings=_settings(loaded),
             adapter_base_name=profile.checkpoint.adapter_base_name,
@@ -119,22 +130,23 @@ class Expectation:
             train_folds=profile.data.train_folds,
             test_folds=profile.data.test_folds,
             has_groups=bool(profile.generator.groups),
+            by_class=by_class,
             data_root=profile.data.root if loaded.is_set_outside("data.root") else None,
         )
 
 
 def _expected(node: "NodeSection", profile: "Profile") -> ExpectedNode:
     granularity = profile.granularity_of(node)
-    dataset, root = profile.data.dataset, profile.data.root
-    if node.dataset is not None or node.root is not None:
-        dataset, root = node.dataset or "auto", node.root
+    dataset, split = expected_data(profile.data, node)
     return ExpectedNode(
         id=node.id,
         classes=node.generated_classes,
         granularity=None if granularity == "auto" else granularity,
-        dataset=("builtin" if root is None else "esc50") if dataset == "auto" else dataset,
+        dataset=dataset,
+        split=None if split is None else keys_of_node(profile.data, node, split),
         groups=profile.generator.groups or None,
         group=node.group,
+        tokens=node.tokens,
     )
 
 

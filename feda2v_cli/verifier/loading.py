@@ -103,7 +103,12 @@ def load_set(
     loaded: list[Loaded] = []
     members: list[Member] = []
     findings: list[Finding] = []
-    current = [member for found in meant for member in found.current.values() if _is_needed(member.place, expectation)]
+    current = [
+        member
+        for found in meant
+        for member in found.current.values()
+        if _is_needed(member.place, expectation) and _is_wanted(member, expectation)
+    ]
     for member in sorted(current, key=lambda member: (member.place[0], member.place[1] or "")):
         try:
             content, state = load_content(member.path, GeneratorMetadata)
@@ -166,6 +171,11 @@ def _chosen(
     chosen = [inspection for inspection in inspections if inspection.path in taken or is_beside(inspection)]
     # Those of the earlier system are never loaded: what is wrong with them is told now or not at all.
     return [inspect(inspection.path) if inspection.legacy else inspection for inspection in chosen]
+
+
+def _is_wanted(member: Member, expectation: Expectation) -> bool:
+    """Whether a generator makes something that is asked for, where generators stand for classes."""
+    return not expectation.by_class or bool(set(member.metadata.generator_classes) & set(expectation.classes))
 
 
 def _is_needed(place: Place, expectation: Expectation) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.checkpoint.name import GeneratorName, Granularity
+from feda2v_cli.data.split import FOLDS_ALONE, described
 from feda2v_cli.embedding.identity import differences, in_words
 from feda2v_cli.verifier.expectation import Expectation, ExpectedNode
 from feda2v_cli.verifier.finding import Finding
@@ -57,10 +58,12 @@ def adapter_mismatches(
     inspections: Iterable[Inspection], expectation: Expectation, remedies: Remedies
 ) -> Iterator[Finding]:
     """FA007: adapters of the expected name that take embeddings of another encoder."""
+    nodes = {node.id: node for node in expectation.nodes}
     for inspection in inspections:
         adapter = inspection.adapter
         if adapter is not None and adapter.base_name == expectation.adapter_base_name:
-            words = _other_encoder(adapter.encoder, expectation)
+            node = nodes.get(adapter.node_id) if adapter.node_id is not None else None
+            words = _other_encoder(adapter.encoder, expectation, node or ExpectedNode(-1))
             if words:
                 yield Finding("FA007", str(inspection.path), words, hint=remedies.federate())
 
@@ -71,7 +74,7 @@ def gaps(checkpoints: CheckpointSet, expectation: Expectation, remedies: Remedie
     current: defaultdict[int, list[Member]] = defaultdict(list)
     for (holder, _), member in checkpoints.current.items():
         current[holder].append(member)
-    for node in sorted(expected.keys() | set(checkpoints.nodes)):
+    for node in () if expectation.by_class else sorted(expected.keys() | set(checkpoints.nodes)):
         if node in checkpoints.nodes:
             yield from _class_gaps(checkpoints, current[node], expected.get(node, ExpectedNode(node)), remedies)
         else:
@@ -122,15 +125,18 @@ def _generator_type(metadata: GeneratorMetadata, expectation: Expectation, _: Ex
     return "" if wanted in (None, there) else f"holds generators of type {there}, {expectation.asks_for(wanted)}"
 
 
-def _encoder(metadata: GeneratorMetadata, expectation: Expectation, _: ExpectedNode) -> str:
-    return _other_encoder(metadata.encoder, expectation)
+def _encoder(metadata: GeneratorMetadata, expectation: Expectation, node: ExpectedNode) -> str:
+    return _other_encoder(metadata.encoder, expectation, node)
 
 
-def _other_encoder(there: Mapping[str, Any], expectation: Expectation) -> str:
-    differing = differences(there, expectation.encoder) if expectation.encoder else []
+def _other_encoder(there: Mapping[str, Any], expectation: Expectation, node: ExpectedNode) -> str:
+    if not expectation.encoder:
+        return ""
+    expected = {**expectation.encoder} if node.tokens is None else {**expectation.encoder, "tokens": node.tokens}
+    differing = differences(there, expected)
     if not differing:
         return ""
-    wanted = in_words(expectation.encoder, differing)
+    wanted = in_words(expected, differing)
     return f"was trained on embeddings of encoder {in_words(there, differing)}; {expectation.asks_for(wanted)}"
 
 
@@ -140,7 +146,14 @@ def _dataset(metadata: GeneratorMetadata, expectation: Expectation, node: Expect
     return f"was trained on data set {metadata.dataset_name}, {expectation.asks_for(node.dataset)}"
 
 
-def _folds(metadata: GeneratorMetadata, expectation: Expectation, _: ExpectedNode) -> str:
+def _split(metadata: GeneratorMetadata, expectation: Expectation, node: ExpectedNode) -> str:
+    there, wanted = metadata.split or FOLDS_ALONE, node.split
+    if wanted is not None and dict(wanted) != dict(there):
+        return f"was trained on clips by {described(there)}; {expectation.asks_for(described(wanted))}"
+    return _folds(metadata, expectation) if there["split"] == "folds" else ""
+
+
+def _folds(metadata: GeneratorMetadata, expectation: Expectation) -> str:
     train, test = expectation.train_folds, expectation.test_folds
     if train is None or test is None:
         return ""
@@ -170,7 +183,7 @@ CHECKS: tuple[tuple[str, _Check], ...] = (
     ("FA007", _encoder),
     ("FA006", _class_groups),
     ("FA016", _dataset),
-    ("FA016", _folds),
+    ("FA016", _split),
 )
 
 

@@ -76,7 +76,9 @@ def test_metadata_are_the_same_after_a_journey_through_json(node: int | None) ->
     assert AdapterMetadata.from_dict(json.loads(json.dumps(metadata.to_dict()))) == metadata
 
 
-@pytest.mark.parametrize("field", adapter_metadata_of(0).to_dict())
+@pytest.mark.parametrize(
+    "field", [name for name in adapter_metadata_of(0).to_dict() if name not in AdapterMetadata.optional]
+)
 def test_a_missing_field_and_one_of_the_wrong_type_are_named(field: str) -> None:
     plain = adapter_metadata_of(0).to_dict()
     with pytest.raises(MetadataError, match=f"metadata field {field}"):

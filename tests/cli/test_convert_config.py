@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from legacy_configurations import vegas_nodes, with_generators
 
 from feda2v_cli.profile.load import load_profile
 
@@ -55,7 +56,7 @@ def test_with_an_output_the_report_is_the_result(tmp_path: Path) -> None:
     done = convert(PRETRAINED, "-o", "my profile.toml")
 
     assert done.returncode == 0
-    assert load_profile("my profile.toml").profile.federation == load_profile("use_pretrained").profile.federation
+    assert load_profile("my profile.toml").profile.federation.weighting == "equal"
     assert [path.name for path in tmp_path.iterdir()] == ["my profile.toml"]
     rows = {line.split()[0]: line for line in done.stdout.splitlines() if line.split()}
     assert "generator.granularity = " in rows["feda2v.generator_granularity"]
@@ -92,12 +93,55 @@ def test_json_is_one_envelope_with_everything_in_it() -> None:
         "dropped",
         "unknown",
         "warnings",
+        "notes",
         "defaults",
         "needs",
         "profile",
     }
     assert (file["source"], file["output"]) == (PER_GROUP, "new.toml")
     assert file["profile"] == Path("new.toml").read_text()
+
+
+@pytest.mark.parametrize("columns", ["60", "80", "200"])
+def test_a_value_stands_in_the_row_of_its_key_at_any_width(columns: str) -> None:
+    done = subprocess.run(
+        [FEDA2V, "convert-config", PER_GROUP, "-o", "new.toml"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"COLUMNS": columns},
+    )
+    firsts = [line for line in done.stdout.splitlines() if line.startswith("nodes.N.val_r")]
+
+    assert all(len(line) <= int(columns) for line in done.stdout.splitlines())
+    assert ["0.1" in line for line in firsts] == [True]
+
+
+def test_a_long_file_of_another_time_is_told_in_few_lines(tmp_path: Path) -> None:
+    old = with_generators(adapter_aggregation_mode="kd", kd_training_epochs=5) | {
+        "nodes": vegas_nodes(*[("dog", "drum")] * 20)
+    }
+    (tmp_path / "old.json").write_text(json.dumps(old))
+    done = convert("old.json", "-o", "new.toml")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("warning: ") <= 2
+    assert len(done.stderr.splitlines()) < 10
+    assert "rewind" in done.stdout
+
+
+def test_what_changes_no_result_is_one_line(tmp_path: Path) -> None:
+    old = json.loads(Path(PRETRAINED).read_text())
+    old["federation"]["num_clients"] = 7
+    old["nodes"]["0"]["selected_classes"] += ["Dog", "COW"]
+    (tmp_path / "old.json").write_text(json.dumps(old))
+    lines = convert("old.json", "-o", "new.toml").stderr.splitlines()
+
+    assert [line for line in lines if line.startswith("note: no other result by: ")] == [
+        "note: no other result by: federation.num_clients = 7 — there are 3 entries under nodes, which is what counts, "
+        'as before; nodes.0.selected_classes.5 = "Dog" — named twice; nodes.0.selected_classes.6 = "COW" — named twice'
+    ]
+    assert len([line for line in lines if line.startswith("note: where the file is silent")]) == 1
 
 
 def test_json_holds_a_profile_that_is_written_nowhere() -> None:

@@ -77,3 +77,22 @@ def test_a_file_is_answered_with_its_directory(feda2v, trained: Path) -> None:
     completed = feda2v("evaluate", "checkpoints/generators/vae_unified_node0.pt", cwd=trained)
     assert completed.returncode == 2
     assert completed.stderr.endswith("hint: feda2v evaluate checkpoints/generators\n")
+
+
+@pytest.mark.parametrize(("field", "value"), [("train_folds", (2**40,)), ("encoder", {"tokens": -1})])
+def test_a_checkpoint_that_says_what_no_profile_can_say_is_damaged(
+    feda2v, trained: Path, tmp_path: Path, field: str, value: object
+) -> None:
+    from dataclasses import replace
+
+    from feda2v_cli.checkpoint.file import load_content, write_checkpoint
+    from feda2v_cli.checkpoint.metadata import GeneratorMetadata
+
+    shutil.copytree(trained / "checkpoints", tmp_path / "checkpoints")
+    for path in (tmp_path / "checkpoints/generators").glob("*.pt"):
+        content, state = load_content(path, GeneratorMetadata)
+        said = value if field == "train_folds" else content.metadata.encoder | value
+        write_checkpoint(path, replace(content.metadata, **{field: said}), state)
+    completed = feda2v("evaluate")
+    assert completed.returncode == 1, completed.stderr
+    assert "says of its training what no profile can say" in completed.stderr

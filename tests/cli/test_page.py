@@ -34,6 +34,7 @@ COMMAND_LINES = {
     "targets": ("targets", *NODES, *SENTENCES),
     "images": ("images", *NODES, "--gallery", "gallery", "--score", "clip"),
     "evaluate": ("evaluate", "--seeds", "2"),
+    "audit": ("audit",),
     "compare": (*COMPARE, *GROUPS, "--no-picture"),
     "report": ("report",),
     "runs ls": ("runs", "ls"),
@@ -43,6 +44,7 @@ COMMAND_LINES = {
     "profiles ls": ("profiles", "ls"),
     "profiles show": ("profiles", "show", "unified"),
     "profiles check": ("profiles", "check", "unified"),
+    "profiles partition": ("profiles", "partition", "--nodes", "2", "-o", "parts.toml"),
 }
 
 #: They need the extra flower, or run until they are ended: tests/flower.

@@ -2,10 +2,12 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from feda2v_cli.embedding import cache as cache_module
 from feda2v_cli.embedding.cache import DamagedEntryError, EmbeddingCache, encoder_key
@@ -13,6 +15,7 @@ from feda2v_cli.embedding.melstats import MelStats
 from feda2v_cli.errors import FailedError
 
 HASH = "ab" + "0" * 62
+OTHER = "ab" + "1" * 62
 EMBEDDING = np.random.default_rng(0).normal(size=(4, 768)).astype(np.float32)
 
 #: Fills the disk: this process may write no file beyond a kilobyte.
@@ -31,6 +34,17 @@ try:
 except FailedError as error:
     print(error.title, "|", error.hint)
 """
+#: Writes entries of fifty clips.
+WRITER = """
+import sys
+from pathlib import Path
+import numpy as np, torch
+from feda2v_cli.embedding.cache import EmbeddingCache
+from feda2v_cli.embedding.melstats import MelStats
+cache = EmbeddingCache(Path(sys.argv[1]), MelStats(4, 16000, 5.0, torch.device("cpu")))
+for number in range(int(sys.argv[2]), int(sys.argv[2]) + 50):
+    cache.write(f"{number:064x}", np.full((4, 768), number, np.float32))
+"""
 
 
 @pytest.fixture
@@ -38,55 +52,131 @@ def kept(cache: Path, encoder: MelStats) -> EmbeddingCache:
     return EmbeddingCache(cache, encoder)
 
 
-def test_what_is_written_is_read(kept: EmbeddingCache) -> None:
-    kept.write(HASH, EMBEDDING)
+@pytest.fixture
+def again(cache: Path, encoder: MelStats) -> Callable[[], EmbeddingCache]:
+    """The cache as another process opens it."""
+    return lambda: EmbeddingCache(cache, encoder)
 
-    np.testing.assert_array_equal(kept.read(HASH), EMBEDDING)
+
+Again = Callable[[], EmbeddingCache]
+
+
+def change(kept: EmbeddingCache, place: int) -> None:
+    content = bytearray(kept.path.read_bytes())
+    content[place] ^= 1
+    kept.path.write_bytes(content)
+
+
+def test_what_is_written_is_read(kept: EmbeddingCache, again: Again) -> None:
+    row = kept.write(HASH, EMBEDDING)
+
+    assert again().find(HASH) == row
+    np.testing.assert_array_equal(again().stored([row]).read()[0], EMBEDDING)
+
+
+def test_what_was_written_a_moment_ago_is_read(kept: EmbeddingCache) -> None:
+    rows = [kept.write(name, EMBEDDING * factor) for factor, name in enumerate((HASH, OTHER), 1)]
+
+    np.testing.assert_array_equal(kept.stored(rows[::-1]).read(), [EMBEDDING * 2, EMBEDDING])
 
 
 def test_what_was_never_written_is_none(kept: EmbeddingCache) -> None:
-    assert kept.read(HASH) is None
+    assert kept.find(HASH) is None
 
 
 def test_reading_makes_no_directory(cache: Path, kept: EmbeddingCache) -> None:
-    kept.read(HASH)
+    kept.find(HASH)
 
     assert not cache.exists()
 
 
-def test_what_is_read_cannot_be_changed(kept: EmbeddingCache) -> None:
+def test_what_is_read_may_be_changed_and_changes_nothing(kept: EmbeddingCache, again: Again) -> None:
+    row = kept.write(HASH, EMBEDDING)
+
+    kept.stored([row]).read().zero_()
+
+    assert again().find(HASH) == row
+
+
+@pytest.mark.parametrize("numbers", ["float16", "bfloat16"])
+def test_numbers_of_half_the_size_are_rounded(cache: Path, encoder: MelStats, numbers: str) -> None:
+    kept = EmbeddingCache(cache, encoder, numbers)
+    row = kept.write(HASH, EMBEDDING)
+
+    read = EmbeddingCache(cache, encoder, numbers).stored([row]).read()[0]
+
+    assert torch.equal(read, torch.from_numpy(EMBEDDING).to(getattr(torch, numbers)).float())
+    assert kept.path.stat().st_size == 64 + 2 * EMBEDDING.size
+
+
+def test_other_numbers_have_entries_of_their_own(kept: EmbeddingCache, cache: Path, encoder: MelStats) -> None:
     kept.write(HASH, EMBEDDING)
 
-    embedding = kept.read(HASH)
-
-    assert embedding is not None
-    assert not embedding.flags.writeable
+    assert EmbeddingCache(cache, encoder, "float16").find(HASH) is None
 
 
-def test_numpy_opens_an_entry(kept: EmbeddingCache) -> None:
+def test_some_features_of_all_embeddings_are_read_alone(kept: EmbeddingCache) -> None:
+    stored = kept.stored([kept.write(HASH, EMBEDDING), kept.write(OTHER, 2 * EMBEDDING)])
+
+    part = stored.features(slice(700, 900))
+
+    np.testing.assert_array_equal(part[1], 2 * EMBEDDING.reshape(-1)[700:900])
+
+
+@pytest.mark.parametrize("place", [32, 63, 64, 5_000, 64 + 4 * 4 * 768 - 1])
+def test_an_entry_with_one_changed_bit_is_damaged(kept: EmbeddingCache, again: Again, place: int) -> None:
     kept.write(HASH, EMBEDDING)
-
-    np.testing.assert_array_equal(np.load(kept.path_of(HASH)), EMBEDDING)
-
-
-@pytest.mark.parametrize("place", [0, 100, 128, 5_000, 128 + 4 * 4 * 768 - 1, -1])
-def test_an_entry_with_one_changed_bit_is_damaged(kept: EmbeddingCache, place: int) -> None:
-    kept.write(HASH, EMBEDDING)
-    content = bytearray(kept.path_of(HASH).read_bytes())
-    content[place] ^= 1
-    kept.path_of(HASH).write_bytes(content)
+    change(kept, place)
 
     with pytest.raises(DamagedEntryError):
-        kept.read(HASH)
+        again().find(HASH)
 
 
-def test_the_entry_of_another_clip_is_damaged(kept: EmbeddingCache) -> None:
-    other = "ab" + "1" * 62
+def test_an_entry_whose_clip_is_another_after_a_changed_bit_is_nobodys(kept: EmbeddingCache, again: Again) -> None:
     kept.write(HASH, EMBEDDING)
-    kept.path_of(HASH).rename(kept.path_of(other))
+    change(kept, 31)
 
+    assert again().find(HASH) is None
     with pytest.raises(DamagedEntryError):
-        kept.read(other)
+        again().find(HASH[:-1] + "1")
+
+
+def test_a_damaged_entry_is_written_over_where_it_lies(kept: EmbeddingCache, again: Again) -> None:
+    kept.write(OTHER, EMBEDDING)
+    row = kept.write(HASH, EMBEDDING)
+    change(kept, -1)
+
+    assert again().write(HASH, EMBEDDING) == row
+    assert again().find(HASH) == row
+    assert kept.path.stat().st_size == 2 * (64 + EMBEDDING.nbytes)
+
+
+def test_what_a_process_that_was_killed_has_left_is_written_over(kept: EmbeddingCache, again: Again) -> None:
+    kept.write(OTHER, EMBEDDING)
+    with kept.path.open("ab") as file:
+        file.write(b"half an entry")
+
+    assert again().write(HASH, EMBEDDING) == 1
+    assert [again().find(name) for name in (OTHER, HASH)] == [0, 1]
+
+
+def test_a_file_that_was_cut_off_has_lost_its_last_entries(kept: EmbeddingCache, again: Again) -> None:
+    kept.write(OTHER, EMBEDDING)
+    kept.write(HASH, EMBEDDING)
+    os.truncate(kept.path, kept.path.stat().st_size - 1)
+
+    assert (again().find(OTHER), again().find(HASH)) == (0, None)
+
+
+def test_processes_that_write_at_once_lose_nothing(cache: Path, again: Again) -> None:
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(cache), str(first)]) for first in (0, 50)]
+
+    assert [writer.wait(timeout=120) for writer in writers] == [0, 0]
+    kept = again()
+    rows = [kept.find(f"{number:064x}") for number in range(100)]
+    assert sorted(row for row in rows if row is not None) == list(range(100))
+    read = kept.stored([row or 0 for row in rows]).read()
+    assert read[:, 0, 0].tolist() == list(range(100))
 
 
 @pytest.mark.parametrize("package", ["soundfile", "soxr", "torchaudio"])
@@ -110,42 +200,19 @@ def test_another_way_to_decode_has_entries_of_its_own(
     assert encoder_key(encoder) != before
 
 
-def test_an_entry_lies_where_the_documentation_says(cache: Path, kept: EmbeddingCache, encoder: MelStats) -> None:
+def test_the_entries_lie_where_the_documentation_says(cache: Path, kept: EmbeddingCache, encoder: MelStats) -> None:
     kept.write(HASH, EMBEDDING)
 
     (directory,) = cache.iterdir()
     assert directory.name.startswith("melstats-")
-    assert (directory / "ab" / f"{HASH}.npy").is_file()
+    content = (directory / "embeddings.bin").read_bytes()
+    assert content[:32].hex() == HASH
+    assert content[64:] == EMBEDDING.tobytes()
+    assert sorted(path.name for path in directory.iterdir()) == ["embeddings.bin", "encoder.json"]
     origin = json.loads((directory / "encoder.json").read_text())
     assert origin["encoder"] == encoder.identity
+    assert (origin["shape"], origin["numbers"]) == ([4, 768], "float32")
     assert {"waveform", "libsndfile", "soundfile", "soxr", "torchaudio"} == origin["made_with"].keys()
-
-
-def test_nothing_but_whole_files_is_left(cache: Path, kept: EmbeddingCache) -> None:
-    kept.write(HASH, EMBEDDING)
-    kept.write(HASH, EMBEDDING)
-
-    assert sorted(path.suffix for path in cache.rglob("*") if path.is_file()) == [".json", ".npy"]
-
-
-@pytest.mark.parametrize("size", [0, 5, 100, 128, 1_000, 4 * 4 * 768 + 127])
-def test_a_truncated_entry_is_damaged(kept: EmbeddingCache, size: int) -> None:
-    kept.write(HASH, EMBEDDING)
-    os.truncate(kept.path_of(HASH), size)
-
-    with pytest.raises(DamagedEntryError):
-        kept.read(HASH)
-
-
-@pytest.mark.parametrize(
-    "other", [EMBEDDING[:2], EMBEDDING.astype(np.float64), EMBEDDING * np.nan, np.array(["text"]), np.array([{}])]
-)
-def test_an_entry_of_another_kind_is_damaged(kept: EmbeddingCache, other: np.ndarray) -> None:
-    kept.write(HASH, EMBEDDING)
-    np.save(kept.path_of(HASH), other, allow_pickle=True)
-
-    with pytest.raises(DamagedEntryError):
-        kept.read(HASH)
 
 
 def test_a_cache_that_cannot_be_made_is_an_error(tmp_path: Path, encoder: MelStats) -> None:
@@ -156,9 +223,9 @@ def test_a_cache_that_cannot_be_made_is_an_error(tmp_path: Path, encoder: MelSta
     assert "embedding.cache" in str(caught.value.hint)
 
 
-def test_a_full_disk_is_an_error_and_leaves_no_entry(cache: Path) -> None:
+def test_a_full_disk_is_an_error_and_leaves_no_part_of_an_entry(cache: Path, kept: EmbeddingCache) -> None:
     done = subprocess.run([sys.executable, "-c", FULL_DISK, str(cache)], capture_output=True, text=True, check=True)
 
     assert done.stdout.startswith("the embedding cache ")
     assert "cannot be written to — File too large" in done.stdout
-    assert [path.name for path in cache.rglob("*") if path.is_file()] == ["encoder.json"]
+    assert kept.path.stat().st_size == 0

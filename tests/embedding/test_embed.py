@@ -1,4 +1,7 @@
 import os
+import signal
+import subprocess
+import sys
 import threading
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -139,29 +142,63 @@ def test_what_was_computed_before_an_error_is_kept(
     assert embed(clips, encoder, cache).cached >= 16
 
 
-def test_a_damaged_entry_is_computed_anew_and_reported(clips: Clips, encoder: MelStats, cache: Path) -> None:
-    whole = embed(clips[:3], encoder, cache)
-    path = EmbeddingCache(cache, encoder).path_of(clips[1].content_hash())
-    os.truncate(path, 1_000)
+#: Embeds clips until some are done, and is killed.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import torch
+from feda2v_cli.data.builtin import builtin_clips
+from feda2v_cli.embedding.embed import embed
+from feda2v_cli.embedding.melstats import MelStats
+encoder = MelStats(4, 16000, 5.0, torch.device("cpu"))
+kill = lambda done, total: os.kill(os.getpid(), signal.SIGKILL)
+embed(builtin_clips()[::20], encoder, Path(sys.argv[1]), progress=kill)
+"""
 
-    repaired = embed(clips[:3], encoder, cache)
 
-    assert (repaired.damaged, repaired.computed) == ((path,), 1)
-    assert torch.equal(repaired.values, whole.values)
-    assert embed(clips[:3], encoder, cache).damaged == ()
+def test_what_was_computed_before_a_kill_is_not_computed_again(clips: Clips, encoder: MelStats, cache: Path) -> None:
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(cache)], timeout=100)
+
+    assert killed.returncode == -signal.SIGKILL
+    rest = embed([*map(deaf, clips[:16]), *clips[16:]], encoder, cache)
+    assert (rest.cached, rest.computed, rest.damaged) == (16, len(clips) - 16, ())
 
 
 def test_a_changed_entry_is_computed_anew_and_reported(clips: Clips, encoder: MelStats, cache: Path) -> None:
     whole = embed(clips[:3], encoder, cache)
-    path = EmbeddingCache(cache, encoder).path_of(clips[1].content_hash())
+    path = EmbeddingCache(cache, encoder).path
     content = bytearray(path.read_bytes())
-    content[1_000] ^= 1
+    content[len(content) // 3 + 1_000] ^= 1
     path.write_bytes(content)
 
     repaired = embed(clips[:3], encoder, cache)
 
-    assert (repaired.damaged, repaired.computed) == ((path,), 1)
+    assert (repaired.damaged, repaired.computed) == ((f"{path}, entry 1",), 1)
     assert torch.equal(repaired.values, whole.values)
+    assert embed(clips[:3], encoder, cache).damaged == ()
+
+
+def test_what_is_missing_from_a_cache_that_was_cut_off_is_computed_anew(
+    clips: Clips, encoder: MelStats, cache: Path
+) -> None:
+    whole = embed(clips[:3], encoder, cache)
+    os.truncate(EmbeddingCache(cache, encoder).path, 1_000)
+
+    repaired = embed(clips[:3], encoder, cache)
+
+    assert (repaired.computed, repaired.cached) == (3, 0)
+    assert torch.equal(repaired.values, whole.values)
+
+
+@pytest.mark.parametrize("numbers", ["float16", "bfloat16"])
+def test_rounded_embeddings_are_the_same_when_made_and_when_read(
+    clips: Clips, encoder: MelStats, cache: Path, numbers: str
+) -> None:
+    made = embed(clips[:3], encoder, cache, numbers=numbers)
+    read = embed(clips[:3], encoder, cache, numbers=numbers)
+
+    assert (made.computed, read.cached) == (3, 3)
+    assert torch.equal(made.values, read.values)
 
 
 class FailingEncoder(MelStats):
@@ -181,7 +218,24 @@ def test_an_embedding_with_nan_is_an_error_that_names_the_clip_and_is_not_kept(c
     left = embed(clips[:3], encoder, cache / "other", skip_unreadable=True)
 
     assert left.clips == (clips[0], clips[2])
-    assert not EmbeddingCache(cache, encoder).path_of(clips[1].content_hash()).exists()
+    assert EmbeddingCache(cache, encoder).find(clips[1].content_hash()) is None
+
+
+class LoudEncoder(MelStats):
+    """Makes a number that float16 cannot hold."""
+
+    def encode(self, waveforms: torch.Tensor) -> torch.Tensor:
+        embeddings = super().encode(waveforms).clone()
+        embeddings[1, 0, 0] = 1e5
+        return embeddings
+
+
+def test_an_embedding_that_overflows_float16_is_an_error_that_says_so(clips: Clips, cache: Path) -> None:
+    encoder = LoudEncoder(4, 16_000, 5.0, torch.device("cpu"))
+
+    with pytest.raises(UnreadableClipError, match="too large for float16"):
+        embed(clips[:3], encoder, cache, numbers="float16")
+    assert embed(clips[:3], encoder, cache, numbers="bfloat16").computed == 3
 
 
 def test_progress_counts_every_clip(clips: Clips, tmp_path: Path, encoder: MelStats, cache: Path) -> None:

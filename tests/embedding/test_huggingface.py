@@ -10,7 +10,9 @@ import transformers
 from model_samples import write_ast, write_clap
 
 from feda2v_cli.data.builtin import BuiltinClip
+from feda2v_cli.embedding import encoder as encoder_module
 from feda2v_cli.embedding import huggingface
+from feda2v_cli.embedding.cache import encoder_key
 from feda2v_cli.embedding.embed import embed
 from feda2v_cli.embedding.encoder import Encoder, make_encoder
 from feda2v_cli.errors import FailedError, MissingError, UsageError
@@ -169,6 +171,59 @@ def test_a_model_that_listens_to_the_waveform_works_too(tmp_path: Path) -> None:
     encoder = encoder_of(tmp_path / "tiny-wave")
 
     assert encoder.encode(noise(2)).shape == (2, *encoder.shape) == (2, 4, 32)
+
+
+def test_all_tokens_are_the_models_hidden_states_in_its_own_order_of_the_whole_window(ast: Path) -> None:
+    encoder, waveforms = encoder_of(ast, tokens="all"), noise(2)
+    model = transformers.ASTModel.from_pretrained(ast)
+    extractor = transformers.ASTFeatureExtractor.from_pretrained(ast)
+    window = waveforms.repeat(1, 2)[:, : round(2.56 * 16_000)]
+
+    with torch.no_grad():
+        features = extractor(list(window.numpy()), sampling_rate=16_000, return_tensors="pt")
+        states = model.eval()(**features).last_hidden_state
+
+    assert encoder.shape == (52, 32)
+    torch.testing.assert_close(encoder.encode(waveforms), states)
+
+
+def test_the_class_token_is_the_first_of_all_tokens(ast: Path) -> None:
+    waveforms = noise(2)
+    alone, every = (encoder_of(ast, tokens=tokens).encode(waveforms) for tokens in ("cls", "all"))
+    assert torch.equal(alone, every[:, :1])
+
+
+@pytest.mark.parametrize("tokens", ["cls", "all", 2])
+def test_an_encoder_with_other_tokens_shares_the_model_and_is_the_one_that_would_be_made(
+    ast: Path, tokens: int | str
+) -> None:
+    other, made = encoder_of(ast).with_tokens(tokens), encoder_of(ast, tokens=tokens)
+    assert (other.identity, other.shape) == (made.identity, made.shape)
+    assert torch.equal(other.encode(noise(1)), made.encode(noise(1)))
+
+
+def test_embeddings_that_are_kept_in_bfloat16_are_computed_in_it_where_that_is_quick(
+    ast: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waveforms, exact = noise(3), encoder_of(ast)
+    monkeypatch.setattr(encoder_module, "is_quick_in_bfloat16", lambda _: True)
+    quick = encoder_of(ast, cache_dtype="bfloat16")
+    monkeypatch.setattr(encoder_module, "is_quick_in_bfloat16", lambda _: False)
+    slow = encoder_of(ast, cache_dtype="bfloat16")
+
+    assert (quick.precision, slow.precision, exact.precision) == ("bfloat16", "float32", "float32")
+    assert "in bfloat16, which is quicker there" in quick.description
+    assert torch.equal(slow.encode(waveforms), exact.encode(waveforms))
+    assert 0 < (quick.encode(waveforms) - exact.encode(waveforms)).norm() < 0.02 * exact.encode(waveforms).norm()
+    assert quick.identity == exact.identity
+    assert encoder_key(quick, "bfloat16") != encoder_key(slow, "bfloat16") != encoder_key(slow, "float32")
+
+
+def test_a_model_without_a_class_token_is_asked_for_none(tmp_path: Path) -> None:
+    clap = write_clap(tmp_path / "tiny-clap")
+    with pytest.raises(UsageError, match=r"tokens = cls — tiny-clap \(ClapAudioModel\) has no class token"):
+        encoder_of(clap, tokens="cls")
+    assert encoder_of(clap, tokens="all").encode(noise(1, 6.0)).shape[1] > 4
 
 
 def test_of_a_model_with_a_decoder_the_encoder_is_used(tmp_path: Path) -> None:

@@ -85,3 +85,16 @@ def test_the_hint_for_a_clip_too_short_is_long_enough() -> None:
         MelStats(60, 16_000, 1.0, CPU)
 
     MelStats(60, 16_000, float(str(caught.value.hint).rpartition("=")[2]), CPU)
+
+
+def test_all_tokens_are_as_many_as_hold_two_windows_each() -> None:
+    encoder = MelStats("all", 16_000, 1.0, CPU)
+
+    assert encoder.shape == (23, 768)
+    assert torch.equal(encoder.encode(noise(1, 16_000)), MelStats(23, 16_000, 1.0, CPU).encode(noise(1, 16_000)))
+    assert encoder.identity["tokens"] == "all"
+
+
+def test_there_is_no_class_token() -> None:
+    with pytest.raises(UsageError, match="melstats has no class token"):
+        MelStats("cls", 16_000, 5.0, CPU)

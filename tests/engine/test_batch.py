@@ -40,3 +40,7 @@ def test_what_a_model_sees_does_not_depend_on_its_neighbours(sizes: list[int]) -
 
 def test_items_that_do_not_fill_the_last_batch_take_a_step_more() -> None:
     assert [steps_per_epoch(items, 16) for items in (1, 16, 17, 32, 33)] == [1, 1, 2, 2, 3]
+
+
+def test_where_an_epoch_would_take_too_many_steps_batches_are_larger() -> None:
+    assert [steps_per_epoch(items, 16, most=4) for items in (1, 17, 64, 65, 1000)] == [1, 2, 4, 4, 4]

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -7,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feda2v_cli.engine.free_memory import available_bytes
-from feda2v_cli.engine.memory import QUICK_BYTES, is_out_of_memory, memory_budget, quick_width, stacks
+from feda2v_cli.engine.memory import (
+    QUICK_BYTES,
+    QUICK_STEP_BYTES,
+    Cost,
+    is_out_of_memory,
+    memory_budget,
+    quick_width,
+    stacks,
+)
 
 CPU = torch.device("cpu")
 
@@ -39,10 +48,16 @@ def test_a_stack_is_no_wider_than_is_quick_whatever_the_budget() -> None:
 
 
 def test_a_quick_stack_fits_its_bytes_on_a_cpu_and_has_no_limit_elsewhere() -> None:
-    weights = 57_600
-    assert quick_width(weights, CPU) == QUICK_BYTES // (4 * weights)
-    assert quick_width(QUICK_BYTES, CPU) == 1
-    assert quick_width(weights, torch.device("cuda")) is None
+    cost = Cost(weights=57_600, activations=10_000, data=100, batch=16)
+    assert quick_width(cost, CPU) == QUICK_BYTES // (4 * cost.weights)
+    assert quick_width(replace(cost, weights=QUICK_BYTES), CPU) == 1
+    assert quick_width(cost, torch.device("cuda")) is None
+
+
+def test_a_quick_stack_computes_with_no_more_than_its_bytes_in_a_step() -> None:
+    cost = Cost(weights=57_600, activations=1_000_000, data=100, batch=16)
+    assert quick_width(cost, CPU) == QUICK_STEP_BYTES // (4 * cost.activations * cost.batch) == 4
+    assert quick_width(replace(cost, activations=10**9), CPU) == 1
 
 
 def test_a_model_that_is_dearer_than_the_budget_is_trained_alone() -> None:

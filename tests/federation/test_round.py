@@ -149,7 +149,7 @@ def test_the_learning_rate_falls_to_its_end_over_the_rounds() -> None:
     setup = setup_of([[0]], rounds=11)
     adapter = setup.profile.adapter.model_copy(update={"schedule": "cosine"})
     falling = replace(setup, profile=setup.profile.model_copy(update={"adapter": adapter}))
-    shares = [falling.learning_rate_share(number) for number in range(1, 12)]
+    shares = [falling.learning_rate_share("clip", number) for number in range(1, 12)]
     assert shares[0] == 1.0
     assert shares[-1] == pytest.approx(0.05)
     assert shares == sorted(shares, reverse=True)

@@ -1,9 +1,11 @@
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import torch
 from federations import CLASSES, maker_of
 
+from feda2v_cli.federation import synthetic
 from feda2v_cli.federation.synthetic import draw_samples
 
 DISJOINT = [maker_of(0, [0, 1]), maker_of(1, [2, 3])]
@@ -30,17 +32,30 @@ def test_the_server_gets_samples_of_every_class() -> None:
 def test_samples_are_those_of_their_label() -> None:
     samples = draw_samples(DISJOINT, CLASSES, 40, 0, 0)
     for label in range(4):
-        mean = samples.embeddings[samples.labels == label].mean(0)
+        mean = samples.embeddings.read()[samples.labels == label].mean(0)
         distances = [float((mean - clips).norm()) for clips in _means()]
         assert distances.index(min(distances)) == label
 
 
 def test_samples_depend_on_seed_and_round_alone() -> None:
     first, again = draw_samples(SHARED, CLASSES, 3, 0, 1), draw_samples(SHARED, CLASSES, 3, 0, 1)
-    assert torch.equal(first.embeddings, again.embeddings)
+    assert torch.equal(first.embeddings.read(), again.embeddings.read())
     for seed, round_number in ((1, 1), (0, 2)):
         other = draw_samples(SHARED, CLASSES, 3, seed, round_number)
-        assert not torch.equal(first.embeddings, other.embeddings)
+        assert not torch.equal(first.embeddings.read(), other.embeddings.read())
+
+
+def test_samples_that_are_too_large_for_memory_are_the_same_in_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = draw_samples(SHARED, CLASSES, 3, 0, 1)
+    monkeypatch.setattr(synthetic, "HELD_BYTES", 0)
+    file = tmp_path / "samples.bin"
+
+    filed = draw_samples(SHARED, CLASSES, 3, 0, 1, file)
+
+    assert torch.equal(filed.embeddings.read(), held.embeddings.read())
+    assert file.stat().st_size == held.embeddings.bytes
 
 
 def test_samples_do_not_grow_with_the_number_of_nodes_that_could_make_them() -> None:

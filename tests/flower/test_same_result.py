@@ -87,6 +87,25 @@ def test_one_shot_asks_a_node_for_its_generators_once_and_sends_the_adapters_onc
     assert not any(letter.checkpoints for letter in letters["sent"])
 
 
+def test_keys_of_one_space_and_equal_weights_mean_the_same_on_several_machines(place: Place) -> None:
+    keys = ["federation.weighting=equal", "adapter.clip_schedule=constant", "adapter.t5_weight_decay=0.5"]
+    keys += ["federation.evaluate_every=2"]
+    here = place.federate("local_keys", *keys, engine="local")
+    there = place.federate("flower_keys", *keys)
+    left, right = _tensors(here.adapters[-1]), _tensors(there.adapters[-1])
+    assert all(torch.equal(left[name], right[name]) for name in left)
+    evaluated = place.federate("none", "federation.rounds=0", "checkpoint.load_adapters=local_keys")
+    assert evaluated.confusion == here.confusion
+    assert evaluated.final["loss"] == here.final["loss"]
+
+
+def test_generators_of_unknown_nodes_are_refused_where_nodes_give_their_own(place: Place) -> None:
+    from feda2v_cli.errors import UsageError
+
+    with pytest.raises(UsageError, match="trained itself"):
+        place.federate("never", "synthetic.match=class")
+
+
 def test_no_message_holds_a_clip_a_name_of_a_file_or_a_path(place: Place, recorded) -> None:
     from feda2v_cli.job.federate.plan import plan_federation
     from feda2v_cli.job.federate.set_up import set_up_federation

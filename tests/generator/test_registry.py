@@ -9,14 +9,15 @@ import torch
 from generator_samples import SMALL, data, embeddings, fitted, spec
 
 from feda2v_cli.generator.gaussian import GaussianFitting
-from feda2v_cli.generator.registry import GENERATORS, cost, largest_shapes
+from feda2v_cli.generator.registry import GENERATORS, cost, largest_shapes, same_steps
 from feda2v_cli.generator.training_set import largest_rank, training_set
 from feda2v_cli.profile.generator_names import GeneratorTypeName
+from feda2v_cli.profile.schema import GeneratorSection
 
 
 @pytest.mark.parametrize(("clips", "expected"), [(2, 1), (10, 9), (500, 16)])
 def test_the_largest_rank_is_known_before_any_clip_is_read(clips: int, expected: int) -> None:
-    assert largest_rank(clips, 96, SMALL) == expected
+    assert largest_rank({"dog": clips}, 96, SMALL) == expected
     assert training_set(spec(), embeddings(clips), ["dog"] * clips, SMALL).projection.rank == expected
 
 
@@ -68,8 +69,8 @@ clips, section = int(sys.argv[1]), GeneratorSection()
 torch.linalg.eigh(torch.eye(64, dtype=torch.double))  # what LAPACK takes the first time
 before = peak()
 data = training_set(spec(), torch.randn(clips, 4, 768), ["dog"] * clips, section)
-data.components(0.0)
-print(peak() - before, set_up_bytes(clips, 4 * 768, section))
+data.components(section)
+print(peak() - before, set_up_bytes({"dog": clips}, 4 * 768, section))
 """
 
 
@@ -81,3 +82,10 @@ def test_what_fitting_takes_of_memory_is_known_before(clips: int) -> None:
     words = [sys.executable, "-c", PEAK, str(clips)]
     taken, said = map(int, subprocess.check_output(words, text=True, env=environment).split())
     assert 0.6 * said - 8e6 < taken < 1.1 * said + 8e6
+
+
+def test_more_clips_make_larger_batches_unless_the_profile_says_how_large() -> None:
+    unset, said = GeneratorSection(), GeneratorSection(batch_size=16)
+    assert [same_steps(clips, unset, 0.1)[0] for clips in (16, 40, 512, 2000)] == [1, 3, 32, 32]
+    assert [same_steps(clips, said, 0.1)[0] for clips in (16, 40, 512, 2000)] == [1, 3, 32, 125]
+    assert cost({"dog": 2000}, 96, unset).batch == 63

@@ -24,7 +24,7 @@ def ring(clips: int, number: int = 0) -> torch.Tensor:
 def radii(generator: Generator, sets: TrainingSet) -> torch.Tensor:
     """How far from the class mean samples are along its two first components, in standard deviations."""
     labels = torch.zeros(2000, dtype=torch.long)
-    scores = sets.components(0.0).scores(generator.coordinates(labels, seed=1), labels)[:, :2]
+    scores = sets.components(SMALL).scores(generator.coordinates(labels, seed=1), labels)[:, :2]
     return scores.norm(dim=1)
 
 
@@ -58,8 +58,8 @@ def test_a_component_that_the_decoder_makes_nothing_of_is_no_division_by_zero() 
     sampler = fitted(sets).generator(0).sampler
     state = dict(sampler.state())
     state |= {name: 0 * state[name] for name in ("decoder_output.weight",)} | {"log_scale": 0 * state["log_scale"] - 40}
-    module = VaeSampler.from_state(state)._module
-    again = VaeSampler.standardised(module, sets.components(0.0), state["learned"])
+    module = VaeSampler.from_state(state, sets.projection.scale)._module
+    again = VaeSampler.standardised(module, sets.components(SMALL), state["learned"])
     assert torch.isfinite(again.draw(torch.zeros(9, dtype=torch.long), random_stream(1))).all()
 
 

@@ -12,9 +12,11 @@ def test_evaluating_tells_of_a_cache_entry_that_was_damaged(tmp_path: Path, monk
     monkeypatch.chdir(tmp_path)
     settings = ["generator.rounds=1", "generator.epochs=1", "checkpoint.every=0", "embedding.cache='cache'"]
     train_generators(load_profile("unified", settings=[*settings, 'nodes=[{id=0, classes=["dog", "cow"]}]']))
-    victim = sorted(Path("cache").glob("*/*/*.npy"))[0]
-    victim.write_bytes(victim.read_bytes()[:100])
+    (victim,) = Path("cache").glob("*/embeddings.bin")
+    content = bytearray(victim.read_bytes())
+    content[1_000] ^= 1
+    victim.write_bytes(content)
     monkeypatch.setenv("FEDA2V_EMBEDDING_CACHE", str(tmp_path / "cache"))
     heard: list[Event] = []
     evaluate("checkpoints/generators", draws=2, listener=heard.append)
-    assert any(victim.name in event.text for event in heard if isinstance(event, Warned))
+    assert any("embeddings.bin, entry 0 was damaged" in event.text for event in heard if isinstance(event, Warned))

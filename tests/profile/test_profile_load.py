@@ -186,7 +186,7 @@ dropout = 2
     granularities = "one of unified, per_class, per_group, auto"
     base_name = "a name of letters, digits, underscores and hyphens (at most 64)"
     sections = "experiment, data, embedding, generator, checkpoint, synthetic, adapter, federation, flower, images"
-    sections += ", nodes"
+    sections += ", tracking, nodes"
 
     assert refusal(path, text).splitlines() == [
         "profile mine.toml has 27 problems",
@@ -237,7 +237,7 @@ dropout = 2
         ("epochs = 3\n" + NODES, "mine.toml:1:1 epochs = 3 — unknown key; did you mean generator.epochs?"),
         (
             '[data]\ndataset = "esc50"\n' + NODES,
-            'mine.toml:2:1 data.dataset = "esc50" — esc50 needs a root: the directory that holds meta/esc50.csv',
+            'mine.toml:2:1 data.dataset = "esc50" — esc50 needs a root: the directory of the data set',
         ),
         (
             '[data]\ndataset = "builtin"\nroot = "x"\n' + NODES,
@@ -376,7 +376,7 @@ def test_every_value_says_where_it_came_from() -> None:
         ("generator.latent=100000", "a whole number from 1 to 4096"),
         ("adapter.hidden=9999999999", "a whole number from 1 to 65536"),
         ("adapter.noise=1e300", "a number from 0 to 1e+30"),
-        ("federation.rounds=100000000000000000000000", "a whole number from 1 to 1000000"),
+        ("federation.rounds=100000000000000000000000", "a whole number from 0 to 1000000"),
         ("federation.quorum=100000000000000000000000", "a whole number from 1 to 1000000"),
         ("synthetic.per_class=100000000000000000000000", 'a whole number from 0 to 1000000 or "auto"'),
         ("checkpoint.every=100000000000000000000000", "a whole number from 0 to 1000000"),

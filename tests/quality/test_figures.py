@@ -43,11 +43,11 @@ def test_a_gaussian_has_no_latent_units() -> None:
 def _narrowed(state: dict[str, torch.Tensor], label: int) -> dict[str, torch.Tensor]:
     loadings = state["loadings"].clone()
     loadings[label] *= 0.01
-    return state | {"loadings": loadings}
+    return state | {"loadings": loadings, "remainder": 0 * state["remainder"]}
 
 
 def _with(generator: Generator, change) -> Generator:
-    sampler = VaeSampler.from_state(change(dict(generator.sampler.state())))
+    sampler = VaeSampler.from_state(change(dict(generator.sampler.state())), generator.projection.scale)
     return Generator(
         generator.classes,
         generator.shape,

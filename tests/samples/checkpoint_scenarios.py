@@ -173,7 +173,7 @@ def dataset_differs() -> list[str]:
 
 def newer_format() -> list[str]:
     write_set(UNIFIED, "unified")
-    write(UNIFIED, metadata_of("unified", 1, format_version=2))
+    write(UNIFIED, metadata_of("unified", 1, format_version=3))
     return []
 
 

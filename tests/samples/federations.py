@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from feda2v_cli.embedding.stored import StoredEmbeddings
 from feda2v_cli.federation.pool import Node, Pool
 from feda2v_cli.federation.retrieval import HeldOut
 from feda2v_cli.federation.round import Federation
@@ -18,6 +19,12 @@ from feda2v_cli.generator.generator import Generator
 from feda2v_cli.generator.principal_components import PrincipalComponents
 from feda2v_cli.generator.projection import Projection
 from feda2v_cli.profile.schema import Profile
+
+
+def stored(values: Tensor) -> StoredEmbeddings:
+    """Embeddings [clips, tokens, dim] as a cache would give them."""
+    return StoredEmbeddings(values.numpy(), range(len(values)), "float32")
+
 
 CLASSES = ("cow", "dog", "frog", "pig")
 TOKENS, DIM = 2, 12
@@ -34,7 +41,8 @@ def maker_of(node: int, labels: Sequence[int]) -> NodeGenerator:
     means = torch.stack([clips_of(label, 50).mean(0).flatten() for label in labels])
     features = TOKENS * DIM
     projection = Projection(torch.zeros(features), torch.ones(features), None)
-    sampler = GaussianSampler(PrincipalComponents(means, 0.3 * torch.eye(features).repeat(len(labels), 1, 1)))
+    loadings = 0.3 * torch.eye(features).repeat(len(labels), 1, 1)
+    sampler = GaussianSampler(PrincipalComponents(means, loadings, torch.ones(features), None))
     return NodeGenerator(
         node, None, Generator([CLASSES[label] for label in labels], (TOKENS, DIM), projection, sampler)
     )

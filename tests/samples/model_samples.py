@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 
 
-def write_ast(directory: Path, seed: int = 0, max_length: int = 256) -> Path:
-    """A spectrogram transformer of 10 ms a frame: a window of 2.56 s."""
+def write_ast(directory: Path, seed: int = 0, max_length: int = 256, mel_bins: int = 32) -> Path:
+    """A spectrogram transformer of 10 ms a frame: a window of 2.56 s. With 1024 frames and 128 bins: 1,214 tokens."""
     import transformers
 
     torch.manual_seed(seed)
@@ -16,11 +16,11 @@ def write_ast(directory: Path, seed: int = 0, max_length: int = 256) -> Path:
         num_hidden_layers=2,
         num_attention_heads=2,
         intermediate_size=64,
-        num_mel_bins=32,
+        num_mel_bins=mel_bins,
         max_length=max_length,
     )
     transformers.ASTModel(config).save_pretrained(directory)
-    transformers.ASTFeatureExtractor(num_mel_bins=32, max_length=max_length).save_pretrained(directory)
+    transformers.ASTFeatureExtractor(num_mel_bins=mel_bins, max_length=max_length).save_pretrained(directory)
     return directory
 
 

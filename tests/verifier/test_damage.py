@@ -70,7 +70,7 @@ METADATA_DAMAGE: dict[str, tuple[str, dict]] = {
     "generator type": ("FA014", {"generator_type": "gaussian"}),
     "granularity of the run": ("FA003", {"run_granularity": "elsewhere"}),
     "folds": ("FA016", {"train_folds": (1, 2, 3), "test_folds": (4,)}),
-    "format version": ("FA017", {"format_version": 2}),
+    "format version": ("FA017", {"format_version": 3}),
     "round": ("FA015", {"round": 7}),
     "node": ("FA012", {"node_id": 5}),
     "base name": ("FA012", {"base_name": "other"}),

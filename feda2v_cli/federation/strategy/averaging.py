@@ -20,13 +20,17 @@ ADAPTIVE_LEARNING_RATE = 1e-2
 class FedAvg(Strategy):
     """Federated averaging (McMahan et al., Communication-Efficient Learning of Deep Networks, 2017, algorithm 1)."""
 
+    def __init__(self, section: FederationSection) -> None:
+        super().__init__(section)
+        self._clips_count = section.weighting == "clips"
+
     def begin(self, exchange: Exchange) -> Aggregation:
         """Begin a weighted mean."""
         return _Averaging(exchange, self.weights(exchange.nodes), self.step)
 
     def weights(self, nodes: Sequence[Node]) -> Tensor:
         """What each node counts in the mean, [nodes]."""
-        return by_clips(nodes)
+        return by_clips(nodes) if self._clips_count else torch.ones(len(nodes))
 
     def step(self, exchange: Exchange, average: Tensor) -> Tensor:  # noqa: ARG002 - it puts the mean in its place
         """The server's adapter after a round, [parameters].
@@ -51,7 +55,7 @@ class PerClassAverage(FedAvg):
 
     def weights(self, nodes: Sequence[Node]) -> Tensor:
         """What each node counts in the mean, [nodes]."""
-        return by_class(nodes)
+        return by_class(nodes, clips_count=self._clips_count)
 
 
 class FedOpt(FedAvg):
@@ -166,17 +170,22 @@ def by_clips(nodes: Sequence[Node]) -> Tensor:
     return torch.tensor([float(len(node.clips)) for node in nodes])
 
 
-def by_class(nodes: Sequence[Node]) -> Tensor:
-    """Every class counts alike, and is divided among the nodes by their clips of it, [nodes].
+def by_class(nodes: Sequence[Node], *, clips_count: bool) -> Tensor:
+    """Every class counts alike, and is divided among the nodes that hold it, [nodes].
 
         weight of node k = 1/C Σ_c n_{k,c} / Σ_j n_{j,c}
 
     with n_{k,c} clips of class c on node k and C classes: the mean over classes of the mean over the nodes that know
     the class.
+
+    Args:
+        nodes: that take part.
+        clips_count: whether a class is divided by clips; else every node that holds it counts as if it had one.
     """
+    holdings = [{label: clips if clips_count else 1 for label, clips in node.clips_of_class.items()} for node in nodes]
     total: dict[int, int] = {}
-    for node in nodes:
-        for label, clips in node.clips_of_class.items():
+    for holding in holdings:
+        for label, clips in holding.items():
             total[label] = total.get(label, 0) + clips
-    shares = [sum(clips / total[label] for label, clips in node.clips_of_class.items()) for node in nodes]
+    shares = [sum(clips / total[label] for label, clips in holding.items()) for holding in holdings]
     return torch.tensor(shares) / len(total)

@@ -14,6 +14,7 @@ from torch.func import functional_call
 from feda2v_cli.engine.stack import parameters_of
 from feda2v_cli.engine.train import Loss
 from feda2v_cli.errors import FailedError, UsageError
+from feda2v_cli.federation.inputs import PART_BYTES, dim_of, tokens_of
 from feda2v_cli.federation.local_training import Trained
 from feda2v_cli.federation.pool import Node, Pool
 from feda2v_cli.federation.space import Space
@@ -82,11 +83,13 @@ class Teachers:
 
     def __init__(self, space: Space, pool: Pool, samples: Tensor) -> None:
         self._space = space
-        self._inputs = pool.embeddings[samples]
+        self._embeddings = pool.embeddings
         self._labels = pool.labels[samples].cpu()
         self._samples = samples
         self._total = torch.zeros(len(samples), *space.adapter.target, dtype=torch.double)
         self._count = torch.zeros(len(samples))
+        of_one = 4 * tokens_of(pool.embeddings, samples) * dim_of(pool.embeddings)
+        self._at_once = max(1, PART_BYTES // max(1, of_one))
 
     def add(self, parameters: Tensor, nodes: Sequence[Node]) -> None:
         """Let nodes teach the classes that they know.
@@ -100,8 +103,12 @@ class Teachers:
             for flat, node in zip(parameters, nodes, strict=True):
                 knows = torch.isin(self._labels, torch.tensor(sorted(node.clips_of_class)))
                 if knows.any():
-                    output: Tensor = functional_call(adapter, parameters_of(flat, shapes), (self._inputs,))
-                    self._total[knows] += output.cpu()[knows].double()
+                    own = parameters_of(flat, shapes)
+                    for part in torch.split(torch.arange(len(self._samples)), self._at_once):
+                        inputs = self._embeddings[self._samples[part]]
+                        output: Tensor = functional_call(adapter, own, (inputs,))
+                        known = part[knows[part]]
+                        self._total[known] += output.cpu()[knows[part]].double()
                     self._count += knows
 
     def targets(self) -> tuple[Tensor, Tensor]:
@@ -124,7 +131,7 @@ def distillation_loss(space: Space, pool: Pool, input_noise: float) -> Loss:
         input_noise: standard deviation of noise on the inputs.
 
     Returns:
-        A loss on samples `item` [items], places in the pool, and their teachers' `target` [items, *target].
+        A loss on samples `input` [items, tokens, dim] and their teachers' `target` [items, *target].
     """
 
     def loss(
@@ -133,7 +140,7 @@ def distillation_loss(space: Space, pool: Pool, input_noise: float) -> Loss:
         noise: Tensor,
         progress: Tensor,  # noqa: ARG001 - every round is like the first
     ) -> dict[str, Tensor]:
-        inputs = pool.noisy(batch["item"], input_noise, noise)
+        inputs = pool.noisy(batch["input"], input_noise, noise)
         output = functional_call(space.adapter, dict(parameters), (inputs,))
         return {"loss": (output - batch["target"]).square().flatten(1).mean(1)}
 

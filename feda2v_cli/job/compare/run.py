@@ -3,8 +3,9 @@
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,7 +13,7 @@ from feda2v_cli.checkpoint.name import Granularity
 from feda2v_cli.data.nodes import clips_of_nodes
 from feda2v_cli.embedding.encoder import make_encoder
 from feda2v_cli.engine.memory import memory_budget
-from feda2v_cli.errors import FailedError, OverwriteError, RunInterrupted
+from feda2v_cli.errors import FailedError, OverwriteError, RunInterrupted, UsageError
 from feda2v_cli.job.compare.picture import draw_comparison, require_matplotlib
 from feda2v_cli.job.compare.processes import Part, run_parts
 from feda2v_cli.job.compare.report import Row, markdown
@@ -124,9 +125,14 @@ def compare(
         raise OverwriteError(
             "a comparison is there already", there, hint="--force overwrites, --output DIR writes elsewhere"
         )
+    asked = load_profile(profile, settings=settings, flags=flags)
+    if asked.profile.nodes_that_differ:
+        raise UsageError(
+            f"nodes of {asked.name} differ in their tokens — samples of one cannot stand in for clips of another",
+            hint="the same tokens for all nodes",
+        )
     profiles = {name: _profile(profile, name, output, settings, flags or {}, rounds) for name in GRANULARITIES}
     alone = _profile(profile, GRANULARITIES[0], output, settings, flags or {}, rounds, samples=False)
-    asked = load_profile(profile, settings=settings, flags=flags)
     run = RunDirectory.create(
         asked.profile.experiment.runs,
         "compare",
@@ -221,7 +227,7 @@ def _embed_once(loaded: LoadedProfile, listener: Listener) -> int:
     nodes = clips_of_nodes(profile)
     if nodes[0].dataset.root is None:
         listener(Noted("no data.root is set: comparing on the built-in sounds (--data-root DIR takes recordings)"))
-    return embed_nodes(nodes, encoder, profile, listener).values.nbytes
+    return embed_nodes(nodes, encoder, profile, listener).stored.bytes
 
 
 def _share(profile: Profile, embeddings_bytes: int, side_by_side: int | None) -> tuple[int, str]:
@@ -275,7 +281,9 @@ def _federate(title: str, loaded: LoadedProfile, listener: Listener) -> float:
 
 def _memory(loaded: LoadedProfile) -> int:
     """Of the node that takes most, as the dry run plans it."""
-    return max(plan_generators(loaded, [node.id]).memory_bytes for node in loaded.profile.nodes)
+    plan = plan_generators(loaded)
+    of_node = groupby(plan.generators, lambda planned: planned.spec.node)
+    return max(replace(plan, generators=tuple(generators)).memory_bytes for _, generators in of_node)
 
 
 def _row(name: Granularity, trained: TrainedGenerators, evaluated: Evaluation, memory: int, accuracy: float) -> Row:

@@ -6,9 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
+from feda2v_cli.data.clip import Clip
 from feda2v_cli.data.nodes import NodeClips, check_held_out, clips_of_nodes
-from feda2v_cli.embedding.encoder import Encoder, make_encoder
+from feda2v_cli.data.split import data_of, node_of
+from feda2v_cli.embedding.encoder import Encoder, make_encoder, node_encoders
 from feda2v_cli.embedding.identity import differences, in_words, source_of
 from feda2v_cli.errors import MissingError, UsageError
 from feda2v_cli.job.choose_generators import naming_command, sets_under, several_sets
@@ -16,7 +20,8 @@ from feda2v_cli.job.machine import choose_device
 from feda2v_cli.job.nodes import cache_directory
 from feda2v_cli.paths import is_file
 from feda2v_cli.profile.load import LoadedProfile
-from feda2v_cli.profile.schema import DataSection, EmbeddingSection, NodeSection, Profile
+from feda2v_cli.profile.problem import shown
+from feda2v_cli.profile.schema import EmbeddingSection, Profile
 from feda2v_cli.verifier.expectation import Expectation
 from feda2v_cli.verifier.finding import Finding, FindingsError
 from feda2v_cli.verifier.loading import load_set
@@ -28,6 +33,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     Loaded = tuple[GeneratorMetadata, dict[str, Tensor]]
+
+#: What an encoder's identity and a profile's section on embeddings both say.
+_OF_AN_ENCODER = ("tokens", "sample_rate", "seconds")
 
 
 @dataclass(frozen=True)
@@ -88,12 +96,13 @@ def plan_evaluation(
         wanted = Expectation.from_profile(loaded, profile_named)
         expectation = replace(wanted, base_name=base_name, granularity=None, generator_type=None)
     generators = load_set(directory, replace(expectation, directory=directory), on_warning=on_warning)
+    _refuse_tokens_that_differ([metadata for metadata, _ in generators], directory)
     profile = loaded.profile if profile_named is not None else _as_trained(loaded, generators, directory)
     _check_data_set(profile, generators, directory)
     cache_directory(profile)
     device = choose_device(profile.experiment.device)
     try:
-        encoder = make_encoder(profile.embedding, device)
+        encoder = node_encoders(make_encoder(profile.embedding, device), profile)[profile.nodes[0].id]
     except MissingError as error:
         if profile_named is not None:
             raise
@@ -101,8 +110,30 @@ def plan_evaluation(
         raise MissingError(error.title, [*error.details, f"{directory} was trained on its embeddings"], hint) from error
     _check_encoder(encoder, generators[0][0], directory, expectation)
     nodes = clips_of_nodes(profile)
-    check_held_out(profile, nodes, "samples are held against them")
+    check_held_out(nodes, "samples are held against them")
     return EvaluationPlan(directory, profile, device, encoder, nodes, tuple(generators))
+
+
+def testing_with(clips: Sequence[Clip], nodes: Sequence[NodeClips]) -> tuple[NodeClips, ...]:
+    """The nodes with other clips held out: of each, those of the classes that it trains on.
+
+    Raises:
+        UsageError: a clip trained, or is of no class that a node trains on.
+    """
+    own = [{clip.class_name for clip in node.train} for node in nodes]
+    trained = {clip for node in nodes for clip in node.train}
+    wrong = [clip for clip in clips if clip in trained or not any(clip.class_name in classes for classes in own)]
+    if wrong or not clips:
+        raise UsageError(
+            f"{wrong[0].name} trained the generators, or is of none of their classes"
+            if wrong
+            else "no clip to test with",
+            ["expected clips of the nodes' classes that no node trains on"],
+        )
+    return tuple(
+        replace(node, held_out=tuple(clip for clip in clips if clip.class_name in classes))
+        for node, classes in zip(nodes, own, strict=True)
+    )
 
 
 def _choose_set(base_name: str | None, root: Path) -> tuple[Path, str]:
@@ -114,6 +145,18 @@ def _choose_set(base_name: str | None, root: Path) -> tuple[Path, str]:
         commands = [naming_command(found, ["evaluate"]) for found in sets]
         raise several_sets(root, commands, hint=commands[0])
     return sets[0].directory, sets[0].base_name
+
+
+def _refuse_tokens_that_differ(generators: Sequence[GeneratorMetadata], directory: Path) -> None:
+    first = generators[0]
+    for other in generators:
+        if other.embedding_shape != first.embedding_shape:
+            raise UsageError(
+                f"{directory} holds generators whose embeddings differ in their tokens — node {first.node_id}: "
+                f"{first.embedding_shape[0]}, node {other.node_id}: {other.embedding_shape[0]}",
+                ["figures compare embeddings of one kind"],
+                hint="evaluate them in directories of their own",
+            )
 
 
 def _check_encoder(encoder: Encoder, metadata: GeneratorMetadata, directory: Path, expectation: Expectation) -> None:
@@ -151,19 +194,25 @@ def _source(loaded: LoadedProfile, trained_with: Mapping[str, Any], directory: P
 def _as_trained(loaded: LoadedProfile, generators: "Sequence[Loaded]", directory: Path) -> Profile:
     """The profile with the nodes, folds and encoder that the checkpoints name."""
     profile, metadata = loaded.profile, generators[0][0]
-    folds = {"train_folds": metadata.train_folds, "test_folds": metadata.test_folds}
-    known = {key: metadata.encoder[key] for key in EmbeddingSection.model_fields if key in metadata.encoder}
-    nodes = {one.node_id: NodeSection(id=one.node_id, classes=one.node_classes) for one, _ in generators}
-    return profile.model_copy(
-        update={
-            "data": DataSection.model_validate(profile.data.model_dump() | folds),
-            "embedding": EmbeddingSection.model_validate(
-                profile.embedding.model_dump() | known | {"encoder": _source(loaded, metadata.encoder, directory)}
-            ),
-            "generator": profile.generator.model_copy(update={"groups": metadata.generator_class_groups}),
-            "nodes": tuple(nodes.values()),
-        }
-    )
+    of_folds = next((one for one, _ in generators if one.train_folds), metadata)
+    folds = {"train_folds": of_folds.train_folds, "test_folds": of_folds.test_folds}
+    known = {key: metadata.encoder[key] for key in _OF_AN_ENCODER if key in metadata.encoder}
+    try:
+        nodes = {one.node_id: node_of(one.node_id, one.node_classes, one.split) for one, _ in generators}
+        return profile.model_copy(
+            update={
+                "data": data_of(profile.data, metadata.split, folds),
+                "embedding": EmbeddingSection.model_validate(
+                    profile.embedding.model_dump() | known | {"encoder": _source(loaded, metadata.encoder, directory)}
+                ),
+                "generator": profile.generator.model_copy(update={"groups": metadata.generator_class_groups}),
+                "nodes": tuple(nodes.values()),
+            }
+        )
+    except ValidationError as error:
+        problem = error.errors()[0]
+        message = f"says of its training what no profile can say: {problem['loc'][0]} {shown(problem['input'])}"
+        raise FindingsError([Finding("FA009", str(directory), message)]) from error
 
 
 def _check_data_set(profile: Profile, generators: "Sequence[Loaded]", directory: Path) -> None:

@@ -13,29 +13,22 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from feda2v_cli.checkpoint.metadata import GeneratorMetadata
-from feda2v_cli.data.clip import Clip, fingerprint
-from feda2v_cli.data.nodes import NodeClips
+from feda2v_cli.data.clip import Clip
 from feda2v_cli.engine.memory import memory_budget
 from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.errors import UsageError
-from feda2v_cli.generator.gaussian import GaussianFitting
-from feda2v_cli.generator.generator import Generator
-from feda2v_cli.generator.granularity import GeneratorSpec
-from feda2v_cli.generator.rebuild import rebuild
-from feda2v_cli.generator.training_set import training_set
 from feda2v_cli.job.evaluate.map import EmbeddingMap, Points
-from feda2v_cli.job.evaluate.plan import EvaluationPlan, plan_evaluation
+from feda2v_cli.job.evaluate.plan import EvaluationPlan, plan_evaluation, testing_with
+from feda2v_cli.job.evaluate.sources import Source, sources_of
 from feda2v_cli.job.machine import device_name
 from feda2v_cli.job.nodes import embed_nodes
 from feda2v_cli.profile.load import LoadedProfile, load_profile, resolved_toml
-from feda2v_cli.profile.schema import GeneratorSection
 from feda2v_cli.quality.measures import Labelled, Measured, Reference, summarise
 from feda2v_cli.quality.verdict import Figure, Verdict, verdict
 from feda2v_cli.run.directory import RunDirectory
 from feda2v_cli.run.event import Listener, Noted, RunStarted, ignore_event
 from feda2v_cli.threads import side_by_side, small_operations, threads_of_large_operations
-from feda2v_cli.verifier.finding import Finding, FindingsError
+from feda2v_cli.verifier.finding import Finding
 
 #: What samples are drawn from: the generators, or the Gaussians fitted to the same clips.
 Which = Literal["generator", "baseline"]
@@ -102,15 +95,6 @@ class Evaluation:
         return self.to_dict() | {"map": EmbeddingMap.of(self.points).to_dict()}
 
 
-@dataclass(frozen=True)
-class _Source:
-    """One generator, the Gaussian fitted to the same clips, and how many samples it gives of each class."""
-
-    metadata: GeneratorMetadata
-    generator: Generator
-    baseline: Generator
-
-
 @small_operations()
 def evaluate(
     directory: Path | str | None = None,
@@ -170,7 +154,7 @@ def evaluate(
         on_warning=warnings.append,
     )
     if held_out is not None:
-        plan = replace(plan, nodes=_testing_with(held_out, plan.nodes))
+        plan = replace(plan, nodes=testing_with(held_out, plan.nodes))
     run = RunDirectory.create(
         plan.profile.experiment.runs,
         f"evaluate-{plan.loaded[0][0].run_granularity}",
@@ -203,7 +187,7 @@ def _evaluate(
 ) -> Evaluation:
     emit(Noted(f"evaluating {len(plan.loaded)} generators of {plan.directory}; {plan.encoder.description}"))
     embedded = _embed_all(plan, emit)
-    sources = _sources(plan, embedded, permissive=permissive, emit=emit)
+    sources = sources_of(plan, embedded, permissive=permissive, emit=emit)
     classes = tuple(sorted({name for source in sources for name in source.generator.classes}))
     reference = _reference(plan, embedded, classes)
     counts = Counter(reference.trained.labels.repeat(samples_per_clip).tolist())
@@ -253,24 +237,6 @@ def _evaluate(
     )
 
 
-def _testing_with(clips: Sequence[Clip], nodes: Sequence[NodeClips]) -> tuple[NodeClips, ...]:
-    """The nodes with other clips held out: of each, those of the classes that it trains on."""
-    own = [{clip.class_name for clip in node.train} for node in nodes]
-    trained = {clip for node in nodes for clip in node.train}
-    wrong = [clip for clip in clips if clip in trained or not any(clip.class_name in classes for classes in own)]
-    if wrong or not clips:
-        raise UsageError(
-            f"{wrong[0].name} trained the generators, or is of none of their classes"
-            if wrong
-            else "no clip to test with",
-            ["expected clips of the nodes' classes that no node trains on"],
-        )
-    return tuple(
-        replace(node, test=tuple(clip for clip in clips if clip.class_name in classes))
-        for node, classes in zip(nodes, own, strict=True)
-    )
-
-
 def _embed_all(plan: EvaluationPlan, listener: Listener) -> dict[Clip, Tensor]:
     """Embeddings [features] of every clip that can be read."""
     embeddings = embed_nodes(plan.nodes, plan.encoder, plan.profile, listener)
@@ -280,44 +246,12 @@ def _embed_all(plan: EvaluationPlan, listener: Listener) -> dict[Clip, Tensor]:
 def _reference(plan: EvaluationPlan, embedded: Mapping[Clip, Tensor], classes: Sequence[str]) -> Reference:
     """The clips of these classes that trained, and those held out."""
     trained = {clip: None for node in plan.nodes for clip in node.train}
-    held = {clip: None for node in plan.nodes for clip in node.test}
+    held = {clip: None for node in plan.nodes for clip in node.held_out}
     sides = (
         _labelled([clip for clip in side if clip.class_name in classes and clip in embedded], embedded, classes)
         for side in (trained, held)
     )
     return Reference.of(classes, *sides)
-
-
-def _sources(plan: EvaluationPlan, embedded: dict[Clip, Tensor], *, permissive: bool, emit: Listener) -> list[_Source]:
-    """Generators and their baselines, when they were trained on these clips."""
-    nodes = {node.node_id: node for node in plan.nodes}
-    section = GeneratorSection(type="gaussian")
-    sources, differing = [], []
-    for metadata, state in plan.loaded:
-        own = nodes[metadata.node_id].train
-        clips = [clip for clip in own if clip.class_name in metadata.generator_classes and clip in embedded]
-        if fingerprint(clips) != metadata.dataset_fingerprint:
-            differing.append(
-                Finding(
-                    "FA016",
-                    str(plan.directory / metadata.name.filename),
-                    f"trained on {sum(metadata.samples_per_class.values())} clips of {metadata.dataset_name}, "
-                    f"which are not the {len(clips)} clips of these folds",
-                    hint="--data-root and --profile that trained it, or --permissive to evaluate it all the same",
-                )
-            )
-        spec = GeneratorSpec(
-            metadata.node_id, metadata.generator_granularity, metadata.generator_key, metadata.generator_classes
-        )
-        values = torch.stack([embedded[clip] for clip in clips]).view(-1, *metadata.embedding_shape)
-        data = training_set(spec, values, [clip.class_name for clip in clips], section)
-        generator = rebuild(metadata.architecture, metadata.generator_classes, state)
-        sources.append(_Source(metadata, generator, GaussianFitting([data], section).generator(0)))
-    if differing and not permissive:
-        raise FindingsError(differing)
-    for finding in differing:
-        emit(finding.event())
-    return sources
 
 
 def _labelled(clips: Sequence[Clip], embedded: Mapping[Clip, Tensor], classes: Sequence[str]) -> Labelled:
@@ -326,7 +260,7 @@ def _labelled(clips: Sequence[Clip], embedded: Mapping[Clip, Tensor], classes: S
 
 
 def _draw(
-    sources: Sequence[_Source],
+    sources: Sequence[Source],
     classes: Sequence[str],
     counts: Counter[int],
     draw: int,

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+#: Findings that nodes have no generators, or none of a class.
+_OF_NODES = {"FA001", "FA004", "FA005"}
+
+
 @dataclass(frozen=True)
 class GeneratorSet:
     """Generators that are sound, and those that the run needs.
@@ -64,9 +68,28 @@ def find_generators(
         found = _choose_set(expectation, command, root)
         directory = found.directory
         expectation = replace(expectation, directory=directory, base_name=expectation.base_name or found.base_name)
-    loaded = load_set(directory, expectation, on_warning=on_warning)
+    try:
+        loaded = load_set(directory, expectation, on_warning=on_warning)
+    except FindingsError as error:
+        instead = _by_class_instead(error, directory, expectation)
+        if instead is None:
+            raise
+        raise instead from error
     metadata = loaded[0][0]
     return GeneratorSet(directory, metadata.run_granularity, metadata.base_name, tuple(loaded))
+
+
+def _by_class_instead(error: FindingsError, directory: Path, expectation: Expectation) -> FindingsError | None:
+    """The same error with another way out, where the set makes all classes and other nodes have trained it."""
+    if expectation.by_class or any(finding.code not in _OF_NODES for finding in error.findings):
+        return None
+    classes = tuple(sorted({name for node in expectation.nodes for name in node.classes or ()}))
+    try:
+        load_set(directory, replace(expectation, nodes=(), classes=classes, by_class=True))
+    except FindingsError:
+        return None
+    hint = "--set synthetic.match=class takes generators by their classes, whatever nodes have trained them"
+    return FindingsError([replace(finding, hint=hint) for finding in error.findings])
 
 
 def _choose_set(expectation: Expectation, command: Sequence[str], root: Path) -> CheckpointSet:

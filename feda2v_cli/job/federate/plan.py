@@ -1,6 +1,6 @@
 """What RUN 2 is going to do: which nodes, which generators, which adapters, into which files, at what cost."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,22 +8,25 @@ import torch
 
 from feda2v_cli.checkpoint.name import adapter_filename
 from feda2v_cli.data.nodes import NodeClips, check_held_out, clips_of_nodes
-from feda2v_cli.embedding.encoder import Encoder, make_encoder
+from feda2v_cli.embedding.encoder import Encoder, make_encoder, node_encoders
 from feda2v_cli.embedding.target import CODES, PIPELINE, Targets, TextSources, make_targets
 from feda2v_cli.engine.free_memory import available_bytes
 from feda2v_cli.engine.memory import memory_budget
 from feda2v_cli.engine.stack import BYTES_PER_WEIGHT
 from feda2v_cli.errors import FailedError, UsageError
+from feda2v_cli.federation.inputs import HELD_BYTES
 from feda2v_cli.federation.space import Space
 from feda2v_cli.federation.strategy.registry import make_strategy
 from feda2v_cli.federation.strategy.strategy import Owner, Strategy
 from feda2v_cli.job.federate.find_generators import GeneratorSet, find_generators
+from feda2v_cli.job.federate.trained import TrainedAdapters, load_trained
 from feda2v_cli.job.images.maker import MakerPlan, plan_maker
 from feda2v_cli.job.machine import BASELINE_BYTES, CHECKPOINT_OVERHEAD_BYTES, choose_device
 from feda2v_cli.job.nodes import cache_directory, choose_nodes
 from feda2v_cli.paths import is_named
 from feda2v_cli.profile.load import LoadedProfile
 from feda2v_cli.profile.schema import Profile
+from feda2v_cli.run.trackers.registry import require_trackers
 from feda2v_cli.verifier.expectation import Expectation
 from feda2v_cli.verifier.finding import Finding
 
@@ -35,7 +38,8 @@ class FederationPlan:
     Attributes:
         profile: of the run, with the nodes that take part.
         whole: the profile with all of its nodes.
-        encoder: makes the embeddings.
+        encoder: of the profile.
+        encoders: of each node, by its id: the same, or the same with tokens of its own.
         targets: of all classes.
         spaces: adapters and targets.
         device: where training happens.
@@ -43,11 +47,13 @@ class FederationPlan:
         nodes: and their clips; empty where the clips are on other machines.
         generators: of the samples; None when none are used, or while they are on other machines.
         maker: of the pictures during the rounds; None for none.
+        trained: adapters that are evaluated as they are; None when the run trains its own.
     """
 
     profile: Profile
     whole: Profile
     encoder: Encoder
+    encoders: Mapping[int, Encoder]
     targets: Targets
     spaces: tuple[Space, ...]
     device: torch.device
@@ -55,6 +61,7 @@ class FederationPlan:
     nodes: tuple[NodeClips, ...]
     generators: GeneratorSet | None
     maker: MakerPlan | None
+    trained: TrainedAdapters | None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -93,7 +100,9 @@ class FederationPlan:
 
     @property
     def owners(self) -> list[Owner]:
-        """Whose adapters the run saves; None is the server."""
+        """Whose adapters there are at the end; None is the server."""
+        if self.trained is not None:
+            return self.trained.owners
         return self.strategy.saved([node.id for node in self.profile.nodes])
 
     def file_of(self, owner: Owner) -> Path:
@@ -104,6 +113,8 @@ class FederationPlan:
     @property
     def files(self) -> list[Path]:
         """Every checkpoint that the run writes."""
+        if self.trained is not None or not self.profile.checkpoint.save_adapters:
+            return []
         return [self.file_of(owner) for owner in self.owners]
 
     @property
@@ -125,11 +136,13 @@ class FederationPlan:
     @property
     def memory_bytes(self) -> int:
         """Most bytes that the process holds at once, about."""
-        features = self.encoder.shape[0] * self.encoder.shape[1]
-        clips = sum(len(node.train) + len(node.test) for node in self.nodes)
+        features = max(encoder.shape[0] * encoder.shape[1] for encoder in self.encoders.values())
+        clips = sum(len(node.used) for node in self.nodes)
         samples = 2 * len(self.classes) * max(map(self.samples_per_class, self.nodes), default=0)
         stack = min(self.budget, len(self.nodes) * self.parameters * BYTES_PER_WEIGHT)
-        return BASELINE_BYTES + 4 * features * (2 * clips + 3 * samples) + stack
+        # What is larger stays on the disk.
+        embeddings = min(4 * features * 2 * clips, 2 * HELD_BYTES) + min(4 * features * 3 * samples, HELD_BYTES)
+        return BASELINE_BYTES + embeddings + stack
 
 
 def plan_federation(
@@ -156,9 +169,17 @@ def plan_federation(
     """
     whole = loaded.profile
     profile = choose_nodes(whole, node_ids)
+    require_trackers(profile.tracking)
     strategy = make_strategy(profile.federation)
-    strategy.check(profile)
+    if profile.federation.rounds:
+        strategy.check(profile)
+    _refuse_nodes_that_differ(profile, strategy)
     elsewhere = profile.federation.engine == "flower"
+    if elsewhere and profile.synthetic.match == "class" and needs_samples(profile):
+        raise UsageError(
+            'synthetic.match = "class" with engine flower — a node gives the generators that it has trained itself',
+            hint="--engine local, where all generators lie",
+        )
     if elsewhere and strategy.needs_clips_in_one_place:
         raise UsageError(
             f"strategy {strategy.name} needs all clips in one place, and engine flower moves none",
@@ -168,6 +189,11 @@ def plan_federation(
     sources = TextSources(profile.images.pipeline, cache_directory(profile), device)
     targets = make_targets(profile.adapter, profile.classes, sources)
     encoder = make_encoder(profile.embedding, device)
+    encoders = node_encoders(encoder, profile)
+    trained = load_trained(profile, encoder, targets)
+    if trained is not None:
+        adapter = profile.adapter.model_copy(update={"hidden": trained.hidden})
+        profile = profile.model_copy(update={"adapter": adapter})
     maker = None
     if profile.images.every:
         if elsewhere:
@@ -179,7 +205,7 @@ def plan_federation(
         maker.check({space: tuple(values.shape[1:]) for space, values in targets.spaces.items()}, "the targets")
     nodes = () if elsewhere else clips_of_nodes(profile)
     if not elsewhere:
-        check_held_out(profile, nodes, "accuracy is measured on them")
+        check_held_out(nodes, "accuracy is measured on them")
     generators = None
     if needs_samples(profile) and not elsewhere:
         ids = None if node_ids is None else tuple(node_ids)
@@ -193,6 +219,7 @@ def plan_federation(
         profile=profile,
         whole=whole,
         encoder=encoder,
+        encoders=encoders,
         targets=targets,
         spaces=spaces,
         device=device,
@@ -200,7 +227,37 @@ def plan_federation(
         nodes=nodes,
         generators=generators,
         maker=maker,
+        trained=trained,
     )
+
+
+def _refuse_nodes_that_differ(profile: Profile, strategy: Strategy) -> None:
+    """Refuse what nodes whose embeddings differ in their tokens cannot do together.
+
+    Their adapters can be averaged, for an adapter takes any number of tokens.
+
+    Raises:
+        UsageError: samples, clips or pictures of one would be given to the adapters of another.
+    """
+    if not profile.nodes_that_differ:
+        return
+    first, other = profile.nodes[0], profile.nodes_that_differ[0]
+    differ = f"node {first.id} has tokens = {profile.tokens_of(first)}, node {other.id} has {profile.tokens_of(other)}"
+    same = "or the same tokens for all nodes"
+    if needs_samples(profile):
+        raise UsageError(
+            f"{differ} — samples of one node's generators cannot train the adapters of the other",
+            hint=f"--synthetic-per-class 0, {same}",
+        )
+    if strategy.needs_clips_in_one_place:
+        raise UsageError(f"{differ} — strategy {strategy.name} trains on the clips of all together", hint=same[3:])
+    if profile.federation.engine == "flower":
+        raise UsageError(f"{differ} — with engine flower all nodes have the same", hint=f"--engine local, {same}")
+    if profile.images.every:
+        raise UsageError(
+            f"{differ} — pictures of the rounds are made of embeddings of one kind",
+            hint=f"--set images.every=0, {same}",
+        )
 
 
 def _check_memory(spaces: Sequence[Space], device: torch.device) -> None:
@@ -219,4 +276,4 @@ def _check_memory(spaces: Sequence[Space], device: torch.device) -> None:
 def needs_samples(profile: Profile) -> bool:
     """Whether a run of this profile uses synthetic samples, and so needs generators."""
     uses = make_strategy(profile.federation).sample_uses(profile.synthetic)
-    return bool(uses) and profile.synthetic.per_class != 0
+    return bool(uses) and profile.federation.rounds > 0 and profile.synthetic.per_class != 0

@@ -83,11 +83,16 @@ class ResumableFederation:
         return self._section.rounds
 
     def run(self) -> History:
-        """Run the rounds that are left.
+        """Run the rounds that are left; with none at all, evaluate the adapters that the setup brings.
 
         Raises:
             FailedError: a loss is not finite, memory does not suffice, or the state cannot be written.
         """
+        if self.rounds == 0:
+            evaluation = self._evaluate(0)
+            if self._pictures is not None:
+                self._pictures.draw(self.federation, 0)
+            self._emit_evaluation(0, evaluation)
         for number in range(self.history.rounds_done + 1, self.rounds + 1):
             self._run_round(number)
         return self.history
@@ -101,9 +106,7 @@ class ResumableFederation:
         done = self.federation.run_round(number, keep_nodes=(self._keep_nodes and last) or for_pictures)
         evaluation = None
         if last or (number % self._section.evaluate_every == 0 and tells):
-            evaluation = self.federation.evaluate(number)
-            self.history.evaluations.append({"round": number} | evaluation.to_dict())
-            self.history.confusion = evaluation.confusion.tolist()
+            evaluation = self._evaluate(number)
         if done.skipped:
             self.history.skipped.append(number)
         if pictures is not None:  # before the state is kept: a run that is killed here makes those that are missing
@@ -122,6 +125,12 @@ class ResumableFederation:
             )  # fmt: skip
         if evaluation is not None:
             self._emit_evaluation(number, evaluation)
+
+    def _evaluate(self, number: int) -> RetrievalAccuracy:
+        evaluation = self.federation.evaluate(number)
+        self.history.evaluations.append({"round": number} | evaluation.to_dict())
+        self.history.confusion = evaluation.confusion.tolist()
+        return evaluation
 
     def _emit_evaluation(self, number: int, evaluation: RetrievalAccuracy) -> None:
         values = evaluation.to_dict()

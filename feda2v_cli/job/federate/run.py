@@ -4,13 +4,14 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from feda2v_cli.atomic_write import remove_leftovers
 from feda2v_cli.checkpoint.lock import lock_nodes
+from feda2v_cli.embedding.embed import Embeddings
 from feda2v_cli.embedding.target import CODES
 from feda2v_cli.errors import UsageError
 from feda2v_cli.federation.engine import Engine
@@ -29,6 +30,7 @@ from feda2v_cli.job.nodes import embed_nodes
 from feda2v_cli.profile.load import LoadedProfile, load_profile, profile_hash, resolved_toml
 from feda2v_cli.run.directory import RunDirectory
 from feda2v_cli.run.event import Listener, Noted, RunResumed, RunStarted, Warned, ignore_event
+from feda2v_cli.run.trackers.registry import tracked
 from feda2v_cli.threads import small_operations
 from feda2v_cli.verifier.finding import Finding
 
@@ -136,10 +138,17 @@ def federate(
                 "--baselines with engine flower — central training needs all clips in one place",
                 hint="--engine local --baselines: both engines give the same adapters",
             )
+    if baselines and loaded.profile.federation.rounds == 0:
+        raise UsageError("--baselines with --rounds 0 — nothing is trained that could be compared")
     plan = plan_federation(loaded, node_ids, command=command, on_warning=warnings.append)
+    if baselines and plan.profile.nodes_that_differ:
+        raise UsageError(
+            "--baselines with nodes whose tokens differ — central training needs clips that are alike",
+            hint="the same tokens for all nodes, or no --baselines",
+        )
     experiment, checkpoint = plan.profile.experiment, plan.profile.checkpoint
     key = _run_key(plan, baselines=baselines)
-    inputs = listed_inputs(((*node.train, *node.test) for node in plan.nodes), plan.encoder)
+    inputs = listed_inputs((node.used for node in plan.nodes), plan.encoder)
 
     interrupted = RunDirectory.latest(experiment.runs, key) if resume else None
     if interrupted is not None:
@@ -151,9 +160,11 @@ def federate(
         interrupted = None
     if not force and interrupted is None:
         refuse_to_overwrite(plan.would_overwrite, "adapter")
-    make_directory(checkpoint.adapter_dir)
+    if plan.files:
+        make_directory(checkpoint.adapter_dir)
+    ids = [node.id for node in plan.profile.nodes]
 
-    with lock_nodes(checkpoint.adapter_dir, checkpoint.adapter_base_name, [node.id for node in plan.profile.nodes]):
+    with lock_nodes(checkpoint.adapter_dir, checkpoint.adapter_base_name, ids) if plan.files else nullcontext():
         remove_leftovers(plan.files)
         run = interrupted or RunDirectory.create(
             experiment.runs,
@@ -166,7 +177,7 @@ def federate(
             device=device_name(plan.device),
             inputs=inputs,
         )
-        with run.recording(command, listener) as emit:
+        with run.recording(command, listener) as recorded, tracked(plan.profile, run.path, recorded) as emit:
             _introduce(plan, warnings, emit)
             result = _run(plan, loaded, run, emit, started, resumed=interrupted is not None, baselines=baselines)
             run.finish("done", result.summary())
@@ -183,7 +194,7 @@ def _run(
     resumed: bool,
     baselines: bool,
 ) -> Federated:
-    keep_nodes = any(owner is not None for owner in plan.owners)
+    keep_nodes = bool(plan.files) and any(owner is not None for owner in plan.owners)
     with _reach(plan, loaded, run, emit) as (plan, setup, engine):
         pictures = _pictures(plan, setup, run, emit)
         chosen = ResumableFederation(
@@ -222,14 +233,24 @@ def _reach(
 ) -> Iterator[tuple[FederationPlan, Setup, Engine | None]]:
     """The federation of a plan, and what reaches its nodes; None when they are in this process."""
     if plan.profile.federation.engine == "local":
-        embeddings = embed_nodes(plan.nodes, plan.encoder, plan.profile, emit)
-        refuse_other_contents(run.resume, embeddings.contents)
+        embeddings = _embed(plan, emit)
+        contents = {name: content for kind in embeddings.values() for name, content in kind.contents.items()}
+        refuse_other_contents(run.resume, contents)
         yield plan, set_up_federation(plan, embeddings), None
         return
     from feda2v_cli.job.flower.reach import reach_nodes
 
     with reach_nodes(plan, loaded, run.path, emit) as reached:
         yield reached
+
+
+def _embed(plan: FederationPlan, emit: Listener) -> dict[int, Embeddings]:
+    """The embeddings of each node's clips, by its id; nodes with the same tokens share them."""
+    embeddings: dict[int, Embeddings] = {}
+    for encoder in dict.fromkeys(plan.encoders.values()):
+        nodes = [node for node in plan.nodes if plan.encoders[node.node_id] is encoder]
+        embeddings |= dict.fromkeys((node.node_id for node in nodes), embed_nodes(nodes, encoder, plan.profile, emit))
+    return embeddings
 
 
 def _pictures(plan: FederationPlan, setup: Setup, run: RunDirectory, emit: Listener) -> RoundPictures | None:
@@ -240,7 +261,8 @@ def _pictures(plan: FederationPlan, setup: Setup, run: RunDirectory, emit: Liste
     chosen = choose_clips(plan.nodes, profile, plan.classes)
     absent = lacking(chosen, plan.classes)
     if absent:
-        emit(Warned(f"no clip of {', '.join(absent)} in the folds that are asked for: there are no pictures of them"))
+        asked = ", ".join(profile.images.splits)
+        emit(Warned(f"no clip of {', '.join(absent)} is in {asked}: there are no pictures of these classes"))
     subjects = embed_subjects(chosen, plan.encoder, profile, emit)
     maker = plan.maker.load()
     emit(Noted(maker.description))
@@ -312,7 +334,9 @@ def _introduce(plan: FederationPlan, warnings: Sequence[Finding], emit: Listener
         emit(finding.event())
     if plan.generators is not None:
         emit(Noted(f"samples come from {plan.generators}"))
-    if plan.strategy.remark is not None:
+    if plan.trained is not None:
+        emit(Noted(f"evaluating {plan.trained}"))
+    elif plan.strategy.remark is not None:
         emit(Noted(plan.strategy.remark))
 
 
@@ -326,6 +350,8 @@ def _run_key(plan: FederationPlan, *, baselines: bool) -> str:
     )
     nodes = [node.id for node in plan.profile.nodes]
     parts = ["federate", profile_hash(plan.whole), nodes, trained, plan.targets.fingerprint, baselines]
+    if plan.trained is not None:
+        parts.append(plan.trained.digests)
     if plan.maker is not None:
         parts.append(plan.profile.images.model_dump(mode="json"))
     text = json.dumps(parts)

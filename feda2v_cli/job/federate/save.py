@@ -1,6 +1,7 @@
 """Saves what a federation has trained: adapters of the server and of every node, as checkpoints of their own."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -8,18 +9,20 @@ from torch import Tensor
 from feda2v_cli import __version__
 from feda2v_cli.checkpoint.file import write_checkpoint
 from feda2v_cli.checkpoint.metadata import AdapterMetadata
-from feda2v_cli.data.nodes import dataset_name
+from feda2v_cli.data.nodes import expected_data
+from feda2v_cli.data.split import keys_of_node
 from feda2v_cli.embedding.identity import recorded
 from feda2v_cli.engine.stack import parameters_of
 from feda2v_cli.federation.setup import Setup
 from feda2v_cli.job.federate.plan import FederationPlan
 from feda2v_cli.job.federate.rounds import ResumableFederation
 from feda2v_cli.profile.load import profile_hash
+from feda2v_cli.profile.schema import NodeSection
 from feda2v_cli.run.event import CheckpointSaved, Listener
 
 
 def save_adapters(plan: FederationPlan, run: ResumableFederation, emit: Listener) -> None:
-    """Write the checkpoints of a federation that has ended, one after the other.
+    """Write the checkpoints of a federation that has ended, one after the other; none when the profile keeps none.
 
     A node's are the adapters that it trained in the last round, before they became one; of a node that was not there
     they are the server's.
@@ -29,9 +32,10 @@ def save_adapters(plan: FederationPlan, run: ResumableFederation, emit: Listener
     """
     profile, setup = plan.profile, run.federation.setup
     sections = {node.id: node for node in profile.nodes}
-    datasets = {node.id: dataset_name(profile.data, node) for node in profile.nodes}
+    data = {node.id: _data(plan, node) for node in profile.nodes}
     hashed = profile_hash(plan.whole)
-    for owner in plan.owners:
+    for owner in plan.owners if plan.files else ():
+        encoder = plan.encoder if owner is None else plan.encoders[owner]
         metadata = AdapterMetadata(
             base_name=profile.checkpoint.adapter_base_name,
             node_id=owner,
@@ -40,17 +44,15 @@ def save_adapters(plan: FederationPlan, run: ResumableFederation, emit: Listener
             classes=plan.classes,
             node_classes=plan.classes if owner is None else sections[owner].classes,
             architecture={
-                "dim": plan.encoder.shape[1],
+                "dim": encoder.shape[1],
                 "hidden": profile.adapter.hidden,
                 "spaces": {space.name: list(space.adapter.target) for space in setup.spaces},
             },
-            encoder=recorded(plan.encoder.identity, plan.encoder.source),
-            embedding_shape=plan.encoder.shape,
+            encoder=recorded(encoder.identity, encoder.source),
+            embedding_shape=encoder.shape,
             targets=dict(plan.targets.identity) | plan.targets_source,
             targets_fingerprint=plan.targets.fingerprint,
-            dataset_name=datasets[min(datasets) if owner is None else owner],
-            train_folds=profile.data.train_folds,
-            test_folds=profile.data.test_folds,
+            **data[min(data) if owner is None else owner],
             synthetic_per_class=setup.most_samples_per_class,
             generators={}
             if plan.generators is None
@@ -64,6 +66,20 @@ def save_adapters(plan: FederationPlan, run: ResumableFederation, emit: Listener
         path = plan.file_of(owner)
         state = _state(setup, run.federation.adapters_of(owner, run.rounds))
         emit(CheckpointSaved(str(path), write_checkpoint(path, metadata, state)))
+
+
+def _data(plan: FederationPlan, node: NodeSection) -> dict[str, Any]:
+    """What the metadata say of a node's clips; as far as the profile tells, where they are on another machine."""
+    data = plan.profile.data
+    held = next((held for held in plan.nodes if held.node_id == node.id), None)
+    name, split = expected_data(data, node) if held is None else (held.dataset.name, held.split)
+    folds = (split is None or split.kind == "folds") and (data.train_folds, data.test_folds)
+    return {
+        "dataset_name": name or "auto",
+        "train_folds": folds[0] if folds else (),
+        "test_folds": folds[1] if folds else (),
+        "split": None if split is None else keys_of_node(data, node, split),
+    }
 
 
 def _state(setup: Setup, adapters: Mapping[str, Tensor]) -> dict[str, Tensor]:

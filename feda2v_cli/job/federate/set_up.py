@@ -1,7 +1,7 @@
 """From a plan to a federation that can run: embeddings, what they are standardised with, and who holds which."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import torch
@@ -10,6 +10,8 @@ from torch import Tensor
 from feda2v_cli.data.clip import Clip
 from feda2v_cli.data.nodes import NodeClips
 from feda2v_cli.embedding.embed import Embeddings
+from feda2v_cli.embedding.stored import StoredEmbeddings
+from feda2v_cli.federation.inputs import Inputs, JoinedInputs, inputs_of
 from feda2v_cli.federation.pool import Node, Pool, learning_rates
 from feda2v_cli.federation.retrieval import HeldOut
 from feda2v_cli.federation.setup import Setup
@@ -20,52 +22,69 @@ from feda2v_cli.job.federate.plan import FederationPlan
 from feda2v_cli.threads import threads_per_operation
 
 
-def set_up_federation(plan: FederationPlan, embeddings: Embeddings) -> Setup:
+def set_up_federation(plan: FederationPlan, embeddings: Embeddings | Mapping[int, Embeddings]) -> Setup:
     """Put a federation together.
 
     Args:
         plan: of the run.
-        embeddings: of all clips of all nodes, each once.
+        embeddings: of all clips of all nodes, each once; by node where their tokens differ.
 
     Raises:
         MissingError: a class is left without a clip that trains.
     """
-    embedded, nodes = _usable(plan, embeddings)
-    places = {clip: place for place, clip in enumerate(embedded)}
-    values = torch.stack(list(embedded.values()))
-    classes = plan.classes
+    of_node = embeddings if isinstance(embeddings, Mapping) else {node.node_id: embeddings for node in plan.nodes}
+    kinds = list({id(kind): kind for kind in of_node.values()}.values())
+    nodes = tuple(_usable(node, of_node[node.node_id]) for node in plan.nodes)
+    places = [{clip: place for place, clip in enumerate(kind.clips)} for kind in kinds]
+    kind_of = {node.node_id: kinds.index(of_node[node.node_id]) for node in nodes}
+    classes, device = plan.classes, plan.device
 
-    def places_of(clips: Sequence[Clip]) -> Tensor:
-        return torch.tensor([places[clip] for clip in clips], dtype=torch.long)
+    def stored(kind: int, clips: Iterable[Clip]) -> StoredEmbeddings:
+        return kinds[kind].stored.of([places[kind][clip] for clip in clips])
 
-    with threads_per_operation(1):  # the same bits whatever the number of cores
-        standardisation = Standardisation.of(Sums.of(values[places_of(node.train)]) for node in nodes)
-    standardised = standardisation(values)
-    labels = torch.tensor([classes.index(clip.class_name) for clip in embedded])
-    train = list(dict.fromkeys(clip for node in nodes for clip in node.train))
-    of_train = {clip: place for place, clip in enumerate(train)}
+    def inputs(items: Iterable[tuple[int, Clip]]) -> Inputs:
+        """What adapters take of clips, each with its kind, those of the first kind first."""
+        listed = list(items)
+        parts = [
+            inputs_of(stored(kind, [clip for own, clip in listed if own == kind]), standardisation, device)
+            for kind in range(len(kinds))
+        ]
+        return parts[0] if len(parts) == 1 else JoinedInputs.of(*parts)
+
+    def labels(items: Iterable[tuple[int, Clip]]) -> Tensor:
+        return torch.tensor([classes.index(clip.class_name) for _, clip in items], dtype=torch.long, device=device)
+
+    if plan.trained is not None:
+        standardisation = plan.trained.standardisation
+    else:
+        with threads_per_operation(1):  # the same bits whatever the number of cores
+            standardisation = Standardisation.of(Sums.of(stored(kind_of[node.node_id], node.train)) for node in nodes)
+    by_kind = sorted(nodes, key=lambda node: kind_of[node.node_id])
+    train = list(dict.fromkeys((kind_of[node.node_id], clip) for node in by_kind for clip in node.train))
+    of_train = {item: place for place, item in enumerate(train)}
     sections = {node.id: node for node in plan.profile.nodes}
     members = tuple(
         Node(
             id=node.node_id,
-            clips=torch.tensor([of_train[clip] for clip in node.train], dtype=torch.long),
+            clips=torch.tensor([of_train[kind_of[node.node_id], clip] for clip in node.train], dtype=torch.long),
             clips_of_class=dict(Counter(classes.index(clip.class_name) for clip in node.train)),
             learning_rates=learning_rates(plan.profile.adapter, sections[node.node_id]),
             samples_per_class=plan.samples_per_class(node),
         )
         for node in sorted(nodes, key=lambda node: node.node_id)
     )
-    held_out = _held_out(nodes)
-    tested = places_of(list(held_out))
-    device = plan.device
+    held_out: dict[tuple[int, Clip], list[int]] = {}  # with the nodes that hold each
+    for node in by_kind:
+        for clip in node.held_out:
+            held_out.setdefault((kind_of[node.node_id], clip), []).append(node.node_id)
     return Setup(
         profile=plan.profile,
         spaces=tuple(replace(space, targets=space.targets.to(device)) for space in plan.spaces),
         nodes=members,
-        clips=Pool(standardised[places_of(train)].to(device), labels[places_of(train)].to(device), len(train)),
+        clips=Pool(inputs(train), labels(train), len(train)),
         held_out=HeldOut(
-            standardised[tested].to(device),
-            labels[tested].to(device),
+            inputs(held_out),
+            labels(held_out),
             tuple(map(tuple, held_out.values())),
             tuple(node.id for node in members),
         ),
@@ -73,6 +92,7 @@ def set_up_federation(plan: FederationPlan, embeddings: Embeddings) -> Setup:
         generators=makers(plan),
         budget=plan.budget,
         device=device,
+        trained={} if plan.trained is None else plan.trained.parameters,
     )
 
 
@@ -90,17 +110,7 @@ def makers(plan: FederationPlan) -> tuple[NodeGenerator, ...]:
     )
 
 
-def _held_out(nodes: Sequence[NodeClips]) -> dict[Clip, list[int]]:
-    """Every clip that is held out, with the nodes that hold it."""
-    holders: dict[Clip, list[int]] = {}
-    for node in nodes:
-        for clip in node.test:
-            holders.setdefault(clip, []).append(node.node_id)
-    return holders
-
-
-def _usable(plan: FederationPlan, embeddings: Embeddings) -> tuple[dict[Clip, Tensor], tuple[NodeClips, ...]]:
-    """The embedding of every clip, each once, and the nodes without clips that are unreadable."""
+def _usable(node: NodeClips, embeddings: Embeddings) -> NodeClips:
+    """A node without clips that are unreadable."""
     gone = {clip for clip, _ in embeddings.skipped}
-    nodes = tuple(node.without(gone) for node in plan.nodes) if gone else plan.nodes
-    return dict(zip(embeddings.clips, embeddings.values, strict=True)), nodes
+    return node.without(gone) if gone else node

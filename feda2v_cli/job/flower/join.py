@@ -207,8 +207,9 @@ def _setup(plan: FederationPlan, joined: Mapping[int, Letter]) -> Setup:
         nodes=tuple(members),
         clips=Pool(nothing.to(plan.device), labels.to(plan.device), 0),
         held_out=HeldOut(nothing, labels, (), tuple(joined)),
-        standardisation=Standardisation.of(sums),
+        standardisation=Standardisation.of(sums) if plan.trained is None else plan.trained.standardisation,
         generators=makers(plan),
         budget=plan.budget,
         device=plan.device,
+        trained={} if plan.trained is None else plan.trained.parameters,
     )

@@ -5,8 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import torch
-
 from feda2v_cli.checkpoint.file import write_checkpoint
 from feda2v_cli.data.nodes import clips_of_nodes
 from feda2v_cli.embedding.encoder import Encoder, make_encoder
@@ -40,19 +38,18 @@ def prepare_node(loaded: LoadedProfile, node: int, emit: Listener) -> NodeData:
     nodes = clips_of_nodes(profile)
     embeddings = embed_nodes(nodes, encoder, profile, emit)
     (held,) = (one.without({clip for clip, _ in embeddings.skipped}) for one in nodes)
-    values = dict(zip(embeddings.clips, embeddings.values, strict=True))
-    empty = torch.zeros(0, *encoder.shape)
-    emit(Noted(f"node {node}: {len(held.train)} clips that train, {len(held.test)} held out"))
+    places = {clip: place for place, clip in enumerate(embeddings.clips)}
+    emit(Noted(f"node {node}: {len(held.train)} clips that train, {len(held.held_out)} held out"))
     return NodeData(
         node=node,
         profile=profile,
         device=device,
         sources=TextSources(profile.images.pipeline, cache_directory(profile), device),
         encoder=dict(encoder.identity),
-        train=torch.stack([values[clip] for clip in held.train]),
+        train=embeddings.stored.of([places[clip] for clip in held.train]),
         train_classes=tuple(clip.class_name for clip in held.train),
-        test=torch.stack([values[clip] for clip in held.test]) if held.test else empty,
-        test_classes=tuple(clip.class_name for clip in held.test),
+        test=embeddings.stored.of([places[clip] for clip in held.held_out]),
+        test_classes=tuple(clip.class_name for clip in held.held_out),
         generators=_generators(loaded, node, encoder, emit),
     )
 

@@ -82,7 +82,7 @@ def load_adapters(path: Path | None, checkpoint: CheckpointSection, images: Imag
         files = [place]
     else:
         hint = "feda2v federate" if path is None else "feda2v images DIR"
-        raise MissingError(f"{place} — no adapters there", ["pictures are made by adapters of RUN 2"], hint=hint)
+        raise MissingError(f"{place} — no adapters there", ["they are what RUN 2 trains"], hint=hint)
     adapters = tuple(map(_load, files))
     first = adapters[0].metadata
     for other in adapters[1:]:
@@ -140,6 +140,6 @@ def same_targets(adapters: Adapters, spaces: Mapping[str, Tensor]) -> bool:
     return True
 
 
-def node_holdings(adapters: Sequence[Adapters]) -> dict[int, tuple[str, ...]]:
-    """Classes of each node whose own adapters are there, by its id."""
-    return {one.metadata.node_id: one.metadata.node_classes for one in adapters if one.metadata.node_id is not None}
+def node_holdings(adapters: Sequence[Adapters]) -> dict[int, AdapterMetadata]:
+    """What is said of each node whose own adapters are there, by its id."""
+    return {one.metadata.node_id: one.metadata for one in adapters if one.metadata.node_id is not None}

@@ -10,6 +10,7 @@ import torch
 from feda2v_cli.checkpoint.metadata import AdapterMetadata
 from feda2v_cli.data.clip import Clip
 from feda2v_cli.data.nodes import clips_of_nodes
+from feda2v_cli.data.split import data_of, node_of
 from feda2v_cli.embedding.encoder import Encoder, make_encoder
 from feda2v_cli.embedding.hub import Fetching
 from feda2v_cli.embedding.identity import differences, in_words, source_of
@@ -23,7 +24,7 @@ from feda2v_cli.job.images.wanted import Source
 from feda2v_cli.job.machine import choose_device
 from feda2v_cli.job.nodes import cache_directory, choose_nodes
 from feda2v_cli.profile.load import LoadedProfile
-from feda2v_cli.profile.schema import AdapterSection, DataSection, EmbeddingSection, NodeSection, Profile
+from feda2v_cli.profile.schema import AdapterSection, EmbeddingSection, NodeSection, Profile
 from feda2v_cli.verifier.finding import Finding, FindingsError
 
 
@@ -211,13 +212,16 @@ def _chosen(
         )
     classes = request.classes or profile.classes
     check_classes(request.classes, profile.classes)
-    chosen = choose_clips(clips_of_nodes(profile), profile, classes)
+    nodes = clips_of_nodes(profile)
+    chosen = choose_clips(nodes, profile, classes)
     absent = lacking(chosen, classes)
     if absent and (request.classes or not chosen):
-        folds = list(profile.data.test_folds if "test" in profile.images.splits else profile.data.train_folds)
         raise MissingError(
-            f"no clip of {', '.join(absent)} in the folds that are asked for, {folds}",
-            [f"images.splits = {list(profile.images.splits)}: test are clips that are held out"],
+            f"no clip of {', '.join(absent)} is among those that are asked for, {', '.join(profile.images.splits)}",
+            [
+                f"images.splits = {list(profile.images.splits)}: test are clips that are held out",
+                *dict.fromkeys(f"{node.dataset.place} is divided by {node.split}" for node in nodes),
+            ],
             hint="--set 'images.splits=[\"train\"]', or other classes",
         )
     if absent:
@@ -246,7 +250,7 @@ def _as_trained(loaded: LoadedProfile, adapters: Sequence[Adapters]) -> Profile:
         images = images.model_copy(update={"pipeline": pipeline})
     return profile.model_copy(
         update={
-            "data": DataSection.model_validate(profile.data.model_dump() | folds),
+            "data": data_of(profile.data, metadata.split, folds),
             "embedding": embedding,
             "adapter": adapter,
             "images": images,
@@ -261,7 +265,7 @@ def _nodes(profile: Profile, adapters: Sequence[Adapters]) -> tuple[NodeSection,
     if set(profile.classes) == set(metadata.classes):
         return profile.nodes
     holdings = node_holdings(adapters)
-    if set(metadata.classes) <= {name for classes in holdings.values() for name in classes}:
-        return tuple(NodeSection(id=node, classes=classes) for node, classes in holdings.items())
+    if set(metadata.classes) <= {name for one in holdings.values() for name in one.node_classes}:
+        return tuple(node_of(node, one.node_classes, one.split) for node, one in holdings.items())
     root = next((node.root for node in profile.nodes if node.root is not None), None)
     return (NodeSection(id=0, classes=metadata.classes, root=root),)

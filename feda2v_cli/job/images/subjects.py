@@ -60,7 +60,7 @@ def choose_clips(
             holders: dict[Clip, list[int]] = {}
             wanted: list[Clip] = []
             for node in nodes:
-                own = [clip for clip in (node.test if split == "test" else node.train) if clip.class_name == name]
+                own = [clip for clip in node.part(split) if clip.class_name == name]
                 for clip in own:
                     holders.setdefault(clip, []).append(node.node_id)
                 wanted += own[: profile.images.per_class] if profile.images.nodes else []
@@ -107,6 +107,7 @@ def embed_subjects(
         list(dict.fromkeys(clips)),
         encoder,
         cache_directory(profile),
+        numbers=profile.embedding.cache_dtype,
         skip_unreadable=profile.data.skip_unreadable,
         progress=lambda done, total: emit(ClipsEmbedded(done, total)),
     )

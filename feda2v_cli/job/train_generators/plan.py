@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -12,7 +12,7 @@ import torch
 from feda2v_cli.checkpoint.name import GeneratorName
 from feda2v_cli.data.clip import Clip
 from feda2v_cli.data.nodes import NodeClips, clips_of_nodes
-from feda2v_cli.embedding.encoder import Encoder, make_encoder
+from feda2v_cli.embedding.encoder import Encoder, make_encoder, node_encoders
 from feda2v_cli.engine.free_memory import available_bytes
 from feda2v_cli.engine.memory import Cost, memory_budget, stacks
 from feda2v_cli.errors import FailedError, UsageError, closest
@@ -23,6 +23,7 @@ from feda2v_cli.job.nodes import cache_directory, choose_nodes
 from feda2v_cli.paths import is_named
 from feda2v_cli.profile.load import LoadedProfile
 from feda2v_cli.profile.schema import NodeSection, Profile
+from feda2v_cli.run.trackers.registry import require_trackers
 from feda2v_cli.threads import threads_of_large_operations
 
 #: What to do about a class of which there is too little.
@@ -38,6 +39,7 @@ class PlannedGenerator:
     Attributes:
         spec: which one.
         node: its node's section of the profile.
+        encoder: makes the embeddings of its node.
         clips: that train it.
         samples_per_class: clips of each class.
         learning_rate: of its training.
@@ -49,6 +51,7 @@ class PlannedGenerator:
 
     spec: GeneratorSpec
     node: NodeSection
+    encoder: Encoder
     clips: tuple[Clip, ...]
     samples_per_class: dict[str, int]
     learning_rate: float
@@ -77,7 +80,7 @@ class GeneratorPlan:
         whole: the profile with all of its nodes.
         directory: where checkpoints go.
         base_name: first part of their names.
-        encoder: makes the embeddings.
+        encoder: of the profile; a node may have it with other tokens.
         device: where training happens.
         budget: bytes that training may take.
         rounds: of training.
@@ -176,16 +179,20 @@ def plan_generators(
     assert directory is not None
     assert base_name is not None
     profile = choose_nodes(whole, node_ids)
+    require_trackers(profile.tracking)
     cache_directory(profile)
     device = choose_device(profile.experiment.device)
     encoder = make_encoder(profile.embedding, device)
     specs = _choose(generator_specs(profile), keys)
     profile = choose_nodes(profile, list(dict.fromkeys(spec.node for spec in specs)))
     nodes = clips_of_nodes(profile)
+    encoders = node_encoders(encoder, profile)
     sections = {node.id: node for node in profile.nodes}
     held = {node.node_id: node for node in nodes}
-    generators = tuple(_planned(spec, sections[spec.node], held[spec.node], encoder, profile) for spec in specs)
-    _check_clips(generators, profile)
+    generators = tuple(
+        _planned(spec, sections[spec.node], held[spec.node], encoders[spec.node], profile) for spec in specs
+    )
+    _check_clips(generators, held, profile.generator.fewest_clips)
     _check_memory(generators, device)
     rounds, epochs = rounds_and_epochs(profile.generator)
     every = profile.checkpoint.every
@@ -236,22 +243,35 @@ def _planned(
     return PlannedGenerator(
         spec=spec,
         node=node,
+        encoder=encoder,
         clips=clips,
         samples_per_class=dict(samples_per_class),
         learning_rate=node.learning_rate or section.learning_rate,
         parameters=parameters,
         bytes=4 * parameters + CHECKPOINT_OVERHEAD_BYTES,
         cost=cost(counts, features, section),
-        set_up_bytes=set_up_bytes(len(clips), features, section),
+        set_up_bytes=set_up_bytes(counts, features, section),
     )
 
 
-def _check_clips(generators: Sequence[PlannedGenerator], profile: Profile) -> None:
+def _check_clips(generators: Sequence[PlannedGenerator], held: Mapping[int, NodeClips], fewest: int) -> None:
+    told = [
+        f"node {planned.spec.node}: class {name} has {counted(count)} that train: {held[planned.spec.node].split}"
+        for planned in generators
+        for name in planned.spec.classes
+        if (count := planned.samples_per_class.get(name, 0)) < fewest
+    ]
+    if told:
+        raise FailedError(
+            f"a class needs at least {fewest} clips, generator.fewest_clips: of fewer, a generator tells each of them",
+            told,
+            hint=f"{MORE_CLIPS}; --set generator.fewest_clips=1 shares what tells them",
+        )
     few = [planned for planned in generators if len(planned.clips) < 2]
     if few:
         raise FailedError(
             "a generator needs at least 2 clips",
-            [f"{planned.spec} has {len(planned.clips)} in folds {profile.data.train_folds}" for planned in few],
+            [f"{planned.spec} has {len(planned.clips)} that train: {held[planned.spec.node].split}" for planned in few],
             hint=MORE_CLIPS,
         )
 
@@ -263,7 +283,7 @@ def _check_memory(generators: Sequence[PlannedGenerator], device: torch.device) 
         if needed > free:
             raise FailedError(
                 f"{planned.spec} alone needs about {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free",
-                hint="make it smaller: --set generator.rank=32, --set generator.hidden=64",
+                hint="make it smaller: --set generator.hidden=64",
             )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from feda2v_cli.atomic_write import remove_leftovers
 from feda2v_cli.checkpoint.lock import lock_nodes
 from feda2v_cli.data.clip import Clip
+from feda2v_cli.data.nodes import notes_on
 from feda2v_cli.embedding.embed import Embeddings, embed
 from feda2v_cli.errors import FailedError
 from feda2v_cli.generator.rebuild import count_parameters
@@ -35,6 +36,7 @@ from feda2v_cli.run.event import (
     ignore_event,
 )
 from feda2v_cli.run.machine import peak_memory_bytes
+from feda2v_cli.run.trackers.registry import tracked
 from feda2v_cli.threads import small_operations
 from feda2v_cli.verifier.single import read_metadata
 
@@ -154,7 +156,7 @@ def train_generators(
             device=device_name(plan.device),
             inputs=inputs,
         )
-        with run.recording(command, listener) as emit:
+        with run.recording(command, listener) as recorded, tracked(plan.profile, run.path, recorded) as emit:
             trained, seconds = _train(plan, run, emit, resumed=interrupted is not None)
             result = _result(plan, run, trained, seconds, started)
             run.finish("done", result.to_dict())
@@ -181,18 +183,21 @@ def _embed_all(plan: GeneratorPlan, run: RunDirectory, emit: Listener) -> Genera
     Everything that can be wrong with a clip is known before training starts; the embeddings themselves are read again
     stack by stack, so that memory does not grow with the data.
     """
+    for note in notes_on(plan.nodes):
+        emit(Warned(note))
     total = sum(len(planned.clips) for planned in plan.generators)
     done = 0
     unreadable: list[tuple[Clip, str]] = []
-    damaged: list[Path] = []
+    damaged: list[str] = []
     equal: list[str] = []
     poor: list[str] = []
     contents: dict[str, str] = {}
     for planned in plan.generators:
         embeddings = embed(
             planned.clips,
-            plan.encoder,
+            planned.encoder,
             cache_directory(plan.profile),
+            numbers=plan.profile.embedding.cache_dtype,
             skip_unreadable=plan.profile.data.skip_unreadable,
             progress=lambda clips, _: emit(ClipsEmbedded(done + clips, total)),  # noqa: B023 - called within the turn
         )
@@ -228,9 +233,9 @@ def _poor_classes(planned: PlannedGenerator, embeddings: Embeddings) -> Iterator
         if len(own) == 1:
             yield f"{holder}: its samples will spread around it as those of the other classes do"
         elif not differ(embeddings.values[own]):
-            yield f"{holder} that do not differ: its samples will all be that clip"
+            yield f"{holder} that do not differ: its samples will lie around that clip"
         elif len(own) == 2:
-            yield f"{holder}: its samples will lie on the line through them"
+            yield f"{holder}: its samples will lie around the line through them"
 
 
 def _check_disk(plan: GeneratorPlan) -> None:

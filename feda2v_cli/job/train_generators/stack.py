@@ -23,7 +23,7 @@ from feda2v_cli.engine.memory import is_out_of_memory
 from feda2v_cli.errors import FailedError
 from feda2v_cli.generator.generator_type import Fitting
 from feda2v_cli.generator.granularity import generator_specs
-from feda2v_cli.generator.registry import GENERATORS
+from feda2v_cli.generator.registry import GENERATORS, same_steps
 from feda2v_cli.generator.training_set import TrainingSet, training_set
 from feda2v_cli.job.nodes import cache_directory
 from feda2v_cli.job.train_generators.plan import GeneratorPlan, PlannedGenerator
@@ -87,7 +87,7 @@ class StackTraining:
                 raise FailedError(
                     f"memory ran out while {stack.generators[0].spec} was trained, alone",
                     [f"it needs about {stack.generators[0].cost.bytes} bytes"],
-                    hint="make it smaller: --set generator.rank=32, --set generator.hidden=64",
+                    hint="make it smaller: --set generator.hidden=64",
                 ) from error
             half = -(-len(stack.generators) // 2)
         else:
@@ -129,7 +129,9 @@ class StackTraining:
 
     def _training_set(self, planned: PlannedGenerator) -> TrainingSet:
         profile = self._plan.profile
-        embeddings = embed(planned.clips, self._plan.encoder, cache_directory(profile))
+        embeddings = embed(
+            planned.clips, planned.encoder, cache_directory(profile), numbers=profile.embedding.cache_dtype
+        )
         try:
             return training_set(
                 planned.spec, embeddings.values, [clip.class_name for clip in embeddings.clips], profile.generator
@@ -182,11 +184,12 @@ class StackTraining:
         section = profile.generator
         siblings = [other for other in generator_specs(profile) if other.node == spec.node]
         node = next(node for node in plan.nodes if node.node_id == spec.node)
+        steps, _ = same_steps(len(planned.clips), section, planned.learning_rate)
         optimiser = {
             "name": "AdamW",
             "learning_rate": planned.learning_rate,
             "weight_decay": section.weight_decay,
-            "batch_size": section.batch_size,
+            "batch_size": -(-len(planned.clips) // steps),
             "clip_norm": section.clip_norm,
         }
         return GeneratorMetadata(
@@ -206,11 +209,11 @@ class StackTraining:
             node_classes=planned.node.generated_classes,
             expected_keys=tuple(sibling.key for sibling in siblings if sibling.key is not None),
             architecture=dict(architecture),
-            encoder=recorded(plan.encoder.identity, plan.encoder.source),
-            embedding_shape=plan.encoder.shape,
+            encoder=recorded(planned.encoder.identity, planned.encoder.source),
+            embedding_shape=planned.encoder.shape,
             dataset_name=node.dataset.name,
-            train_folds=profile.data.train_folds,
-            test_folds=profile.data.test_folds,
+            train_folds=node.split.folds["train"] if node.split.kind == "folds" else (),
+            test_folds=node.split.folds["test"] if node.split.kind == "folds" else (),
             samples_per_class=planned.samples_per_class,
             dataset_fingerprint=fingerprint(planned.clips),
             seed=profile.experiment.seed,
@@ -223,6 +226,7 @@ class StackTraining:
             profile_hash=self._profile_hash,
             node_fingerprint=fingerprint(node.train),
             run_directory=as_text(self._resume.parent.absolute()),
+            split=dict(node.keys),
         )
 
 

@@ -9,18 +9,26 @@ from typing import Any
 from pydantic import ValidationError
 
 from feda2v_cli.errors import ProfileError, closest
+from feda2v_cli.legacy.config.adapters import settle_loading, settle_optimisers, settle_synthetic
+from feda2v_cli.legacy.config.data import settle_data
 from feda2v_cli.legacy.config.draft import Draft, Purpose
+from feda2v_cli.legacy.config.encoder import settle_encoder
 from feda2v_cli.legacy.config.generators import settle_groups, settle_names
+from feda2v_cli.legacy.config.images import settle_images
 from feda2v_cli.legacy.config.legacy_key import Entry, LegacyKey
-from feda2v_cli.legacy.config.modes import Modes, read_modes
-from feda2v_cli.legacy.config.nodes import read_folds, read_nodes, settle_data
+from feda2v_cli.legacy.config.modes import read_modes, stages_off
+from feda2v_cli.legacy.config.nodes import read_nodes
 from feda2v_cli.legacy.config.read import LegacyFile
 from feda2v_cli.legacy.config.remarks import is_remark, read_remarks
+from feda2v_cli.legacy.config.rules import apply
 from feda2v_cli.legacy.config.table import FOREIGN_SECTIONS, SECTIONS, TABLE
 from feda2v_cli.profile.contradictions import contradictions
 from feda2v_cli.profile.key_path import KeyPath, position
-from feda2v_cli.profile.problem import NO_VALUE, Problem, from_pydantic
-from feda2v_cli.profile.schema import Profile, as_base_name
+from feda2v_cli.profile.problem import NO_VALUE, Problem, from_pydantic, shown
+from feda2v_cli.profile.schema import GeneratorSection, Profile, as_base_name
+
+#: More epochs of a generator than anybody means who names none.
+_MANY_EPOCHS = 1_000
 
 
 @dataclass(frozen=True)
@@ -65,34 +73,56 @@ def convert(file: LegacyFile, *, strict: bool = False) -> Conversion:
     Raises:
         ProfileError: it is no configuration, or contradicts itself; all problems at once, each with its position.
     """
+    _refuse_other_algorithms(file)
     draft = Draft(file, strict)
     _check_sections(draft)
     modes = read_modes(draft)
     draft.purpose = modes.purpose
+    draft.off = stages_off(draft, modes)
     read_remarks(draft)
     unknown = tuple(_unknown(draft))
 
     entries = list(_entries(draft))
     for entry in entries:
         if entry.node is None:
-            entry.key.rule(draft, entry)
+            apply(draft, entry)
     nodes = read_nodes(draft)
     node_entries = [entry for index, (path, _) in enumerate(nodes) for entry in _node_entries(draft, path, index)]
     for entry in node_entries:
-        entry.key.rule(draft, entry)
-    read_folds(draft, nodes)
+        apply(draft, entry)
+    settle_data(draft, nodes)
+    settle_encoder(draft, nodes)
+    settle_loading(draft, modes)
+    settle_images(draft)
 
     _tell_repeated_keys(draft)
     if not draft.problems:
-        settle_data(draft, nodes)
         settle_groups(draft)
     if not draft.problems:
         settle_names(draft, generators=modes.generators)
-        _settle_synthetic(draft, modes)
+        _fill_in_defaults(draft)
+        settle_optimisers(draft)
+        settle_synthetic(draft, modes)
+        _tell_epochs(draft)
         _settle_name(draft)
     profile = _validated(draft)
     in_order = sorted([*entries, *node_entries], key=lambda entry: file.places[entry.path])
     return Conversion(draft, profile, tuple(in_order), unknown)
+
+
+def _refuse_other_algorithms(file: LegacyFile) -> None:
+    """A file of another algorithm is called that, whatever else of ours is not in it."""
+    path: KeyPath = ("federation", "algorithm")
+    section = file.values.get("federation")
+    name = section.get("algorithm") if isinstance(section, dict) else None
+    if name is None or str(name).lower() == "feda2v":
+        return
+    line, column = position(file.places, path)
+    raise ProfileError(
+        f"{file.source} is no configuration of FedA2V",
+        [f"{file.source}:{line}:{column} federation.algorithm = {shown(name)} — {name} is another algorithm"],
+        hint='write "algorithm": "FedA2V", if it is one',
+    )
 
 
 def _check_sections(draft: Draft) -> None:
@@ -135,15 +165,23 @@ def _unknown_within(draft: Draft, section: str, values: dict[str, Any]) -> Itera
     names = [key.name for key in _keys_of(section)]
     if section != "nodes":
         for name in values:
-            if name not in names and not is_remark(name):
-                yield _unknown_key(draft, (section, name), names)
+            yield from _unknown_or_null(draft, (section, name), names)
         return
     for node, keys in values.items():
         if is_remark(node) or not isinstance(keys, dict):
             continue
         for name in keys:
-            if name not in names and not is_remark(name):
-                yield _unknown_key(draft, ("nodes", node, name), names)
+            yield from _unknown_or_null(draft, ("nodes", node, name), names)
+
+
+def _unknown_or_null(draft: Draft, path: KeyPath, names: list[str]) -> Iterator[Unknown]:
+    name = str(path[-1])
+    if is_remark(name):
+        return
+    if name not in names:
+        yield _unknown_key(draft, path, names)
+    elif draft.value(path) is None:
+        draft.drop(path, "null is a key that is not written")
 
 
 def _unknown_key(draft: Draft, path: KeyPath, names: list[str] | tuple[str, ...]) -> Unknown:
@@ -157,26 +195,42 @@ def _unknown_key(draft: Draft, path: KeyPath, names: list[str] | tuple[str, ...]
 
 def _tell_repeated_keys(draft: Draft) -> None:
     for path, _ in draft.file.repeated:
-        draft.warn(path, "written more than once, the last one counts, as before")
+        draft.note(path, "written more than once, the last one counts, as before")
 
 
-def _settle_synthetic(draft: Draft, modes: Modes) -> None:
-    target: KeyPath = ("synthetic", "per_class")
-    if not modes.generators:
-        if draft.values.get(target) not in (None, 0):
-            draft.warn(draft.sources[target][0], "without generators (use_generator) there are none: 0")
-        use: KeyPath = ("feda2v", "use_generator")
-        draft.set(target, 0, *draft.sources.get(target, [use] if draft.value(use) is not None else []))
-    elif modes.purpose is not Purpose.TRAIN and ("synthetic", "use") not in draft.values:
-        source: KeyPath = next(
-            path
-            for path in (("feda2v", "use_pretrained_generators"), ("feda2v", "use_generator"), ("feda2v",))
-            if draft.value(path) is not None
-        )
+def _fill_in_defaults(draft: Draft) -> None:
+    """Write what the earlier system took where the file is silent: the profile means what the run was."""
+    strange = {
+        Purpose.TRAIN: ("federation", "adapter", "synthetic"),
+        Purpose.FEDERATE: ("generator",),
+        Purpose.BOTH: (),
+    }[draft.purpose]
+    if draft.values.get(("adapter", "spaces")) == ["clip"]:
+        strange = (*strange, "adapter.t5")
+    for key in TABLE:
+        if key.legacy_default is None or draft.get(key.section, key.name) is not None:
+            continue
+        if any(stage in draft.off for stage in key.stages):
+            continue
+        for name in key.becomes[:1] if key.legacy_default == "none" else key.becomes:
+            target: KeyPath = tuple(name.split("."))
+            if target not in draft.values and not name.startswith(strange):
+                draft.fill_in(key.dotted, key.legacy_default, target)
+
+
+def _tell_epochs(draft: Draft) -> None:
+    """Rounds of the earlier system times epochs of ours are many, where nobody chose the epochs."""
+    defaults = GeneratorSection()
+    rounds = draft.values.get(("generator", "rounds"), defaults.rounds)
+    if draft.purpose is Purpose.FEDERATE or ("generator", "epochs") in draft.values or not isinstance(rounds, int):
+        return
+    total = rounds * defaults.epochs
+    if total > _MANY_EPOCHS:
+        path: KeyPath = ("federation", "global_rounds")
         draft.warn(
-            source,
-            "no synthetic sample reached the nodes' own training in the earlier system; here they do "
-            "(synthetic.use = local)",
+            path if draft.value(path) is not None else ("feda2v",),
+            f"{rounds} rounds x {defaults.epochs} default epochs are {total:,} epochs of a generator: "
+            "generator.epochs and generator.rounds make it fewer",
         )
 
 

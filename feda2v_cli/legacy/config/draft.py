@@ -1,10 +1,11 @@
 """A profile in the making: its values so far, where each came from, and what has to be told."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from feda2v_cli.legacy.config.legacy_key import Stage
 from feda2v_cli.legacy.config.read import LegacyFile
 from feda2v_cli.profile.allowed_values import closest_value
 from feda2v_cli.profile.key_path import KeyPath, position
@@ -35,6 +36,21 @@ class Dropped:
     reason: str
 
 
+@dataclass(frozen=True)
+class Silent:
+    """A key of the earlier system that the file does not hold.
+
+    Attributes:
+        key: dotted.
+        earlier: what it was by default.
+        target: the key of the profile.
+    """
+
+    key: str
+    earlier: Any
+    target: KeyPath
+
+
 @dataclass
 class Draft:
     """What conversion writes into.
@@ -46,7 +62,10 @@ class Draft:
         values: the profile's values by key path.
         sources: for every one of them, the keys that it was made of.
         dropped: keys of the file that the profile has no place for.
-        warnings: what the reader of the report should know, each with its key in the file.
+        off: parts of a run that the file switches off, each with the reason why their keys count for nothing.
+        silent: keys of the earlier system that the file leaves open, and whose earlier default is written.
+        warnings: what changes the result of a run, each with its key in the file.
+        notes: what changes nothing, each with its key in the file.
         problems: what stops the conversion, each with its key in the file.
         remarks: lines that become comments, each with a key of the file before which it stood.
         intro: lines that become comments at the top.
@@ -58,7 +77,10 @@ class Draft:
     values: dict[KeyPath, Any] = field(default_factory=dict)
     sources: dict[KeyPath, list[KeyPath]] = field(default_factory=dict)
     dropped: list[Dropped] = field(default_factory=list)
+    off: dict[Stage, str] = field(default_factory=dict)
+    silent: list[Silent] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
+    notes: list[Problem] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     remarks: list[tuple[KeyPath, str]] = field(default_factory=list)
     intro: list[str] = field(default_factory=list)
@@ -71,6 +93,10 @@ class Draft:
     def get(self, section: str, key: str) -> Any:
         """The value of a key of the file; None when it is not there."""
         return self.section(section).get(key)
+
+    def is_on(self, section: str, key: str) -> bool:
+        """Whether a switch of the file is true; what is no switch is not."""
+        return str(self.get(section, key)).lower() == "true"
 
     def flag(self, section: str, key: str) -> bool | None:
         """A switch of the file; None when it is not there or is no switch, which is a problem."""
@@ -87,12 +113,12 @@ class Draft:
 
         Args:
             target: the key of the profile.
-            value: its value; text that stands for a number or a switch becomes one, with a warning.
+            value: its value; text that stands for a number or a switch becomes one, with a note.
             sources: the keys of the file that it was made of.
         """
         number = closest_value(target, value) if isinstance(value, str) else None
-        if isinstance(number, int | float):
-            self.warn(sources[0], f"text, read as {str(number).lower()}")
+        if isinstance(number, int | float) and sources:
+            self.note(sources[0], f"text, read as {str(number).lower()}")
             value = number
         if isinstance(value, float) and value.is_integer() and isinstance(self.default(target), int):
             value = int(value)
@@ -113,8 +139,23 @@ class Draft:
         self.dropped.append(Dropped(path, self.value(path), reason))
 
     def warn(self, path: KeyPath, text: str) -> None:
-        """Tell something about the value of a key of the file."""
+        """Tell that a run's result is another than the value says, or than it was."""
         self.warnings.append(self._noted(path, text))
+
+    def note(self, path: KeyPath, text: str) -> None:
+        """Tell something about the value of a key of the file that changes no result."""
+        self.notes.append(self._noted(path, text))
+
+    def fill_in(self, key: str, earlier: Any, target: KeyPath) -> None:
+        """Give a key of the profile the default of the earlier system, where the file leaves it open.
+
+        Args:
+            key: of the earlier system, dotted.
+            earlier: its default.
+            target: the key of the profile.
+        """
+        self.set(target, earlier)
+        self.silent.append(Silent(key, earlier, target))
 
     def doubt(self, path: KeyPath, text: str) -> None:
         """Tell something that is a warning, and a problem to who wants to be strict."""
@@ -149,6 +190,6 @@ class Draft:
         return f"{self.file.source}:{line}:{column}"
 
 
-def listed(names: Sequence[Any]) -> str:
+def listed(names: Iterable[Any]) -> str:
     """Names with commas between them."""
     return ", ".join(str(name) for name in names)

@@ -30,16 +30,31 @@ def base_name(draft: Draft, entry: Entry) -> None:
     """Carry a base name over, in the letters that file names may have."""
     valid = as_base_name(entry.value) if isinstance(entry.value, str) else entry.value
     if valid != entry.value and valid is not None:
-        draft.warn(entry.path, f'no base name, made "{valid}"')
+        draft.note(entry.path, f'no base name, made "{valid}"')
     carry_value(draft, entry, entry.value if valid is None else valid)
 
 
 def groups(draft: Draft, entry: Entry) -> None:
-    """Carry groups of classes over."""
+    """Carry groups of classes over; those that are not valid stop nothing where no generator is per group."""
+    problems = len(draft.problems)
+    _carry_groups(draft, entry)
+    if len(draft.problems) > problems and not _has_per_group(draft):
+        del draft.problems[problems:], draft.values[_GROUPS], draft.sources[_GROUPS]
+        draft.drop(entry.path, "no generator is per group, and these are no groups")
+
+
+def _has_per_group(draft: Draft) -> bool:
+    nodes = [node for node in draft.section("nodes").values() if isinstance(node, dict)]
+    named = [draft.get("feda2v", "generator_granularity"), *(node.get("generator_granularity") for node in nodes)]
+    return any(str(name).lower() == "per_group" for name in named)
+
+
+def _carry_groups(draft: Draft, entry: Entry) -> None:
+    found: dict[str, list[str]] = {}
+    draft.set(_GROUPS, found, entry.path)
     if not isinstance(entry.value, dict):
         draft.problem(entry.path, f"expected groups with their classes: {_GROUPS_EXAMPLE}")
         return
-    found: dict[str, list[str]] = {}
     group_of: dict[str, str] = {}
     for group, classes in entry.value.items():
         path = (*entry.path, group)
@@ -62,9 +77,8 @@ def groups(draft: Draft, entry: Entry) -> None:
             elif member not in found[name]:
                 found[name].append(member)
         if not classes:
-            draft.warn(path, "a group without classes, left out")
+            draft.note(path, "a group without classes, left out")
             del found[name]
-    draft.set(_GROUPS, found, entry.path)
 
 
 def settle_groups(draft: Draft) -> None:
@@ -78,7 +92,7 @@ def settle_groups(draft: Draft) -> None:
             draft.problem(_source_of_granularity(draft, index), f"per_group needs groups: write {_GROUPS_EXAMPLE}")
             return
         if homeless:
-            draft.warn(source, f'in no group: {listed(homeless)}; they form the group "{_OTHER}", as before')
+            draft.note(source, f'in no group: {listed(homeless)}; they form the group "{_OTHER}", as before')
             known.setdefault(_OTHER, []).extend(homeless)
             grouped.update(homeless)
 
@@ -92,7 +106,7 @@ def settle_names(draft: Draft, *, generators: bool) -> None:
     if isinstance(directory, str) and Path(directory) == GENERATOR_DIRS[name]:
         draft.values[_DIR] = None
     elif isinstance(directory, str) and Path(directory) in GENERATOR_DIRS.values():
-        draft.warn(draft.sources[_DIR][0], f"generators of granularity {name} are in {GENERATOR_DIRS[name]} by default")
+        draft.note(draft.sources[_DIR][0], f"generators of granularity {name} are in {GENERATOR_DIRS[name]} by default")
     if base == BASE_NAMES[name]:
         draft.values[_BASE_NAME] = None
     own_names = draft.values.get(_DIR) is None and draft.values.get(_BASE_NAME) is None

@@ -2,10 +2,26 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from feda2v_cli.legacy.config.draft import Draft
 from feda2v_cli.profile.key_path import KeyPath
+
+if TYPE_CHECKING:
+    from feda2v_cli.legacy.config.draft import Draft
+
+#: The parts of a run that a file switches on and off.
+Stage = Literal[
+    "generators",
+    "generator_training",
+    "run_2",
+    "adapter_training",
+    "adapter_files",
+    "evaluation",
+    "kd",
+    "server_training",
+    "images",
+    "tracking",
+]
 
 
 @dataclass(frozen=True)
@@ -18,10 +34,8 @@ class LegacyKey:
         rule: what makes the profile's value of it.
         becomes: the keys of the profile that it goes into, dotted; none when it is dropped or decides something else.
         why: what changes on the way, or why nothing is left.
-        instead: what a run of the earlier system did, where that was not what the value says.
-        unless: the value with which a run of the earlier system did what the value says.
-        legacy_default: what the earlier system took when the key was not written, where that differs from our default
-            and matters.
+        stages: the parts of a run that it is about; where one of them is switched off its value counts for nothing.
+        legacy_default: what the earlier system took when the key was not written, and what is written then.
     """
 
     section: str
@@ -29,9 +43,8 @@ class LegacyKey:
     rule: "Rule"
     becomes: tuple[str, ...] = ()
     why: str = ""
-    instead: str = ""
-    unless: Any = None
-    legacy_default: str = ""
+    stages: tuple[Stage, ...] = ()
+    legacy_default: Any = None
 
     @property
     def dotted(self) -> str:
@@ -61,4 +74,4 @@ class Entry:
         return ("nodes", self.node, parts[-1]) if self.node is not None and parts[0] == "nodes" else tuple(parts)
 
 
-Rule = Callable[[Draft, Entry], None]
+Rule = Callable[["Draft", Entry], None]

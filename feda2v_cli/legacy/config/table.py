@@ -4,30 +4,36 @@ It is the only source of what becomes of a key: the converter, its report and do
 """
 
 from feda2v_cli.legacy.config import generators, nodes, rules
-from feda2v_cli.legacy.config.legacy_key import LegacyKey
+from feda2v_cli.legacy.config.legacy_key import LegacyKey, Stage
 
-_IMAGES = "images are not made yet"
 _LEGACY = "a left-over: no run of the earlier system read it"
 _OTHER_MODEL = "the model of other algorithms: FedA2V did not read it"
 _FIXED_DATA = "FedA2V did not read it"
-_TRACKING = "trackers are not there yet: a run writes metrics.jsonl and summary.json into its directory"
-_SPLITS = "evaluation is on the held-out folds, data.test_folds"
-_RATIOS = "folds train or test: four of five and one of five are 0.8 and 0.2"
-_BLOCKS = "nodes hold the clips of the folds: blocks of clips are not there"
+_OF_TRAINING = "losses of training are told every round"
+_ONE_MEASURE = "nodes and server are measured on the same clips, data.evaluate_on"
 _CACHE = "embeddings are always kept, in embedding.cache"
-_ALWAYS_SAVED = "checkpoints are always saved"
 _ONE_OPTIMISER = "AdamW trains everything"
-_NO_SCHEDULE = "adapter.schedule is one for both adapters and is not taken over: cosine, or constant"
 _MODES = "decides which run the profile is for"
-_RESUME = "--resume goes on with a run that was interrupted"
 _OWN_WEIGHTS = "every generator has weights of its own"
 _DISTILLS = "what distils is AdamW with the adapters' learning rates"
 _NEVER_SYNTHETIC = "synthetic samples take the place of nodes' embeddings on the server"
+_OWN_RATES = "the adapters had learning rates of their own, or 0.0001 for clip and 0.001 for t5, whatever it said"
+_OWN_DECAYS = "the adapters had weight decays of their own, or 0.0001 for clip and 0.001 for t5, whatever it said"
 _TARGETS = (
     "adapter.shapes and adapter.targets go together: with the earlier system's dictionary of text embeddings, write "
     'its path into adapter.targets and shapes = "flux" or "sd"; sd has no target space t5'
 )
-_BY_RATIO = "ESC-50 was split by ratio whatever the folds were"
+_BOTH_TRUE = "true, with global_model_train, is synthetic.use = local and server; else it is left out"
+_SCHEDULE = (
+    "true is cosine, over the rounds and without restarts; false is constant; adapter.schedule where both are the same"
+)
+_RATIO = "in data where all nodes agree; ESC-50 with folds goes by its folds"
+_BLOCK = "VEGAS alone had blocks: disjoint parts of each class"
+#: What keys of these kinds are about.
+_ADAPTERS: tuple[Stage, ...] = ("run_2", "adapter_training")
+_TRAINED: tuple[Stage, ...] = ("generators", "generator_training")
+_SERVER: tuple[Stage, ...] = ("run_2", "adapter_training", "generators", "server_training")
+_PICTURES: tuple[Stage, ...] = ("run_2", "images")
 
 EXPERIMENT = (
     LegacyKey("experiment", "name", rules.name, ("experiment.name",)),
@@ -49,12 +55,7 @@ EXPERIMENT = (
         "it counted repetitions: run the command again with another --seed (experiment.runs is a directory)",
     ),
     LegacyKey(
-        "experiment",
-        "seed",
-        rules.seed,
-        ("experiment.seed",),
-        "-1, no seed, is left out",
-        legacy_default="-1, no seed",
+        "experiment", "seed", rules.seed, ("experiment.seed",), "-1, no seed, and none, is left out: then it is 0"
     ),
     LegacyKey(
         "experiment",
@@ -69,37 +70,46 @@ EXPERIMENT = (
 )
 
 FEDERATION = (
-    LegacyKey("federation", "algorithm", rules.algorithm, (), "there is one algorithm, FedA2V"),
+    LegacyKey(
+        "federation", "algorithm", rules.drop, (), "there is one algorithm, FedA2V: another one's file is refused"
+    ),
     LegacyKey("federation", "num_clients", rules.node_count, (), "the entries under nodes were what counted"),
     LegacyKey(
         "federation",
         "global_rounds",
         rules.rounds,
         ("generator.rounds", "federation.rounds"),
-        "the first in a configuration for RUN 1, the second in one for RUN 2",
-        legacy_default="100",
+        "the first in a configuration for RUN 1, the second in one for RUN 2; none where adapters are loaded",
+        legacy_default=100,
     ),
     LegacyKey(
-        "federation", "local_epochs", rules.carry, ("federation.local_epochs",), "of the adapters", legacy_default="1"
+        "federation",
+        "local_epochs",
+        rules.carry,
+        ("federation.local_epochs",),
+        "of the adapters",
+        _ADAPTERS,
+        legacy_default=1,
     ),
     LegacyKey(
         "federation",
         "join_ratio",
-        rules.carry,
-        ("federation.fraction",),
-        instead="all nodes took part in every round",
-        unless=1,
+        rules.drop,
+        (),
+        "all nodes took part in every round, whatever it said; federation.fraction would choose some",
+        _ADAPTERS,
     ),
     LegacyKey(
         "federation",
         "eval_gap",
-        rules.evaluation,
+        rules.carry,
         ("federation.evaluate_every",),
-        "the earlier system left evaluation out unless feda2v.train_adapters was true",
-        legacy_default="1",
+        "with feda2v.train_adapters; without, the earlier system evaluated nothing",
+        (*_ADAPTERS, "evaluation"),
+        legacy_default=1,
     ),
     LegacyKey("federation", "use_saved_audio_embeddings", rules.drop, (), _CACHE),
-    LegacyKey("federation", "generate_images_frequency", rules.drop, (), _IMAGES),
+    LegacyKey("federation", "generate_images_frequency", rules.drop, (), _LEGACY),
 )
 
 #: What stands in both sections, or gives way to a key of the section feda2v.
@@ -108,27 +118,30 @@ AGGREGATION = (
         "feda2v",
         "adapter_aggregation_mode",
         rules.strategy,
-        ("federation.strategy",),
-        "avg and weighted_avg are fedavg, which weighs nodes by their clips; kd also becomes synthetic.use = kd",
+        ("federation.strategy", "federation.weighting"),
+        "avg is fedavg with weighting equal; weighted_avg and weighted_average are fedavg by clips; kd also becomes "
+        "synthetic.use = kd",
+        _ADAPTERS,
         legacy_default="none",
     ),
     LegacyKey(
         "feda2v",
         "adapter_aggregation_method",
-        rules.strategy,
-        ("federation.strategy",),
-        "used where there is no adapter_aggregation_mode",
-        instead="adapter_aggregation_mode was what counted",
+        rules.aggregation_method,
+        (),
+        "no code read it: adapter_aggregation_mode was what counted",
+        _ADAPTERS,
     ),
     LegacyKey(
         "federation",
         "model_aggregation",
         rules.aggregation,
-        ("federation.strategy",),
+        ("federation.strategy", "federation.weighting"),
         "used where no key of the section feda2v says how adapters are aggregated",
+        _ADAPTERS,
     ),
-    LegacyKey("federation", "diffusion_type", rules.diffusion, ("adapter.spaces",), _TARGETS),
-    LegacyKey("feda2v", "diffusion_type", rules.diffusion, ("adapter.spaces",), _TARGETS),
+    LegacyKey("federation", "diffusion_type", rules.diffusion, ("adapter.spaces",), _TARGETS, ("run_2",)),
+    LegacyKey("feda2v", "diffusion_type", rules.diffusion, ("adapter.spaces",), _TARGETS, ("run_2",)),
 )
 
 ADAPTERS = (
@@ -137,63 +150,111 @@ ADAPTERS = (
         "clip_adapter_learning_rate",
         rules.carry,
         ("adapter.clip_learning_rate",),
-        legacy_default="0.0001",
+        stages=_ADAPTERS,
+        legacy_default=0.0001,
     ),
-    LegacyKey("feda2v", "t5_adapter_learning_rate", rules.carry, ("adapter.t5_learning_rate",), legacy_default="0.001"),
     LegacyKey(
         "feda2v",
-        "adapters_learning_rate",
-        rules.fill,
-        ("adapter.clip_learning_rate", "adapter.t5_learning_rate"),
-        "used for an adapter that has no learning rate of its own",
-        instead="the adapters had learning rates of their own, or 0.0001 for clip and 0.001 for t5",
+        "t5_adapter_learning_rate",
+        rules.carry,
+        ("adapter.t5_learning_rate",),
+        stages=_ADAPTERS,
+        legacy_default=0.001,
     ),
-    LegacyKey("feda2v", "clip_adapter_weight_decay", rules.carry, ("adapter.weight_decay",), "one for both adapters"),
+    LegacyKey("feda2v", "adapters_learning_rate", rules.drop, (), _OWN_RATES, _ADAPTERS),
+    LegacyKey(
+        "feda2v",
+        "clip_adapter_weight_decay",
+        rules.carry,
+        ("adapter.clip_weight_decay",),
+        "adapter.weight_decay where both are the same",
+        _ADAPTERS,
+        legacy_default=0.0001,
+    ),
     LegacyKey(
         "feda2v",
         "t5_adapter_weight_decay",
         rules.carry,
-        ("adapter.weight_decay",),
-        "one for both adapters, that of clip where they differ",
+        ("adapter.t5_weight_decay",),
+        "adapter.weight_decay where both are the same",
+        _ADAPTERS,
+        legacy_default=0.001,
+    ),
+    LegacyKey("feda2v", "adapters_weight_decay", rules.drop, (), _OWN_DECAYS, _ADAPTERS),
+    LegacyKey("training", "weight_decay", rules.drop, (), _OWN_DECAYS),
+    LegacyKey(
+        "feda2v",
+        "clip_adapter_learning_rate_schedule",
+        rules.schedule,
+        ("adapter.clip_schedule",),
+        _SCHEDULE,
+        _ADAPTERS,
+        legacy_default="constant",
     ),
     LegacyKey(
         "feda2v",
-        "adapters_weight_decay",
-        rules.carry,
-        ("adapter.weight_decay",),
-        "used where no adapter has one",
-        instead="the adapters had a weight decay of their own, or 0.0001 for clip and 0.001 for t5",
+        "t5_adapter_learning_rate_schedule",
+        rules.schedule,
+        ("adapter.t5_schedule",),
+        _SCHEDULE,
+        _ADAPTERS,
+        legacy_default="constant",
     ),
-    LegacyKey(
-        "training",
-        "weight_decay",
-        rules.carry,
-        ("adapter.weight_decay",),
-        "used where no key of the section feda2v has one",
-        instead="the adapters had a weight decay of their own, or 0.0001 for clip and 0.001 for t5",
-    ),
-    LegacyKey("feda2v", "clip_adapter_learning_rate_schedule", rules.drop, (), _NO_SCHEDULE),
-    LegacyKey("feda2v", "t5_adapter_learning_rate_schedule", rules.drop, (), _NO_SCHEDULE),
-    LegacyKey("feda2v", "adapters_learning_rate_schedule", rules.drop, (), _NO_SCHEDULE),
+    LegacyKey("feda2v", "adapters_learning_rate_schedule", rules.drop, (), _LEGACY, _ADAPTERS),
     LegacyKey(
         "feda2v",
         "optimizer_clip_gradients",
         rules.drop,
         (),
         "gradients are always clipped, to norm 1 unless adapter.clip_norm says otherwise",
+        _ADAPTERS,
     ),
-    LegacyKey("feda2v", "train_adapters", rules.drop, (), "adapters are trained by feda2v federate, and evaluated"),
+    LegacyKey(
+        "feda2v",
+        "train_adapters",
+        rules.switch,
+        (),
+        "whether eval_gap counts; adapters were trained without it too",
+        _ADAPTERS,
+    ),
     LegacyKey("feda2v", "text_losses_summed", rules.drop, (), _LEGACY),
-    LegacyKey("feda2v", "adapter_checkpoint_dir", rules.carry, ("checkpoint.adapter_dir",)),
-    LegacyKey("feda2v", "adapter_checkpoint_base_name", generators.base_name, ("checkpoint.adapter_base_name",)),
-    LegacyKey("feda2v", "adapter_save_checkpoint", rules.drop, (), _ALWAYS_SAVED),
-    LegacyKey("feda2v", "adapter_load_checkpoint", rules.drop, (), _RESUME),
+    LegacyKey(
+        "feda2v",
+        "adapter_checkpoint_dir",
+        rules.adapter_directory,
+        ("checkpoint.adapter_dir", "checkpoint.load_adapters"),
+        "the second with adapter_load_checkpoint",
+        ("run_2", "adapter_files"),
+    ),
+    LegacyKey(
+        "feda2v",
+        "adapter_checkpoint_base_name",
+        generators.base_name,
+        ("checkpoint.adapter_base_name",),
+        stages=("run_2", "adapter_files"),
+    ),
+    LegacyKey(
+        "feda2v",
+        "adapter_save_checkpoint",
+        rules.saved_adapters,
+        ("checkpoint.save_adapters",),
+        "where it is not written adapters are saved",
+        _ADAPTERS,
+    ),
+    LegacyKey(
+        "feda2v",
+        "adapter_load_checkpoint",
+        rules.switch,
+        ("checkpoint.load_adapters", "federation.rounds"),
+        "true: they are evaluated and not trained, as before: federation.rounds = 0",
+        ("run_2",),
+    ),
     LegacyKey(
         "feda2v",
         "adapter_checkpoint_frequency",
-        rules.adapter_frequency,
-        ("checkpoint.every",),
-        "in a configuration for RUN 2; where generators are trained, generator_checkpoint_frequency counts",
+        rules.drop,
+        (),
+        "adapters are saved at the end; a run that is interrupted goes on with --resume",
     ),
     LegacyKey("feda2v", "adapter_checkpoint_per_type", rules.drop, (), "every adapter has a file of its own"),
 )
@@ -210,13 +271,14 @@ TRAINING = (
     LegacyKey(
         "training",
         "batch_size",
-        rules.batch_size,
-        ("generator.batch_size", "adapter.batch_size"),
-        "the first in a configuration for RUN 1, the second in one for RUN 2",
-        legacy_default="10",
+        rules.carry,
+        ("adapter.batch_size",),
+        "generators took one clip at a time, whatever it said: generator.batch_size",
+        _ADAPTERS,
+        legacy_default=10,
     ),
     LegacyKey("training", "momentum", rules.drop, (), _ONE_OPTIMISER),
-    LegacyKey("training", "learning_rate_schedule", rules.drop, (), _NO_SCHEDULE),
+    LegacyKey("training", "learning_rate_schedule", rules.drop, (), _FIXED_DATA),
 )
 
 MODEL = tuple(
@@ -237,10 +299,9 @@ DATASET = (
     LegacyKey(
         "dataset",
         "path",
-        rules.carry,
-        ("data.root",),
-        "in the layout of the official ESC-50",
-        instead="paths of data sets were fixed in the code",
+        rules.drop,
+        (),
+        "paths of data sets were fixed in the code: roots come from each node's data set, or --data-root",
     ),
     *(
         LegacyKey("dataset", name, rules.drop, (), _FIXED_DATA)
@@ -262,7 +323,8 @@ GENERATORS = (
         "generator_type",
         rules.generator_type,
         ("generator.type",),
-        "vae alone: gan and diffusion are not there yet",
+        "vae alone: there are no gan and diffusion generators",
+        ("generators",),
     ),
     LegacyKey(
         "feda2v",
@@ -270,6 +332,7 @@ GENERATORS = (
         rules.drop,
         (),
         "a vae of several classes is always conditional on the class, so that every sample has a label",
+        ("generators",),
     ),
     LegacyKey(
         "feda2v",
@@ -277,7 +340,9 @@ GENERATORS = (
         generators.granularity,
         ("generator.granularity",),
         "unified becomes auto in a configuration for RUN 2 with the file names of unified: RUN 2 reads the granularity "
-        "from the checkpoints, and no key has to be edited when another was trained",
+        "from the checkpoints, and no key has to be edited when another was trained; per_class and per_group there "
+        "also become synthetic.match = class, for generators were found by their classes",
+        ("generators",),
     ),
     LegacyKey(
         "feda2v",
@@ -285,6 +350,7 @@ GENERATORS = (
         generators.groups,
         ("generator.groups",),
         "names in lower case with underscores; classes in no group form the group other, as before",
+        ("generators",),
     ),
     LegacyKey(
         "feda2v",
@@ -292,6 +358,7 @@ GENERATORS = (
         rules.checkpoint_path,
         ("checkpoint.dir", "checkpoint.base_name"),
         "directory and base name in one; it beats the two keys",
+        ("generators",),
     ),
     LegacyKey(
         "feda2v",
@@ -299,7 +366,7 @@ GENERATORS = (
         rules.carry,
         ("checkpoint.dir",),
         "not written when it is where the granularity's checkpoints lie anyway",
-        legacy_default="checkpoints/generators",
+        ("generators",),
     ),
     LegacyKey(
         "feda2v",
@@ -307,58 +374,57 @@ GENERATORS = (
         generators.base_name,
         ("checkpoint.base_name",),
         "not written when it is the granularity's own",
-        legacy_default="generator",
+        ("generators",),
     ),
     LegacyKey(
         "feda2v",
         "pretrained_generator_path",
-        rules.checkpoint_path,
-        ("checkpoint.dir", "checkpoint.base_name"),
-        "used where no other key says where checkpoints lie",
-        instead="no code read this key",
+        rules.drop,
+        (),
+        "no code read it: generator_checkpoint_dir and generator_checkpoint_base_name were what counted",
     ),
-    LegacyKey("feda2v", "generator_save_checkpoint", rules.drop, (), _ALWAYS_SAVED),
+    LegacyKey("feda2v", "generator_save_checkpoint", rules.drop, (), "generators are always saved, as before"),
     LegacyKey(
         "feda2v",
         "generator_checkpoint_frequency",
         rules.carry,
         ("checkpoint.every",),
-        instead="nodes saved every 5 rounds, and every round in only-mode",
-        unless=5,
+        "nodes saved every 5 rounds whatever it said, and every round in only-mode",
+        _TRAINED,
     ),
-    LegacyKey("feda2v", "generator_training_epochs", rules.carry, ("generator.epochs",), "epochs a round"),
+    LegacyKey("feda2v", "generator_training_epochs", rules.carry, ("generator.epochs",), "epochs a round", _TRAINED),
     LegacyKey(
         "feda2v",
         "generator_augmentation",
         rules.augmentation,
         ("generator.noise",),
         "false is no noise; true is generator_augmentation_noise, and without one there is none",
+        _TRAINED,
     ),
     LegacyKey(
         "feda2v",
         "generator_augmentation_noise",
         rules.augmentation,
         ("generator.noise",),
-        "the unit was that of embeddings, now it is their standard deviation",
+        "with generator_augmentation; the unit was that of embeddings, now it is their standard deviation",
+        _TRAINED,
     ),
     LegacyKey(
         "feda2v", "generator_validation_frequency", rules.drop, (), "feda2v evaluate measures samples, with floors"
     ),
     LegacyKey(
-        "feda2v", "generator_training_sequence_length", rules.carry, ("embedding.tokens",), "tokens of an embedding"
+        "feda2v",
+        "generator_training_sequence_length",
+        rules.decide,
+        ("embedding.tokens",),
+        "1214 is all tokens of AST; adapters saw all of them, so that none where adapters are trained is all too",
+        ("generators",),
     ),
     LegacyKey("feda2v", "generator_output_sequence_length", rules.drop, (), "samples have embedding.tokens tokens"),
     LegacyKey("feda2v", "generator_target_sequence_length", rules.drop, (), "samples have embedding.tokens tokens"),
     LegacyKey("feda2v", "use_learned_upsampling", rules.drop, (), "samples have embedding.tokens tokens"),
     LegacyKey("feda2v", "use_stratified_batching", rules.drop, (), _LEGACY),
-    LegacyKey(
-        "feda2v",
-        "beta_warmup_ratio",
-        rules.carry,
-        ("generator.kl_warmup_share",),
-        instead="the KL term warmed up over half of the training",
-        unless=0.5,
-    ),
+    LegacyKey("feda2v", "beta_warmup_ratio", rules.drop, (), "no code read it; generator.kl_warmup_share would be it"),
     LegacyKey("feda2v", "reset_generator_on_class_change", rules.drop, (), _OWN_WEIGHTS),
     LegacyKey("feda2v", "shared_generator_in_only_mode", rules.drop, (), _OWN_WEIGHTS),
 )
@@ -369,45 +435,56 @@ SYNTHETIC = (
         "synthetic_samples_per_class",
         rules.synthetic_count,
         ("synthetic.per_class",),
+        "none without generators",
+        (*_ADAPTERS, "generators"),
         legacy_default="auto",
     ),
     LegacyKey(
         "feda2v",
         "kd_samples_per_class",
-        rules.kd_samples,
+        rules.carry,
         ("synthetic.per_class",),
         "with adapter_aggregation_mode kd, where there is no synthetic_samples_per_class",
+        (*_ADAPTERS, "kd"),
     ),
     LegacyKey(
         "feda2v",
         "kd_training_epochs",
-        rules.server_epochs,
+        rules.carry,
         ("federation.server_epochs",),
         "with adapter_aggregation_mode kd",
+        (*_ADAPTERS, "kd"),
+        legacy_default=10,
     ),
-    LegacyKey("feda2v", "kd_learning_rate", rules.drop, (), _DISTILLS),
+    LegacyKey("feda2v", "kd_learning_rate", rules.drop, (), _DISTILLS, (*_ADAPTERS, "kd")),
     LegacyKey("feda2v", "compute_global_mean_from_class_means", rules.drop, (), _NEVER_SYNTHETIC),
-    LegacyKey("feda2v", "global_model_train", rules.decide, (), "whether the next keys count"),
+    LegacyKey(
+        "feda2v",
+        "global_model_train",
+        rules.switch,
+        ("synthetic.use",),
+        "whether the next keys count",
+        ("run_2", "adapter_training", "generators"),
+    ),
     LegacyKey(
         "feda2v",
         "global_model_train_epochs",
-        rules.server_epochs,
+        rules.carry,
         ("federation.server_epochs",),
-        "without adapter_aggregation_mode kd",
+        "with global_model_train, without adapter_aggregation_mode kd",
+        _SERVER,
+        legacy_default=1,
     ),
     LegacyKey(
         "feda2v",
         "global_model_train_from_nodes_adapters",
         rules.server_training,
         ("synthetic.use",),
-        "true, with global_model_train, is synthetic.use = local and server; else it is left out",
+        _BOTH_TRUE,
+        _SERVER,
     ),
     LegacyKey(
-        "feda2v",
-        "global_model_train_from_generator",
-        rules.server_training,
-        ("synthetic.use",),
-        "true, with global_model_train, is synthetic.use = local and server; else it is left out",
+        "feda2v", "global_model_train_from_generator", rules.server_training, ("synthetic.use",), _BOTH_TRUE, _SERVER
     ),
     LegacyKey("feda2v", "global_model_train_from_nodes_audio_embeddings", rules.drop, (), _NEVER_SYNTHETIC),
     LegacyKey("feda2v", "global_model_train_inputs", rules.drop, (), _LEGACY),
@@ -417,55 +494,104 @@ EMBEDDINGS = (
     LegacyKey(
         "feda2v",
         "audio_model_name",
-        rules.encoder,
+        rules.decide,
         ("embedding.encoder",),
-        "a model of Hugging Face needs the extra [hf]",
-        legacy_default="MIT/ast-finetuned-audioset-10-10-0.4593",
+        "it was AST whatever it said: the extra [hf], and its weights; where it is not written, AST is what a file "
+        "means that asks for 1,214 tokens or the class token, or trains adapters without a length",
     ),
     LegacyKey(
-        "feda2v",
-        "use_cls_token_only",
-        rules.cls_token,
-        ("embedding.tokens",),
-        "true is one token, pooled, where there is no generator_training_sequence_length",
+        "feda2v", "use_cls_token_only", rules.switch, ("embedding.tokens",), "true is the class token, cls", ("run_2",)
     ),
     LegacyKey("feda2v", "store_audio_embeddings", rules.drop, (), _CACHE),
     LegacyKey("feda2v", "audio_embedding_file_name", rules.drop, (), _CACHE),
 )
 
-IMAGES = tuple(
-    LegacyKey("feda2v", name, rules.drop, (), _IMAGES)
-    for name in (
-        "image_model_name",
+IMAGES = (
+    LegacyKey("feda2v", "image_model_name", rules.drop, (), _LEGACY),
+    LegacyKey(
+        "feda2v",
         "img_pipe_name",
-        "img_lcm_lora_id",
-        "audio_pipe_name",
+        rules.decide,
+        ("images.pipeline",),
+        "with sd; FLUX took black-forest-labs/FLUX.1-schnell with one step, whatever it said",
+        _PICTURES,
+    ),
+    LegacyKey("feda2v", "img_lcm_lora_id", rules.drop, (), _LEGACY),
+    LegacyKey("feda2v", "audio_pipe_name", rules.drop, (), _LEGACY),
+    LegacyKey(
+        "feda2v",
         "generate_nodes_images_frequency",
+        rules.decide,
+        ("images.every", "images.nodes"),
+        "0 is none; the smaller one of both where they differ; the targets are those of the pipeline then",
+        _PICTURES,
+    ),
+    LegacyKey(
+        "feda2v",
         "generate_global_images_frequency",
+        rules.decide,
+        ("images.every", "images.server"),
+        "0 is none; the smaller one of both where they differ; the targets are those of the pipeline then",
+        _PICTURES,
+    ),
+    LegacyKey(
+        "feda2v",
         "generate_low_memomy_footprint",
-        "generate_from_clip_text_embeddings",
-        "generate_from_t5_text_embeddings",
-        "generate_global_images_average_text_embeddings",
-        "images_output_dir",
-        "output_image_base_name",
+        rules.switch,
+        ("images.dtype",),
+        "true is bfloat16, else it was float32",
+        _PICTURES,
+    ),
+    *(
+        LegacyKey(
+            "feda2v",
+            name,
+            rules.drop,
+            (),
+            "pictures of the true targets always stand beside the adapters' own",
+            _PICTURES,
+        )
+        for name in ("generate_from_clip_text_embeddings", "generate_from_t5_text_embeddings")
+    ),
+    LegacyKey("feda2v", "generate_global_images_average_text_embeddings", rules.drop, (), _LEGACY),
+    *(
+        LegacyKey("feda2v", name, rules.drop, (), "pictures go into the directory of the run", _PICTURES)
+        for name in ("images_output_dir", "output_image_base_name")
+    ),
+    LegacyKey(
+        "feda2v",
         "save_generated_images_splits",
-        "generate_embeddings_only",
-        "embeddings_checkpoint_dir",
-        "save_embeddings_instead_of_images",
-        "embeddings_save_frequency",
-    )
+        rules.decide,
+        ("images.splits",),
+        "of images.per_class clips of a class, where it was all clips",
+        _PICTURES,
+    ),
+    *(
+        LegacyKey("feda2v", name, rules.drop, (), "feda2v images makes pictures of saved adapters")
+        for name in ("generate_embeddings_only", "embeddings_checkpoint_dir")
+    ),
+    *(
+        LegacyKey("feda2v", name, rules.drop, (), _LEGACY)
+        for name in ("save_embeddings_instead_of_images", "embeddings_save_frequency")
+    ),
 )
 
 LEFT_OVERS = (
     *(
-        LegacyKey("feda2v", name, rules.drop, (), _SPLITS)
-        for name in (
-            "generation_split_for_metrics",
-            "nodes_test_metrics_splits",
-            "nodes_train_metrics_splits",
-            "server_test_metrics_splits",
-            "server_train_metrics_splits",
+        LegacyKey("feda2v", name, rules.drop, (), why)
+        for name, why in (
+            ("generation_split_for_metrics", _LEGACY),
+            ("nodes_train_metrics_splits", _OF_TRAINING),
+            ("server_test_metrics_splits", _ONE_MEASURE),
+            ("server_train_metrics_splits", _OF_TRAINING),
         )
+    ),
+    LegacyKey(
+        "feda2v",
+        "nodes_test_metrics_splits",
+        rules.decide,
+        ("data.evaluate_on",),
+        "where clips are held apart for validation; val and test where it is not written",
     ),
     *(
         LegacyKey("feda2v", name, rules.drop, (), _LEGACY)
@@ -488,8 +614,18 @@ LEFT_OVERS = (
             "lr3",
         )
     ),
-    *(LegacyKey("feda2v", name, rules.drop, (), _TRACKING) for name in ("project", "entity", "wandb_mode")),
-    LegacyKey("wandb", "disabled", rules.drop, (), _TRACKING),
+    LegacyKey("feda2v", "project", rules.carry, ("tracking.project",), "of W&B", ("tracking",)),
+    LegacyKey("feda2v", "entity", rules.carry, ("tracking.entity",), "of W&B", ("tracking",)),
+    LegacyKey(
+        "feda2v", "wandb_mode", rules.tracking_mode, ("tracking.mode",), "of W&B; disabled is none", ("tracking",)
+    ),
+    LegacyKey(
+        "wandb",
+        "disabled",
+        rules.tracking,
+        ("tracking.trackers",),
+        "false is wandb, with the extra [wandb]; where it is not written nothing is tracked",
+    ),
 )
 
 NODES = (
@@ -497,8 +633,9 @@ NODES = (
         "nodes",
         "dataset",
         rules.decide,
-        ("data.root", "nodes.root"),
-        "ESC50 is what --data-root gives; another data set gets a root that has to be made first, see the warning",
+        ("data.dataset", "data.root", "nodes.dataset", "nodes.root"),
+        "ESC50 alone is what --data-root gives; VEGAS and VGGSound have their layout, and data/VEGAS and data/VGGSound "
+        "as roots: in data where all nodes have one data set",
     ),
     LegacyKey(
         "nodes",
@@ -508,43 +645,87 @@ NODES = (
         "names in lower case with underscores, numbers by the label table; none means all classes of the data set",
     ),
     LegacyKey("nodes", "excluded_classes", rules.decide, ("nodes.classes",), "taken out of the classes"),
-    LegacyKey("nodes", "generator_granularity", nodes.node_granularity, ("nodes.granularity",)),
-    LegacyKey("nodes", "generator_train_classes", nodes.train_classes, ("nodes.train_classes",)),
-    LegacyKey("nodes", "generator_class_group", nodes.node_group, ("nodes.group",), "with granularity per_group"),
-    LegacyKey("nodes", "clip_adapter_learning_rate", rules.carry, ("nodes.clip_learning_rate",)),
-    LegacyKey("nodes", "t5_adapter_learning_rate", rules.carry, ("nodes.t5_learning_rate",)),
-    LegacyKey("nodes", "clip_adapter_weight_decay", rules.drop, (), "adapter.weight_decay is one for all nodes"),
-    LegacyKey("nodes", "t5_adapter_weight_decay", rules.drop, (), "adapter.weight_decay is one for all nodes"),
-    LegacyKey("nodes", "train_folds", rules.decide, ("data.train_folds",), "folds 0 to 4 become 1 to 5", _BY_RATIO),
-    LegacyKey("nodes", "test_folds", rules.decide, ("data.test_folds",), "folds 0 to 4 become 1 to 5", _BY_RATIO),
-    LegacyKey("nodes", "val_folds", rules.drop, (), "nothing is chosen by validation: folds train or test"),
-    LegacyKey("nodes", "use_folds", rules.drop, (), "folds always count; with false, the nodes' own are left out"),
-    LegacyKey("nodes", "diffusion_type", rules.diffusion, ("adapter.spaces",), _TARGETS),
+    LegacyKey("nodes", "generator_granularity", nodes.node_granularity, ("nodes.granularity",), stages=("generators",)),
+    LegacyKey(
+        "nodes", "generator_train_classes", nodes.train_classes, ("nodes.train_classes",), stages=("generators",)
+    ),
+    LegacyKey(
+        "nodes",
+        "generator_class_group",
+        nodes.node_group,
+        ("nodes.group",),
+        "with granularity per_group",
+        ("generators",),
+    ),
+    *(
+        LegacyKey(
+            "nodes", f"{space}_adapter_learning_rate", rules.carry, (f"nodes.{space}_learning_rate",), stages=_ADAPTERS
+        )
+        for space in ("clip", "t5")
+    ),
+    *(
+        LegacyKey(
+            "nodes",
+            f"{space}_adapter_weight_decay",
+            rules.node_weight_decay,
+            (f"adapter.{space}_weight_decay",),
+            "one for all nodes: left out where theirs differ",
+            _ADAPTERS,
+        )
+        for space in ("clip", "t5")
+    ),
+    *(
+        LegacyKey(
+            "nodes",
+            name,
+            rules.decide,
+            (f"data.{name}",),
+            "of ESC-50 alone, which was split by ratio whatever they were; folds 0 to 4 become 1 to 5",
+        )
+        for name in ("train_folds", "val_folds", "test_folds")
+    ),
+    LegacyKey("nodes", "use_folds", rules.decide, (), "with false, the node's folds are left out"),
+    LegacyKey("nodes", "diffusion_type", rules.diffusion, ("adapter.spaces",), _TARGETS, ("run_2",)),
     LegacyKey(
         "nodes",
         "use_cls_token_only",
-        rules.drop,
-        (),
-        "all nodes have embeddings of one form: feda2v.use_cls_token_only",
+        rules.switch,
+        ("nodes.tokens",),
+        "where it differs from feda2v.use_cls_token_only",
+        ("run_2",),
     ),
     LegacyKey("nodes", "adapter_dropout", rules.drop, (), "it had no effect"),
-    *(LegacyKey("nodes", name, rules.drop, (), _RATIOS) for name in ("train_ratio", "val_ratio", "test_ratio")),
     *(
-        LegacyKey("nodes", name, rules.drop, (), _BLOCKS)
-        for name in (
-            "num_samples_per_class",
-            "num_samples",
-            "node_split_id",
-            "samples_per_node",
-            "node_split_seed",
-            "num_nodes",
-            "limit_samples",
-        )
+        LegacyKey("nodes", name, rules.decide, (f"data.{name}", f"nodes.{name}"), _RATIO)
+        for name in ("train_ratio", "val_ratio")
     ),
-    LegacyKey("nodes", "use_official_split", rules.drop, (), "VGGSound alone had it"),
+    LegacyKey(
+        "nodes",
+        "test_ratio",
+        rules.decide,
+        ("data.test_ratio", "nodes.test_ratio"),
+        "of VGGSound; elsewhere it is what the others leave",
+    ),
+    *(
+        LegacyKey(
+            "nodes",
+            name,
+            rules.decide,
+            ("data.clips_per_class", "nodes.clips_per_class"),
+            "of VEGAS and VGGSound without blocks; 0 is all",
+        )
+        for name in ("num_samples_per_class", "num_samples")
+    ),
+    *(
+        LegacyKey("nodes", name, rules.decide, ("nodes.block",), _BLOCK)
+        for name in ("node_split_id", "samples_per_node", "node_split_seed")
+    ),
+    LegacyKey("nodes", "use_official_split", rules.decide, ("data.split", "nodes.split"), "of VGGSound"),
     *(
         LegacyKey("nodes", name, rules.drop, (), _FIXED_DATA)
         for name in (
+            "num_nodes",
+            "limit_samples",
             "stratify",
             "dataset_split",
             "pretext_tasks",

@@ -161,6 +161,10 @@ def _node(index: int, written: dict[KeyPath, Any], remarks: dict[KeyPath, list[s
 
 
 def _item(value: Any) -> Item:
+    if isinstance(value, dict):
+        inline = tomlkit.inline_table()
+        inline.update({key: inner for key, inner in value.items() if inner is not None})
+        return inline
     item: Item = tomlkit.item(value)
     if not isinstance(value, list) or len(item.as_string()) <= _LINE_CHARACTERS:
         return item

@@ -18,6 +18,7 @@ PROFILE = """
 granularity = "{granularity}"
 rounds = 1
 epochs = 1
+fewest_clips = 1
 [embedding]
 cache = "cache"
 [data]
@@ -54,10 +55,18 @@ def profile_of(granularity: str, *classes: str, settings: tuple[str, ...] = ()) 
     return load_profile("p.toml", settings=settings, environment={})
 
 
+def test_a_class_of_few_clips_is_refused_because_its_generator_would_tell_them() -> None:
+    with pytest.raises(FailedError, match=r"at least 8 clips, generator\.fewest_clips") as caught:
+        plan_generators(profile_of("unified", "same", "many", settings=("generator.fewest_clips=8",)))
+    assert "node 0: class same has 6 clips that train: folds 1, with 5 held out" in str(caught.value)
+    assert "many" not in str(caught.value)
+    assert "generator.fewest_clips=1" in str(caught.value.hint)
+
+
 def test_a_generator_of_one_clip_is_refused_with_what_to_do() -> None:
     with pytest.raises(FailedError) as caught:
         plan_generators(profile_of("per_class", "one", "many"))
-    assert "node 0 one has 1 in folds (1,)" in str(caught.value)
+    assert "node 0 one has 1 that train: folds 1, with 5 held out" in str(caught.value)
     assert "train_classes" in str(caught.value.hint)
 
 
@@ -78,8 +87,8 @@ def test_a_generator_of_equal_clips_is_refused_before_any_is_trained(kind: str, 
     ("name", "told"),
     [
         ("one", "node 0: class one has 1 clip: its samples will spread around it as those of the other classes do"),
-        ("two", "node 0: class two has 2 clips: its samples will lie on the line through them"),
-        ("same", "node 0: class same has 6 clips that do not differ: its samples will all be that clip"),
+        ("two", "node 0: class two has 2 clips: its samples will lie around the line through them"),
+        ("same", "node 0: class same has 6 clips that do not differ: its samples will lie around that clip"),
     ],
 )
 def test_what_samples_of_a_class_of_hardly_a_clip_will_be_is_told_before_training(name: str, told: str) -> None:

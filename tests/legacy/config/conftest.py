@@ -38,6 +38,10 @@ class Converted:
     def warnings(self) -> str:
         return "\n".join(self.report["warnings"])
 
+    @property
+    def notes(self) -> str:
+        return "\n".join(self.report["notes"])
+
 
 Converter = Callable[..., Converted]
 

@@ -33,14 +33,16 @@ def test_the_switches_say_which_command_runs_the_profile(  # type: ignore[no-unt
 
 
 def test_a_profile_that_knows_its_data_is_run_without_data_root(converted) -> None:  # type: ignore[no-untyped-def]
-    assert converted(dataset={"path": "sounds"}).report["commands"] == ["feda2v federate -p new.toml"]
+    result = converted(nodes={"0": {"dataset": "VEGAS", "selected_classes": ["drum"]}})
+
+    assert result.report["commands"] == ["feda2v federate -p new.toml"]
 
 
 def test_without_generators_there_are_no_synthetic_samples(converted) -> None:  # type: ignore[no-untyped-def]
     result = converted(feda2v={"use_generator": False, "synthetic_samples_per_class": 5})
 
     assert result.value("synthetic.per_class") == 0
-    assert "without generators (use_generator) there are none: 0" in result.warnings
+    assert "without generators (use_generator)" in result.report["dropped"][0]["reason"]
 
 
 @pytest.mark.parametrize(
@@ -56,6 +58,10 @@ def test_without_generators_there_are_no_synthetic_samples(converted) -> None:  
             "the earlier system went on training what it loaded",
         ),
         ({"use_generator": True}, "without a mode the earlier system used untrained generators"),
+        (
+            {"use_generator": True, "generator_training_mode": True, "adapter_aggregation_mode": "avg"},
+            "the earlier system exchanged no adapters while it trained generators",
+        ),
         (
             {"use_generator": True, "use_pretrained_generators": True},
             "no synthetic sample reached the nodes' own training in the earlier system",
@@ -104,7 +110,7 @@ def test_what_the_switches_did_otherwise_is_a_warning(  # type: ignore[no-untype
             "or another mode (avg, none)",
         ),
         (
-            '"generator_granularity": "per_group"',
+            '"generator_granularity": "per_group", "generator_only_mode": true',
             'old.json:1:13 feda2v.generator_granularity = "per_group" — per_group needs groups: write '
             '"generator_class_groups": {"animals": ["dog", "cow"]}',
         ),

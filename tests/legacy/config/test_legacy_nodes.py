@@ -48,12 +48,15 @@ def test_train_classes_that_are_all_classes_are_not_written(converted) -> None: 
 def test_a_granularity_like_all_others_is_not_written(converted) -> None:  # type: ignore[no-untyped-def]
     nodes = {"0": node(generator_granularity="unified"), "1": node(generator_granularity="per_class")}
 
-    assert [found["granularity"] for found in converted(nodes=nodes).value("nodes")] == [None, "per_class"]
+    result = converted(feda2v={"use_generator": True}, nodes=nodes)
+
+    assert [found["granularity"] for found in result.value("nodes")] == [None, "per_class"]
 
 
 def test_a_node_of_its_own_group_needs_no_groups(converted) -> None:  # type: ignore[no-untyped-def]
     result = converted(
-        feda2v={"generator_granularity": "per_group"}, nodes={"0": node(generator_class_group="animals")}
+        feda2v={"use_generator": True, "generator_granularity": "per_group"},
+        nodes={"0": node(generator_class_group="animals")},
     )
 
     assert result.value("nodes.0.group") == "animals"
@@ -61,12 +64,16 @@ def test_a_node_of_its_own_group_needs_no_groups(converted) -> None:  # type: ig
 
 def test_classes_in_no_group_form_the_group_other(converted) -> None:  # type: ignore[no-untyped-def]
     result = converted(
-        feda2v={"generator_granularity": "per_group", "generator_class_groups": {"a": ["dog"], "b": ["thunder"]}},
+        feda2v={
+            "use_generator": True,
+            "generator_granularity": "per_group",
+            "generator_class_groups": {"a": ["dog"], "b": ["thunder"]},
+        },
         nodes={"0": node(selected_classes=["dog", "rain", "cow"])},
     )
 
     assert result.value("generator.groups") == {"a": ["dog"], "b": ["thunder"], "other": ["rain", "cow"]}
-    assert 'in no group: rain, cow; they form the group "other", as before' in result.warnings
+    assert 'in no group: rain, cow; they form the group "other", as before' in result.notes
 
 
 @pytest.mark.parametrize("groups", [None, {}])
@@ -74,29 +81,141 @@ def test_no_groups_are_no_groups(groups: Any, converted) -> None:  # type: ignor
     assert converted(feda2v={"generator_class_groups": groups}).value("generator.groups") == {}
 
 
-@pytest.mark.parametrize("data_set", ["VEGAS", "VGGSound", "Audio Set"])
-def test_a_data_set_that_is_not_supported_never_runs_on_other_data(data_set: str, converted) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize(("data_set", "layout"), [("VEGAS", "vegas"), ("VGGSound", "vggsound"), ("Audio Set", None)])
+def test_no_data_set_ever_runs_on_another(data_set: str, layout: str | None, converted) -> None:  # type: ignore[no-untyped-def]
     nodes = {"0": node(), "1": node(dataset=data_set), "2": node(dataset=data_set)}
     result = converted(nodes=nodes)
 
     root = f"data/{data_set.replace(' ', '_')}"
+    assert (result.value("data.root"), result.value("data.dataset")) == ("data/ESC-50", "auto")
     assert [found["root"] for found in result.value("nodes")] == [None, root, root]
+    assert [found["dataset"] for found in result.value("nodes")] == [None, layout, layout]
     assert [found["classes"] for found in result.value("nodes")] == [["dog"]] * 3
-    assert result.warnings.count(f"{data_set} is not supported yet: the classes are kept") == 2
-    assert f"# {data_set} is not supported yet: put its clips here, in the ESC-50 layout\n" in result.text
+    assert ("is no data set of the earlier system" in result.warnings) == (layout is None)
 
 
-def test_one_root_serves_when_all_nodes_have_one_unsupported_data_set(converted) -> None:  # type: ignore[no-untyped-def]
+def test_one_root_serves_when_all_nodes_have_one_data_set(converted) -> None:  # type: ignore[no-untyped-def]
     result = converted(nodes={"0": node(dataset="VEGAS"), "1": node(dataset="VEGAS")})
 
-    assert (result.value("data.dataset"), result.value("data.root")) == ("esc50", "data/VEGAS")
+    assert (result.value("data.dataset"), result.value("data.root")) == ("vegas", "data/VEGAS")
     assert [found["root"] for found in result.value("nodes")] == [None, None]
 
 
-def test_a_data_set_that_is_not_supported_is_a_problem_under_strict(refusal) -> None:  # type: ignore[no-untyped-def]
-    assert 'nodes.0.dataset = "VEGAS" — VEGAS is not supported yet' in refusal(
-        nodes={"0": node(dataset="VEGAS")}, strict=True
+def test_a_data_set_that_nobody_knows_is_a_problem_under_strict(refusal) -> None:  # type: ignore[no-untyped-def]
+    assert 'nodes.0.dataset = "Speech" — Speech is no data set of the earlier system' in refusal(
+        nodes={"0": node(dataset="Speech")}, strict=True
     )
+
+
+def vegas(**keys: Any) -> dict[str, Any]:
+    return node(dataset="VEGAS", selected_classes=["dog", "drum"]) | keys
+
+
+def test_nodes_get_the_blocks_that_they_name(converted) -> None:  # type: ignore[no-untyped-def]
+    nodes = {str(index): vegas(samples_per_node=20, node_split_id=index, node_split_seed=7) for index in range(2)}
+
+    assert [found["block"] for found in converted(nodes=nodes).value("nodes")] == [
+        {"size": 20, "id": 0, "start": None, "seed": 7},
+        {"size": 20, "id": 1, "start": None, "seed": 7},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        ({"samples_per_node": 0, "node_split_id": 1}, "blocks need samples_per_node and node_split_id"),
+        ({"samples_per_node": 20}, "blocks need samples_per_node and node_split_id"),
+        ({"dataset": "ESC50", "selected_classes": ["dog"], "samples_per_node": 20, "node_split_id": 1}, "VEGAS alone"),
+    ],
+)
+def test_a_block_that_the_earlier_system_did_not_cut_is_left_out(  # type: ignore[no-untyped-def]
+    keys: dict[str, Any], reason: str, converted
+) -> None:
+    result = converted(nodes={"0": vegas(**keys)})
+
+    assert result.value("nodes.0.block") is None
+    assert all(reason in drop["reason"] for drop in result.report["dropped"] if "node" in drop["key"].split(".")[-1])
+
+
+def test_a_block_that_is_no_number_is_a_problem(refusal) -> None:  # type: ignore[no-untyped-def]
+    assert 'node_split_id = "first" — expected a whole number of at least 0' in refusal(
+        nodes={"0": vegas(samples_per_node=20, node_split_id="first")}
+    )
+
+
+@pytest.mark.parametrize(
+    ("keys", "clips"),
+    [({"num_samples_per_class": 30}, 30), ({"num_samples": 30}, 30), ({"num_samples_per_class": 0}, None)],
+)
+def test_clips_of_a_class_are_as_many_as_the_file_says(keys: dict[str, Any], clips: int | None, converted) -> None:  # type: ignore[no-untyped-def]
+    assert converted(nodes={"0": vegas(**keys)}).value("data.clips_per_class") == clips
+
+
+def test_nodes_that_differ_have_their_own_ratios_and_clips(converted) -> None:  # type: ignore[no-untyped-def]
+    result = converted(
+        nodes={"0": vegas(train_ratio=0.7, num_samples=20), "1": vegas(selected_classes=["snoring"], val_ratio=0.2)}
+    )
+
+    assert [(found["split"], found["train_ratio"], found["val_ratio"]) for found in result.value("nodes")] == [
+        ("ratio", 0.7, 0.1),
+        ("ratio", 0.8, 0.2),
+    ]
+    assert [found["clips_per_class"] for found in result.value("nodes")] == [20, None]
+
+
+def test_nodes_that_share_a_class_divide_it_alike(converted) -> None:  # type: ignore[no-untyped-def]
+    result = converted(nodes={"0": vegas(train_ratio=0.7), "1": vegas(train_ratio=0.5), "2": vegas(train_ratio=0.5)})
+
+    assert (result.value("data.train_ratio"), result.value("nodes.1.train_ratio")) == (0.7, None)
+    assert "have to divide it alike: as the first of them does (and of node 2)" in result.warnings
+
+
+@pytest.mark.parametrize(
+    ("official", "expected"),
+    [(True, ("official", 0.8, 0.0, None)), (False, ("ratio", 0.7, 0.1, None)), (None, ("ratio", 0.7, 0.1, None))],
+)
+def test_vggsound_goes_by_its_split_where_the_file_says_so(official: bool | None, expected: Any, converted) -> None:  # type: ignore[no-untyped-def]
+    result = converted(
+        nodes={"0": node(dataset="VGGSound", selected_classes=["dog barking, indoors"], use_official_split=official)}
+    )
+
+    keys = ("split", "train_ratio", "val_ratio", "test_ratio")
+    assert tuple(result.value(f"data.{key}") for key in keys) == expected
+    assert result.value("nodes.0.classes") == ["dog_barking_indoors"]
+    assert result.value("embedding.seconds") == 10.0
+
+
+def test_what_is_measured_are_the_splits_that_the_file_names(converted) -> None:  # type: ignore[no-untyped-def]
+    result = converted(feda2v={"nodes_test_metrics_splits": ["test"]}, nodes={"0": vegas()})
+
+    assert result.value("data.evaluate_on") == ["test"]
+    assert (result.value("data.train_ratio"), result.value("data.val_ratio")) == (0.8, 0.1)
+
+
+def test_folds_for_validation_are_kept_apart(converted) -> None:  # type: ignore[no-untyped-def]
+    result = converted(nodes={"0": node(train_folds=[0, 1, 2], val_folds=[3], test_folds=[4])})
+
+    assert (result.value("data.train_folds"), result.value("data.val_folds")) == ([1, 2, 3], [4])
+    assert result.value("data.evaluate_on") == ["val", "test"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "near"), [("chain_saw", "chainsaw"), ("Chain Saw", "chainsaw"), ("sea_wave", "sea_waves")]
+)
+def test_a_wrong_class_is_answered_with_the_near_one_when_no_other_is_left(wrong: str, near: str, refusal) -> None:  # type: ignore[no-untyped-def]
+    assert f"expected one at least; did you mean {near}?" in refusal(nodes={"0": node(selected_classes=[wrong])})
+
+
+@pytest.mark.parametrize("sections", [{}, {"nodes": None}, {"feda2v": [], "training": 3}])
+def test_another_algorithm_is_called_that(sections: dict[str, Any], refusal) -> None:  # type: ignore[no-untyped-def]
+    message = refusal({"federation": {"algorithm": "FedGFE"}} | sections)
+
+    assert message.splitlines() == [
+        "old.json is no configuration of FedA2V",
+        "  old.json:1:"
+        + message.splitlines()[1].split(":")[2].split(" ")[0]
+        + ' federation.algorithm = "FedGFE" — FedGFE is another algorithm',
+    ]
 
 
 def test_folds_are_counted_from_1(converted) -> None:  # type: ignore[no-untyped-def]
@@ -153,7 +272,6 @@ def test_folds_that_are_switched_off_are_dropped(converted) -> None:  # type: ig
         ),
         ({"0": node(train_folds=[0, 5])}, "there are folds 0 and 5 in this file: count from 0 to 4, or from 1 to 5"),
         ({"0": node(train_folds=[0, 1, 2, 3, 4])}, "takes all folds, none is left to train or to test on"),
-        ({"0": node(generator_granularity="per-class")}, "nodes.0.generator_granularity = "),
         (
             {"0": node(clip_adapter_learning_rate=0)},
             "clip_adapter_learning_rate = 0 — expected a number above 0",
@@ -180,14 +298,23 @@ def test_a_broken_node_is_answered_with_its_place_and_what_to_write(nodes: Any, 
     ],
 )
 def test_broken_groups_are_answered_with_their_place(groups: Any, problem: str, refusal) -> None:  # type: ignore[no-untyped-def]
-    assert problem in refusal(feda2v={"generator_class_groups": groups})
+    feda2v = {"use_generator": True, "generator_granularity": "per_group", "generator_class_groups": groups}
+
+    assert problem in refusal(feda2v=feda2v)
+
+
+def test_broken_groups_stop_nothing_where_no_generator_is_per_group(converted) -> None:  # type: ignore[no-untyped-def]
+    result = converted(feda2v={"use_generator": True, "generator_class_groups": {"a": ["dog"], "b": ["Dog"]}})
+
+    assert result.value("generator.groups") == {}
+    assert "feda2v.generator_class_groups" in [drop["key"] for drop in result.report["dropped"]]
 
 
 def test_a_group_without_classes_is_left_out(converted) -> None:  # type: ignore[no-untyped-def]
-    result = converted(feda2v={"generator_class_groups": {"a": [], "b": ["dog", "dog"]}})
+    result = converted(feda2v={"use_generator": True, "generator_class_groups": {"a": [], "b": ["dog", "dog"]}})
 
     assert result.value("generator.groups") == {"b": ["dog"]}
-    assert "generator_class_groups.a = [] — a group without classes, left out" in result.warnings
+    assert "generator_class_groups.a = [] — a group without classes, left out" in result.notes
 
 
 def test_all_problems_are_told_at_once_in_the_order_of_the_file(refusal) -> None:  # type: ignore[no-untyped-def]
@@ -195,7 +322,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(refusal) -> None
 {
   "federation": {"global_rounds": 0, "local_epochs": "many", "eval_gap": 2.5},
   "training": [],
-  "feda2v": {"generator_granularity": "per-class", "generator_training_epochs": null},
+  "feda2v": {"generator_granularity": "per-class", "use_generator": true, "train_adapters": true},
   "nodes": {"0": {"dataset": "ESC50", "selected_classes": [99, "dog"]}, "x": {}}
 }"""
 

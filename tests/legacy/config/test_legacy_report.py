@@ -17,8 +17,8 @@ def test_every_key_of_the_file_is_told_once(converted) -> None:  # type: ignore[
             "value": "ESC50",
             "line": 1,
             "becomes": [],
-            "note": "ESC50 is what --data-root gives; another data set gets a root that has to be made first, "
-            "see the warning",
+            "note": "ESC50 alone is what --data-root gives; VEGAS and VGGSound have their layout, and data/VEGAS and "
+            "data/VGGSound as roots: in data where all nodes have one data set",
         },
         {
             "key": "nodes.4.selected_classes",
@@ -33,7 +33,7 @@ def test_every_key_of_the_file_is_told_once(converted) -> None:  # type: ignore[
             "value": 3,
             "line": 1,
             "becomes": [{"key": "experiment.seed", "value": 3, "written": True}],
-            "note": "-1, no seed, is left out",
+            "note": "-1, no seed, and none, is left out: then it is 0",
         },
         {
             "key": "feda2v.use_generator",
@@ -89,7 +89,7 @@ def test_an_unknown_section_is_told(converted) -> None:  # type: ignore[no-untyp
     [
         {"federatoin": {}},
         {"feda2v": {"generator_epochs": 3}},
-        {"feda2v": {"generator_type": "gan"}},
+        {"feda2v": {"use_generator": True, "generator_only_mode": True, "generator_type": "gan"}},
         {"nodes": {"0": {"dataset": "ESC50", "selected_classes": ["dog", "dgo"]}}},
         {"nodes": {"0": {"dataset": "ESC50", "selected_classes": ["dog"], "classes": []}}},
     ],
@@ -100,29 +100,66 @@ def test_what_is_doubtful_is_a_problem_under_strict(sections: dict[str, Any], co
     assert refusal(**sections, strict=True).startswith("old.json has 1 problem")
 
 
-def test_defaults_that_differ_from_the_earlier_ones_are_told(converted) -> None:  # type: ignore[no-untyped-def]
-    result = converted(feda2v={"use_generator": True, "use_pretrained_generators": True})
+def test_what_the_file_leaves_open_is_what_it_was(converted) -> None:  # type: ignore[no-untyped-def]
+    result = converted(
+        feda2v={
+            "use_generator": True,
+            "use_pretrained_generators": True,
+            "generator_load_checkpoint": True,
+            "train_adapters": True,
+        }
+    )
 
-    assert [(default["key"], default["earlier"], default["becomes"]) for default in result.report["defaults"]] == [
-        ("experiment.seed", "-1, no seed", "experiment.seed"),
-        ("federation.global_rounds", "100", "federation.rounds"),
-        ("federation.local_epochs", "1", "federation.local_epochs"),
-        ("federation.eval_gap", "1", "federation.evaluate_every"),
-        ("feda2v.adapter_aggregation_mode", "none", "federation.strategy"),
-        ("feda2v.clip_adapter_learning_rate", "0.0001", "adapter.clip_learning_rate"),
-        ("training.batch_size", "10", "adapter.batch_size"),
-        ("feda2v.audio_model_name", "MIT/ast-finetuned-audioset-10-10-0.4593", "embedding.encoder"),
-        ("feda2v.synthetic_samples_per_class", "auto", "synthetic.per_class"),
+    assert [(default["key"], default["becomes"], default["now"]) for default in result.report["defaults"]] == [
+        ("feda2v.generator_training_sequence_length", "embedding.tokens", "all"),
+        ("feda2v.audio_model_name", "embedding.encoder", "MIT/ast-finetuned-audioset-10-10-0.4593"),
+        ("federation.global_rounds", "federation.rounds", 100),
+        ("federation.local_epochs", "federation.local_epochs", 1),
+        ("federation.eval_gap", "federation.evaluate_every", 1),
+        ("feda2v.adapter_aggregation_mode", "federation.strategy", "none"),
+        ("feda2v.clip_adapter_learning_rate", "adapter.clip_learning_rate", 0.0001),
+        ("feda2v.t5_adapter_weight_decay", "adapter.t5_weight_decay", 0.001),
+        ("feda2v.clip_adapter_learning_rate_schedule", "adapter.schedule", "constant"),
+        ("training.batch_size", "adapter.batch_size", 10),
+        ("feda2v.synthetic_samples_per_class", "synthetic.per_class", "auto"),
     ]
+    assert all(default["earlier"] == default["now"] for default in result.report["defaults"])
     assert all(default["now"] == result.value(default["becomes"]) for default in result.report["defaults"])
 
 
-def test_defaults_of_the_run_that_a_profile_is_not_for_are_not_told(converted) -> None:  # type: ignore[no-untyped-def]
-    report = converted(feda2v={"use_generator": True, "generator_only_mode": True}).report
+def test_an_encoder_that_the_file_does_not_ask_for_is_told(converted) -> None:  # type: ignore[no-untyped-def]
+    report = converted(
+        federation={"global_rounds": 3}, feda2v={"use_generator": True, "generator_only_mode": True}
+    ).report
 
-    sections = {default["becomes"].partition(".")[0] for default in report["defaults"]}
-    assert not sections & {"federation", "adapter", "synthetic"}
-    assert {"generator", "checkpoint"} <= sections
+    assert report["defaults"] == [
+        {
+            "key": "feda2v.audio_model_name",
+            "earlier": "MIT/ast-finetuned-audioset-10-10-0.4593",
+            "becomes": "embedding.encoder",
+            "now": "melstats",
+        }
+    ]
+
+
+def test_the_same_of_several_nodes_is_told_once(converted) -> None:  # type: ignore[no-untyped-def]
+    nodes = {str(index): {"dataset": "ESC50", "selected_classes": ["dog", "dgo"]} for index in range(4)}
+
+    told = [line for line in converted(nodes=nodes).report["warnings"] if "no class of this data set" in line]
+
+    assert len(told) == 1
+    assert told[0].endswith("did you mean dog? (and of nodes 1, 2, 3)")
+
+
+def test_a_null_is_accounted_for(converted) -> None:  # type: ignore[no-untyped-def]
+    report = converted(
+        feda2v={"generator_output_sequence_length": None},
+        nodes={"0": {"dataset": "ESC50", "selected_classes": ["dog"], "node_split_id": None}},
+    ).report
+
+    assert {drop["key"]: drop["reason"] for drop in report["dropped"]} == dict.fromkeys(
+        ["feda2v.generator_output_sequence_length", "nodes.0.node_split_id"], "null is a key that is not written"
+    )
 
 
 def test_the_data_that_no_old_file_names_is_asked_for(converted) -> None:  # type: ignore[no-untyped-def]
@@ -138,9 +175,7 @@ def test_a_key_that_is_written_twice_is_told(converted) -> None:  # type: ignore
     result = converted(text)
 
     assert result.value("experiment.seed") == 2
-    assert (
-        "old.json:2:1 experiment.seed = 2 — written more than once, the last one counts, as before" in result.warnings
-    )
+    assert "old.json:2:1 experiment.seed = 2 — written more than once, the last one counts, as before" in result.notes
 
 
 def test_a_report_is_plain_json(converted) -> None:  # type: ignore[no-untyped-def]

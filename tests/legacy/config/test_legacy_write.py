@@ -13,14 +13,22 @@ def test_a_converted_profile_reads_like_our_own(converted) -> None:  # type: ign
 
 
 def test_only_what_differs_from_a_default_is_written(converted) -> None:  # type: ignore[no-untyped-def]
-    result = converted(federation={"global_rounds": 50, "local_epochs": 3}, feda2v={"generator_training_epochs": 20})
+    result = converted(
+        federation={"global_rounds": 10},
+        feda2v={"use_generator": True, "generator_only_mode": True, "generator_training_epochs": 20},
+    )
 
     assert [line for line in result.text.splitlines() if " = " in line and not line.startswith("#")] == [
         'name = "old" # names the run directory',
-        "per_class = 0 # samples a class; auto: as many as a node has clips a class; 0: none",
         "id = 0",
         'classes = ["dog", "rain"]',
     ]
+
+
+def test_a_block_is_a_table_in_a_line(converted) -> None:  # type: ignore[no-untyped-def]
+    node = {"dataset": "VEGAS", "selected_classes": ["drum"], "samples_per_node": "20", "node_split_id": 3}
+
+    assert "block = {size = 20, id = 3, seed = 42}\n" in converted(nodes={"0": node}).text
 
 
 def test_a_comment_of_several_lines_and_odd_characters_stays_a_comment(converted) -> None:  # type: ignore[no-untyped-def]

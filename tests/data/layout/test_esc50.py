@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from feda2v_cli.data.dataset import open_dataset
-from feda2v_cli.data.esc50 import esc50_clips
+from feda2v_cli.data.layout.esc50 import esc50_clips
 from feda2v_cli.errors import FailedError, MissingError
 from feda2v_cli.profile.schema import as_class_name
 
@@ -17,7 +17,7 @@ def rewrite(root: Path, change: Callable[[str], str]) -> None:
 
 
 def test_clips_have_the_class_and_fold_of_the_metadata(esc50: Esc50) -> None:
-    clip = next(clip for clip in esc50_clips(esc50()) if clip.name == "3-1001-B-1.wav")
+    clip = next(clip for clip in esc50_clips(esc50()).clips if clip.name == "3-1001-B-1.wav")
 
     assert (clip.class_name, clip.fold) == ("sea_waves", 3)
     assert clip.read().sample_rate == 16_000
@@ -30,7 +30,7 @@ def test_clips_have_the_class_and_fold_of_the_metadata(esc50: Esc50) -> None:
 def test_categories_become_class_names_by_the_rule_of_profiles(esc50: Esc50, category: str, name: str) -> None:
     root = esc50(categories=("dog", category))
 
-    assert {clip.class_name for clip in esc50_clips(root)} == {"dog", name}
+    assert {clip.class_name for clip in esc50_clips(root).clips} == {"dog", name}
     assert as_class_name(category) == name
 
 
@@ -48,14 +48,14 @@ def test_listing_reads_no_audio(esc50: Esc50) -> None:
     for path in (root / "audio").iterdir():
         path.write_bytes(b"")
 
-    assert len(esc50_clips(root)) == 20
+    assert len(esc50_clips(root).clips) == 20
 
 
 def test_other_columns_a_byte_order_mark_and_windows_line_ends_do_not_matter(esc50: Esc50) -> None:
     root = esc50()
     rewrite(root, lambda text: "\ufeff" + "\r\n".join(f"{line},x" for line in text.splitlines()))
 
-    assert len(esc50_clips(root)) == 20
+    assert len(esc50_clips(root).clips) == 20
 
 
 def test_the_order_of_rows_does_not_matter(esc50: Esc50) -> None:
@@ -154,7 +154,7 @@ def test_a_comma_within_quotes_belongs_to_the_category(esc50: Esc50) -> None:
     root = esc50()
     rewrite(root, lambda text: text.replace(",dog,", ',"Dog, barking",'))
 
-    assert {clip.class_name for clip in esc50_clips(root)} == {"dog_barking", "sea_waves"}
+    assert {clip.class_name for clip in esc50_clips(root).clips} == {"dog_barking", "sea_waves"}
 
 
 def test_a_column_that_is_named_twice_is_an_error(esc50: Esc50) -> None:
@@ -172,7 +172,7 @@ def test_a_file_in_capitals_or_with_accents_in_another_form_is_found(esc50: Esc5
     (audio / "1-1000-B-0.wav").rename(audio / "ha\u0308hne.wav")
     rewrite(root, lambda text: text.replace("1-1000-B-0.wav", "h\u00e4hne.wav"))
 
-    paths = {clip.name: clip.path.name for clip in esc50_clips(root)}
+    paths = {clip.name: clip.path.name for clip in esc50_clips(root).clips}
     assert paths["1-1000-A-0.wav"] == "1-1000-A-0.WAV"
     assert paths["h\u00e4hne.wav"] == "ha\u0308hne.wav"
 

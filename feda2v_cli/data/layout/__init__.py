@@ -1,0 +1,1 @@
+"""How the files of data sets lie: one file a layout, and `registry`, which recognises them."""

@@ -1,0 +1,286 @@
+"""What do the generators of a set tell of the clips that trained them? Attacks, with what their owner has."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from feda2v_cli.data.clip import Clip, Waveform
+from feda2v_cli.embedding.embed import embed
+from feda2v_cli.generator.gaussian import GaussianFitting
+from feda2v_cli.generator.generator import Generator
+from feda2v_cli.generator.granularity import GeneratorSpec
+from feda2v_cli.generator.training_set import training_set
+from feda2v_cli.job.evaluate.plan import EvaluationPlan, plan_evaluation, testing_with
+from feda2v_cli.job.evaluate.sources import Source, sources_of
+from feda2v_cli.job.machine import device_name
+from feda2v_cli.job.nodes import cache_directory, embed_nodes
+from feda2v_cli.privacy.inquiry import (
+    Attack,
+    Suspects,
+    attack_by_samples,
+    attack_files,
+    attack_with_public_clips,
+    share_read_from_two_files,
+    strongest,
+)
+from feda2v_cli.privacy.verdict import Judgement, judgement
+from feda2v_cli.profile.load import LoadedProfile, load_profile, resolved_toml
+from feda2v_cli.profile.schema import GeneratorSection
+from feda2v_cli.run.directory import RunDirectory
+from feda2v_cli.run.event import Listener, Noted, RunStarted, ignore_event
+from feda2v_cli.threads import small_operations
+from feda2v_cli.verifier.finding import Finding
+
+#: Clips of a class on each side of which noisy copies are made.
+NOISY_CLIPS = 8
+#: Loudness of the clip above that of the noise in its copy, in decibels.
+SIGNAL_TO_NOISE = 30.0
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What attacks on a set find.
+
+    Attributes:
+        run_dir: directory of the run.
+        directory: of the set.
+        base_name: first part of its files' names.
+        granularity: of the run that trained it.
+        generator_type: like vae.
+        generators: how many.
+        members: clips that trained.
+        others: clips held out.
+        attacks: by name.
+        strongest: the name of the strongest attack that needs a file alone.
+        two_files: share of clips that are read from two files which differ by one clip.
+        judgement: in words.
+        seconds: that it took.
+    """
+
+    run_dir: Path
+    directory: Path
+    base_name: str
+    granularity: str
+    generator_type: str
+    generators: int
+    members: int
+    others: int
+    attacks: dict[str, Attack]
+    strongest: str
+    two_files: float
+    judgement: Judgement
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the command prints under --json."""
+        attacks = {name: {"needs": attack.needs, **asdict(attack.overall)} for name, attack in self.attacks.items()}
+        best = self.attacks[self.strongest]
+        return {
+            "run_dir": str(self.run_dir),
+            "directory": str(self.directory),
+            "base_name": self.base_name,
+            "granularity": self.granularity,
+            "generator_type": self.generator_type,
+            "generators": self.generators,
+            "clips": {"members": self.members, "others": self.others},
+            "attacks": attacks,
+            "strongest": self.strongest,
+            "per_class": {name: asdict(advantage) for name, advantage in best.per_class.items()},
+            "two_files": self.two_files,
+            "verdict": self.judgement.word,
+            "reasons": list(self.judgement.reasons),
+            "seconds": self.seconds,
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """What the run directory keeps: a report shows the part `audit`."""
+        plain = self.to_dict()
+        return plain | {
+            "audit": {
+                "verdict": f"{self.judgement.word}: {'; '.join(self.judgement.reasons)}",
+                "attacks": plain["attacks"],
+                f"{self.strongest}, by class": plain["per_class"],
+            }
+        }
+
+
+@small_operations()
+def audit(
+    directory: Path | str | None = None,
+    profile: LoadedProfile | str | None = None,
+    *,
+    base_name: str | None = None,
+    profile_named: str | None = None,
+    permissive: bool = False,
+    held_out: Sequence[Clip] | None = None,
+    command: Sequence[str] = ("audit",),
+    listener: Listener = ignore_event,
+) -> Audit:
+    """Attack a set of generators with the clips that trained it and those held out.
+
+    >>> audit("checkpoints/generators").judgement.word  # doctest: +SKIP
+    'guarded'
+
+    Args:
+        directory: where the set lies; None for the one set under checkpoints/.
+        profile: a loaded profile, or the name or path of one; as for `evaluate`.
+        base_name: which set of a directory that holds several.
+        profile_named: what the user called a loaded profile; None when nodes, folds and encoder are to be those that
+            the checkpoints name.
+        permissive: only warn when the clips are not those that trained.
+        held_out: clips that did not train; None for those of the folds held out.
+        command: words of the command line, for the run directory.
+        listener: is told what happens.
+
+    Raises:
+        MissingError: there is no set, or data or weights are not there.
+        UsageError: several sets would do.
+        FindingsError: the set is not sound, not what the profile asks for, or was trained on other clips.
+        FailedError: a clip is unreadable.
+    """
+    started = time.monotonic()
+    if not isinstance(profile, LoadedProfile):
+        profile_named = profile_named or profile
+        profile = load_profile(profile or "use_pretrained")
+    warnings: list[Finding] = []
+    plan = plan_evaluation(
+        None if directory is None else Path(directory),
+        profile,
+        base_name=base_name,
+        profile_named=profile_named,
+        on_warning=warnings.append,
+    )
+    if held_out is not None:
+        plan = replace(plan, nodes=testing_with(held_out, plan.nodes))
+    run = RunDirectory.create(
+        plan.profile.experiment.runs,
+        f"audit-{plan.loaded[0][0].run_granularity}",
+        command=["feda2v", *command],
+        profile=profile.text,
+        resolved=resolved_toml(profile.with_values(plan.profile, "checkpoints")),
+        kind="audit",
+        device=device_name(plan.device),
+    )
+    with run.recording(command, listener) as emit:
+        emit(RunStarted(str(run.path)))
+        for finding in warnings:
+            emit(finding.event())
+        audited = _audit(plan, run, permissive=permissive, emit=emit, started=started)
+        run.finish("done", audited.summary())
+    return audited
+
+
+def _audit(plan: EvaluationPlan, run: RunDirectory, *, permissive: bool, emit: Listener, started: float) -> Audit:
+    emit(Noted(f"attacking {len(plan.loaded)} generators of {plan.directory}; {plan.encoder.description}"))
+    embeddings = embed_nodes(plan.nodes, plan.encoder, plan.profile, emit)
+    embedded = dict(zip(embeddings.clips, embeddings.values.flatten(1), strict=True))
+    sources = sources_of(plan, embedded, permissive=permissive, emit=emit)
+    suspects = suspects_of(plan, sources, embedded)
+    attacks = {**attack_files(suspects), **attack_with_public_clips(suspects), **attack_by_samples(suspects)}
+    emit(Noted("files, other clips and samples are tried; now noisy copies, and two files that differ by one clip"))
+    copies = attack_files(_noisy(plan, sources, embedded), "copy")
+    best = strongest(copies, "copy")
+    if best is not None:
+        attacks[f"{best}_of_a_noisy_copy"] = copies[best]
+    name = strongest(attacks)
+    assert name is not None
+    told = share_read_from_two_files(suspects, lambda one: _without(one, suspects, plan))
+    metadata = sources[0].metadata
+    return Audit(
+        run_dir=run.path,
+        directory=plan.directory,
+        base_name=metadata.base_name,
+        granularity=metadata.run_granularity,
+        generator_type=metadata.generator_type,
+        generators=len(sources),
+        members=sum(len(one.members) for one in suspects),
+        others=sum(len(one.others) for one in suspects),
+        attacks=attacks,
+        strongest=name,
+        two_files=told,
+        judgement=judgement(attacks, name, told),
+        seconds=time.monotonic() - started,
+    )
+
+
+def suspects_of(plan: EvaluationPlan, sources: Sequence[Source], embedded: Mapping[Clip, Tensor]) -> list[Suspects]:
+    """Clips of each class of each generator that trained it, and those that its node holds out.
+
+    Classes without a clip that is held out are left out.
+    """
+    found = []
+    for source, members, others in _sides(plan, sources, embedded):
+        name = members[0].class_name
+        found.append(
+            Suspects(
+                source.generator,
+                name,
+                torch.stack([embedded[clip] for clip in members]),
+                torch.stack([embedded[clip] for clip in others]),
+            )
+        )
+    return found
+
+
+def _sides(
+    plan: EvaluationPlan, sources: Sequence[Source], embedded: Mapping[Clip, Tensor]
+) -> list[tuple[Source, list[Clip], list[Clip]]]:
+    nodes = {node.node_id: node for node in plan.nodes}
+    sides = []
+    for source in sources:
+        held = [clip for clip in nodes[source.metadata.node_id].test if clip in embedded]
+        for name in source.generator.classes:
+            members = [clip for clip in source.clips if clip.class_name == name]
+            others = [clip for clip in held if clip.class_name == name]
+            if members and others:
+                sides.append((source, members, others))
+    return sides
+
+
+@dataclass(frozen=True)
+class _NoisyCopy(Clip):
+    """A clip with white noise, as one who recorded it again, or compressed it, has it."""
+
+    clip: Clip = field(kw_only=True)
+
+    def content(self) -> bytes:
+        return self.clip.content() + f" with noise at {SIGNAL_TO_NOISE} dB".encode()
+
+    def decode(self, content: bytes) -> Waveform:
+        waveform = self.clip.decode(self.clip.content())
+        random = np.random.default_rng(list(content[-64:]))
+        deviation = float(waveform.samples.std()) * 10 ** (-SIGNAL_TO_NOISE / 20)
+        noise = random.normal(0, deviation, waveform.samples.shape).astype(np.float32)
+        return Waveform(waveform.samples + noise, waveform.sample_rate)
+
+
+def _noisy(plan: EvaluationPlan, sources: Sequence[Source], embedded: Mapping[Clip, Tensor]) -> list[Suspects]:
+    found = []
+    for source, members, others in _sides(plan, sources, embedded):
+        sides = []
+        for side in (members, others):
+            copies = [_NoisyCopy(clip.name, clip.class_name, clip.fold, clip=clip) for clip in side[:NOISY_CLIPS]]
+            sides.append(embed(copies, plan.encoder, cache_directory(plan.profile)).values.flatten(1))
+        found.append(Suspects(source.generator, members[0].class_name, *sides))
+    return found
+
+
+def _without(one: Suspects, suspects: Sequence[Suspects], plan: EvaluationPlan) -> Generator:
+    """The Gaussian of a generator's clips but for the first of a class."""
+    own = [other for other in suspects if other.generator is one.generator]
+    values, names = [], []
+    for other in own:
+        kept = other.members[1:] if other is one else other.members
+        values.append(kept)
+        names += [other.name] * len(kept)
+    section = GeneratorSection(type="gaussian")
+    classes = tuple(other.name for other in own)
+    spec = GeneratorSpec(0, "unified", None, classes)
+    data = training_set(spec, torch.cat(values).view(-1, *plan.encoder.shape), names, section)
+    return GaussianFitting([data], section).generator(0)

@@ -1,0 +1,80 @@
+"""The generators of a set, each with the clips that trained it and the Gaussian fitted to the same clips."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from feda2v_cli.checkpoint.metadata import GeneratorMetadata
+from feda2v_cli.data.clip import Clip, fingerprint
+from feda2v_cli.generator.gaussian import GaussianFitting
+from feda2v_cli.generator.generator import Generator
+from feda2v_cli.generator.granularity import GeneratorSpec
+from feda2v_cli.generator.rebuild import rebuild
+from feda2v_cli.generator.training_set import training_set
+from feda2v_cli.job.evaluate.plan import EvaluationPlan
+from feda2v_cli.profile.schema import GeneratorSection
+from feda2v_cli.run.event import Listener
+from feda2v_cli.verifier.finding import Finding, FindingsError
+
+
+@dataclass(frozen=True)
+class Source:
+    """One generator.
+
+    Attributes:
+        metadata: of its file.
+        generator: itself.
+        clips: that trained it.
+        baseline: the Gaussian fitted to the same clips.
+    """
+
+    metadata: GeneratorMetadata
+    generator: Generator
+    clips: tuple[Clip, ...]
+    baseline: Generator
+
+
+def sources_of(
+    plan: EvaluationPlan, embedded: Mapping[Clip, Tensor], *, permissive: bool, emit: Listener
+) -> list[Source]:
+    """Generators and their baselines, when they were trained on these clips.
+
+    Args:
+        plan: with the set that is loaded.
+        embedded: embeddings [features] of the clips that can be read.
+        permissive: only warn of a generator that other clips trained.
+        emit: is told of them then.
+
+    Raises:
+        FindingsError: other clips trained a generator.
+    """
+    nodes = {node.node_id: node for node in plan.nodes}
+    section = GeneratorSection(type="gaussian")
+    sources, differing = [], []
+    for metadata, state in plan.loaded:
+        own = nodes[metadata.node_id].train
+        clips = [clip for clip in own if clip.class_name in metadata.generator_classes and clip in embedded]
+        if fingerprint(clips) != metadata.dataset_fingerprint:
+            differing.append(
+                Finding(
+                    "FA016",
+                    str(plan.directory / metadata.name.filename),
+                    f"trained on {sum(metadata.samples_per_class.values())} clips of {metadata.dataset_name}, "
+                    f"which are not the {len(clips)} clips of now",
+                    hint="--data-root and --profile that trained it, or --permissive to evaluate it all the same",
+                )
+            )
+        spec = GeneratorSpec(
+            metadata.node_id, metadata.generator_granularity, metadata.generator_key, metadata.generator_classes
+        )
+        values = torch.stack([embedded[clip] for clip in clips]).view(-1, *metadata.embedding_shape)
+        data = training_set(spec, values, [clip.class_name for clip in clips], section)
+        generator = rebuild(metadata.architecture, metadata.generator_classes, state)
+        sources.append(Source(metadata, generator, tuple(clips), GaussianFitting([data], section).generator(0)))
+    if differing and not permissive:
+        raise FindingsError(differing)
+    for finding in differing:
+        emit(finding.event())
+    return sources

@@ -1,0 +1,172 @@
+"""All attacks on a set of generators, with what its owner has: clips that trained, and clips that did not."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from feda2v_cli.generator.generator import Generator
+from feda2v_cli.privacy.advantage import Advantage
+from feda2v_cli.privacy.attacks import (
+    FILE_ATTACKS,
+    PUBLIC_ATTACKS,
+    SAMPLES,
+    PublicModel,
+    Released,
+    file_scores,
+    nearest_sample_scores,
+    public_scores,
+)
+
+#: Scores of members, and of others.
+Pair = tuple[Tensor, Tensor]
+_SEED = 314_159
+_HALVES = (0, 1)
+
+
+@dataclass(frozen=True)
+class Suspects:
+    """Clips of one class, and the generator that some of them trained.
+
+    Attributes:
+        generator: the file.
+        name: of the class.
+        members: clips of the class that trained it, [members, features].
+        others: clips of the class that did not, [others, features].
+    """
+
+    generator: Generator
+    name: str
+    members: Tensor
+    others: Tensor
+
+
+@dataclass(frozen=True)
+class Attack:
+    """What one attack finds.
+
+    Attributes:
+        needs: what the attacker has: the `file`, the file and `public` clips of the same kinds, `samples` alone, or the
+            file and a noisy `copy` of the clip.
+        overall: of all classes together.
+        per_class: of each class by name.
+    """
+
+    needs: str
+    overall: Advantage
+    per_class: dict[str, Advantage]
+
+
+def attack_files(suspects: Sequence[Suspects], needs: str = "file") -> dict[str, Attack]:
+    """The attacks that need the file and the candidate alone, by name."""
+
+    def scores(one: Suspects) -> dict[str, Pair]:
+        both = file_scores(one.generator, one.name, torch.cat([one.members, one.others]))
+        return {name: _split(values, one) for name, values in both.items()}
+
+    return _attacks(FILE_ATTACKS, needs, suspects, scores)
+
+
+def attack_with_public_clips(suspects: Sequence[Suspects]) -> dict[str, Attack]:
+    """The attacks that need other clips of the same kinds too; none where a class has fewer than two.
+
+    One half of the others tells what clips of their kinds are like, and the attack is made on the other half; then the
+    other way round. So no clip that is judged is in what it is judged by.
+    """
+    if any(len(one.others) < len(_HALVES) for one in suspects):
+        return {}
+    models = []
+    for half in _HALVES:
+        known = [one.others[half :: len(_HALVES)] for one in suspects]
+        labels = torch.cat([torch.full((len(values),), place) for place, values in enumerate(known)])
+        models.append(PublicModel.of(torch.cat(known), labels, len(known)))
+    places = {id(one): place for place, one in enumerate(suspects)}
+
+    def scores(one: Suspects) -> dict[str, Pair]:
+        found: dict[str, list[Pair]] = {name: [] for name in PUBLIC_ATTACKS}
+        for half in _HALVES:
+            other = 1 - half
+            part = Suspects(one.generator, one.name, one.members[half::2], one.others[other::2])
+            both = torch.cat([part.members, part.others])
+            of_half = public_scores(one.generator, one.name, both, models[half], places[id(one)])
+            for name, values in of_half.items():
+                found[name].append(_split(values, part))
+        return {name: _joined(pairs) for name, pairs in found.items()}
+
+    return _attacks(PUBLIC_ATTACKS, "public", suspects, scores)
+
+
+def attack_by_samples(suspects: Sequence[Suspects]) -> dict[str, Attack]:
+    """The attacks that need samples alone: how near the nearest of so many of a class is."""
+    trained = torch.cat([one.members for one in suspects])
+    scale = trained.std(0)
+    scale = torch.where(scale > 0, scale, 1.0)
+
+    def scores(one: Suspects) -> dict[str, Pair]:
+        clips = torch.cat([one.members, one.others]) / scale
+        samples = one.generator.sample([one.name] * max(SAMPLES), _SEED).flatten(1) / scale
+        return {_of_samples(count): _split(nearest_sample_scores(samples[:count], clips), one) for count in SAMPLES}
+
+    return _attacks([_of_samples(count) for count in SAMPLES], "samples", suspects, scores)
+
+
+def share_read_from_two_files(suspects: Sequence[Suspects], without: Callable[[Suspects], Generator]) -> float:
+    """How often two files that differ by one clip tell which clip it is.
+
+    Of a mean m of n clips and the mean m' of the other n − 1, the clip is n m − (n − 1) m'. It is told when of all that
+    trained, it is the nearest to that.
+
+    Args:
+        suspects: clips of each class; of each the first is tried.
+        without: the generator of the same clips but for that one.
+    """
+    told = 0
+    for one in suspects:
+        whole = Released.of(one.generator, one.generator.classes.index(one.name)).mean
+        other = without(one)
+        left = Released.of(other, other.classes.index(one.name)).mean
+        count = len(one.members)
+        read = count * whole - (count - 1) * left
+        told += int((one.members.double() - read).square().sum(1).argmin() == 0)
+    return told / len(suspects)
+
+
+def strongest(attacks: Mapping[str, Attack], needs: str = "file") -> str | None:
+    """The name of the attack with the highest AUC of those that need something; None where there is none."""
+    return max(
+        (name for name, attack in attacks.items() if attack.needs == needs),
+        key=lambda name: attacks[name].overall.auc,
+        default=None,
+    )
+
+
+def _attacks(
+    names: Sequence[str],
+    needs: str,
+    suspects: Sequence[Suspects],
+    scores: Callable[[Suspects], Mapping[str, Pair]],
+) -> dict[str, Attack]:
+    found = [(one, scores(one)) for one in suspects]
+    return {name: _attack(needs, [(one.name, by_name[name]) for one, by_name in found]) for name in names}
+
+
+def _attack(needs: str, found: Sequence[tuple[str, Pair]]) -> Attack:
+    of_class: dict[str, list[Pair]] = {}
+    for name, pair in found:
+        of_class.setdefault(name, []).append(pair)
+    per_class = {name: Advantage.of(*_joined(pairs)) for name, pairs in of_class.items()}
+    return Attack(needs, Advantage.of(*_joined([pair for _, pair in found])), per_class)
+
+
+def _joined(pairs: Sequence[Pair]) -> Pair:
+    members, others = zip(*pairs, strict=True)
+    return torch.cat(members), torch.cat(others)
+
+
+def _split(values: Tensor, one: Suspects) -> Pair:
+    return values[: len(one.members)], values[len(one.members) :]
+
+
+def _of_samples(count: int) -> str:
+    return f"{count}_samples"

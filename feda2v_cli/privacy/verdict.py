@@ -1,0 +1,63 @@
+"""What attacks mean in words: guarded, leaking or telling."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from feda2v_cli.privacy.inquiry import Attack, strongest
+
+Word = Literal["guarded", "leaking", "telling"]
+
+#: An attack above this AUC, whatever it needs, tells single clips often enough to matter.
+LARGEST_GUARDED_AUC = 0.75
+LARGEST_GUARDED_FOUND = 0.08
+#: Above these a file is as good as a list of its clips.
+LARGEST_LEAKING_AUC = 0.95
+LARGEST_LEAKING_FOUND = 0.5
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A word, and what speaks for it."""
+
+    word: Word
+    reasons: tuple[str, ...]
+
+
+def judgement(attacks: Mapping[str, Attack], name: str, two_files: float) -> Judgement:
+    """Judge attacks by the strongest that needs a file alone, and by the strongest that needs other clips too.
+
+    Args:
+        attacks: by name.
+        name: of the strongest that needs a file alone.
+        two_files: share of clips that two files which differ by one clip tell.
+    """
+    names = [name, *filter(None, (strongest(attacks, needs) for needs in ("public", "copy", "samples")))]
+    word: Word = "guarded"
+    for one in names:
+        figures = attacks[one].overall
+        found = figures.found_at_1_percent or 0.0
+        if figures.auc > LARGEST_LEAKING_AUC or found > LARGEST_LEAKING_FOUND:
+            word = "telling"
+        elif word == "guarded" and (figures.auc > LARGEST_GUARDED_AUC or found > LARGEST_GUARDED_FOUND):
+            word = "leaking"
+    return Judgement(word, (*_reasons(attacks, names), _of_two_files(two_files)))
+
+
+def _reasons(attacks: Mapping[str, Attack], names: list[str]) -> Iterator[str]:
+    with_what = {
+        "file": "with a file and a clip",
+        "public": "with other clips of the same kinds too",
+        "copy": "with a noisy copy of the clip",
+        "samples": "with samples alone",
+    }
+    for one in names:
+        figures = attacks[one].overall
+        found = figures.found_at_1_percent
+        share = "" if found is None else f", {found:.1%} of the members found at 1 % false alarms"
+        name = one.replace("_", " ")
+        yield f"{with_what[attacks[one].needs]}, AUC {figures.auc:.2f} ({name}){share}"
+
+
+def _of_two_files(share: float) -> str:
+    return f"two files that differ by one clip tell {share:.0%} of such clips"

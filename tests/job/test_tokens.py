@@ -1,0 +1,180 @@
+"""Embeddings of other tokens than four, through RUN 1 and RUN 2: all of AST's, its class token, nodes that differ."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from data_layouts import write_esc50
+from model_samples import write_ast
+
+from feda2v_cli.errors import UsageError
+from feda2v_cli.job.compare.run import compare
+from feda2v_cli.job.evaluate.run import evaluate
+from feda2v_cli.job.federate.plan import plan_federation
+from feda2v_cli.job.federate.run import federate
+from feda2v_cli.job.train_generators.run import train_generators
+from feda2v_cli.profile.load import load_profile
+from feda2v_cli.verifier.expectation import Expectation
+from feda2v_cli.verifier.single import load_adapter, load_checkpoint, load_generator
+from feda2v_cli.verifier.verify import verify
+
+PROFILE = """
+[data]
+root = "data"
+
+[embedding]
+seconds = 1.0
+cache = "cache"
+{embedding}
+
+[generator]
+type = "gaussian"
+
+[checkpoint]
+dir = "generators"
+adapter_dir = "adapters"
+every = 0
+
+[adapter]
+spaces = ["clip"]
+
+[federation]
+rounds = 2
+local_epochs = 1
+evaluate_every = 1
+
+[[nodes]]
+id = 0
+classes = ["dog"]
+
+[[nodes]]
+id = 1
+classes = ["rain"]
+{node}
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FEDA2V_EMBEDDING_CACHE", "cache")
+    write_esc50(tmp_path / "data", per_class=10)
+    return tmp_path
+
+
+def written(embedding: str, node: str = "") -> str:
+    Path("mine.toml").write_text(PROFILE.format(embedding=embedding, node=node))
+    return "mine.toml"
+
+
+def federated(profile: str, *settings: str, **options: bool) -> float:
+    done = federate(load_profile(profile, settings=["generator.granularity=auto", *settings]), force=True, **options)
+    accuracy: float = done.final["accuracy"]
+    return accuracy
+
+
+def test_all_tokens_of_ast_go_through_both_runs(place: Path) -> None:
+    pytest.importorskip("transformers")
+    write_ast(place / "ast", max_length=1024, mel_bins=128)
+    profile = written('encoder = "./ast"\ntokens = "all"\ncache_dtype = "float16"')
+
+    trained = train_generators(profile)
+    assert 0 <= federated(profile) <= 1
+
+    path = trained.checkpoints[0].path
+    assert load_generator(path).sample(["dog"]).shape == (1, 1214, 32)
+    metadata, _ = load_checkpoint(path)
+    assert metadata.encoder["tokens"] == "all"
+    adapter, _ = load_adapter(Path("adapters/adapter_server.pt"))
+    assert (adapter.embedding_shape, adapter.encoder["tokens"]) == ((1214, 32), "all")
+    (embeddings,) = place.glob("cache/ast-*/embeddings.bin")
+    assert embeddings.stat().st_size == 20 * (64 + 2 * 1214 * 32)
+
+
+def test_the_class_token_of_ast_goes_through_both_runs(place: Path) -> None:
+    pytest.importorskip("transformers")
+    write_ast(place / "ast")
+    profile = written('encoder = "./ast"\ntokens = "cls"')
+
+    train_generators(profile)
+
+    assert 0 <= federated(profile) <= 1
+    assert evaluate(Path("generators"), load_profile(profile), draws=2).generators
+    assert load_adapter(Path("adapters/adapter_node0.pt"))[0].embedding_shape == (1, 32)
+
+
+@pytest.mark.usefixtures("place")
+def test_what_is_rounded_is_the_same_when_it_is_made_and_when_it_is_read() -> None:
+    profile = written('tokens = "all"\ncache_dtype = "bfloat16"')
+    first, second = (
+        [load_generator(saved.path).state() for saved in train_generators(profile, force=True).checkpoints]
+        for _ in range(2)
+    )
+    assert all(torch.equal(one[name], two[name]) for one, two in zip(first, second, strict=True) for name in one)
+
+
+@pytest.mark.usefixtures("place")
+def test_nodes_with_tokens_of_their_own_have_generators_and_adapters_of_them() -> None:
+    profile = written("", "tokens = 2")
+
+    trained = train_generators(profile)
+    assert federated(profile, "synthetic.per_class=0") >= 0.5
+
+    shapes = [load_generator(saved.path).shape for saved in trained.checkpoints]
+    assert shapes == [(4, 768), (2, 768)]
+    adapters = [load_adapter(Path(f"adapters/adapter_node{node}.pt"))[0].embedding_shape for node in (0, 1)]
+    assert adapters == shapes
+
+
+@pytest.mark.usefixtures("place")
+@pytest.mark.parametrize("strategy", ["none", "median", "per_class_average"])
+def test_nodes_that_differ_train_with_strategies_that_exchange_adapters(strategy: str) -> None:
+    profile = written("", "tokens = 2")
+    assert federated(profile, "synthetic.per_class=0", f"federation.strategy={strategy}") >= 0.5
+
+
+def test_generators_of_nodes_that_differ_are_what_their_profile_asks_for_and_no_other_would_be(place: Path) -> None:
+    profile = written("", "tokens = 2")
+    train_generators(profile)
+
+    def codes(text: str) -> list[str]:
+        loaded = load_profile(written("", text))
+        report = verify([place / "generators"], Expectation.from_profile(loaded, "mine.toml"))
+        return [finding.code for finding in report.findings]
+
+    assert codes("tokens = 2") == []
+    assert codes("") == ["FA007"]
+    assert codes("tokens = 3") == ["FA007"]
+    assert not verify([place / "generators"]).findings
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ([], "samples of one node's generators cannot train the adapters of the other"),
+        (["synthetic.per_class=0", "federation.strategy=central"], "trains on the clips of all together"),
+        (["synthetic.per_class=0", "federation.engine=flower"], "with engine flower all nodes have the same"),
+        (["synthetic.per_class=0", "images.every=1", "images.gallery=data"], "embeddings of one kind"),
+    ],
+)
+def test_what_nodes_that_differ_cannot_do_together_is_told_before_anything_is_done(
+    place: Path, settings: list[str], says: str
+) -> None:
+    profile = written("", "tokens = 2")
+
+    with pytest.raises(UsageError, match=says) as caught:
+        plan_federation(load_profile(profile, settings=["generator.granularity=auto", *settings]))
+
+    assert "node 0 has tokens = 4, node 1 has 2" in str(caught.value)
+    assert sorted(path.name for path in place.iterdir()) == ["data", "mine.toml"]
+
+
+def test_comparing_what_cannot_be_compared_is_refused(place: Path) -> None:
+    profile = written("", "tokens = 2")
+    with pytest.raises(UsageError, match="differ in their tokens"):
+        compare(profile, output=place / "comparison")
+    with pytest.raises(UsageError, match="--baselines with nodes whose tokens differ"):
+        federated(profile, "synthetic.per_class=0", baselines=True)
+    train_generators(profile)
+    with pytest.raises(UsageError, match="holds generators whose embeddings differ in their tokens"):
+        evaluate(Path("generators"))

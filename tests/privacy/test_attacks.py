@@ -1,0 +1,65 @@
+import torch
+from generator_samples import SMALL, spec
+
+from feda2v_cli.engine.random_stream import random_stream
+from feda2v_cli.generator.gaussian import GaussianFitting
+from feda2v_cli.generator.generator import Generator
+from feda2v_cli.generator.training_set import training_set
+from feda2v_cli.privacy.inquiry import (
+    Suspects,
+    attack_by_samples,
+    attack_files,
+    attack_with_public_clips,
+    share_read_from_two_files,
+    strongest,
+)
+from feda2v_cli.privacy.verdict import judgement
+from feda2v_cli.profile.schema import GeneratorSection
+
+PRIVATE, TELLING = SMALL.model_copy(update={"rank": "auto"}), SMALL.model_copy(update={"rank": 96})
+
+
+def clips(count: int, number: int) -> torch.Tensor:
+    """Clips of one kind, of which many directions vary: [clips, 96]."""
+    random = random_stream(5, number)
+    deviations = torch.arange(1, 97, dtype=torch.float) ** -0.5
+    return torch.randn(count, 96, generator=random) * deviations + 3
+
+
+def trained(members: torch.Tensor, section: GeneratorSection) -> Generator:
+    data = training_set(spec(), members.view(-1, 1, 96), ["dog"] * len(members), section)
+    return GaussianFitting([data], section).generator(0)
+
+
+def suspects(section: GeneratorSection) -> list[Suspects]:
+    members = clips(40, 0)
+    return [Suspects(trained(members, section), "dog", members, clips(200, 1))]
+
+
+def test_a_file_of_all_axes_tells_every_clip() -> None:
+    attacks = attack_files(suspects(TELLING))
+    assert attacks["residual"].overall.auc == 1.0
+    assert attacks["residual"].per_class["dog"].found_at_1_percent == 1.0
+    assert judgement(attacks, "residual", 1.0).word == "telling"
+
+
+def test_a_file_of_few_axes_tells_few() -> None:
+    attacks = attack_files(suspects(PRIVATE))
+    name = strongest(attacks)
+    assert name is not None
+    assert 0.5 < attacks[name].overall.auc < 0.95
+    assert attacks[name].overall.found_at_1_percent < 0.5
+
+
+def test_no_attack_tells_clips_that_did_not_train() -> None:
+    generator = trained(clips(40, 0), TELLING)
+    innocent = [Suspects(generator, "dog", clips(300, 2), clips(300, 3))]
+    for attack in (attack_files(innocent), attack_with_public_clips(innocent), attack_by_samples(innocent)):
+        for found in attack.values():
+            assert found.overall.low < 0.5 < found.overall.high or abs(found.overall.auc - 0.5) < 0.06
+
+
+def test_two_files_that_differ_by_a_clip_tell_it() -> None:
+    one = suspects(PRIVATE)
+    told = share_read_from_two_files(one, lambda who: trained(who.members[1:], PRIVATE))
+    assert told == 1.0
