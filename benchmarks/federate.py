@@ -71,7 +71,8 @@ def gap(arguments: argparse.Namespace) -> None:
                 first = {name: curve[0] for name, curve in curves.items()}
                 print(
                     f"{layout:7} {granularity:11} {seed:6}  {last['fedavg']:7.3f} {last['one_shot']:9.3f} "
-                    f"{last['chosen']:8.3f} {last['central']:8.3f}   {first['chosen']:.3f} ({first['fedavg']:.3f}, {first['central']:.3f})",
+                    f"{last['chosen']:8.3f} {last['central']:8.3f}   "
+                    f"{first['chosen']:.3f} ({first['fedavg']:.3f}, {first['central']:.3f})",
                     flush=True,
                 )
             means = {name: mean(last[name] for last in finals) for name in finals[0]}

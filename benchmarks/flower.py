@@ -2,8 +2,8 @@
 
     python benchmarks/flower.py
 
-Both have two nodes on this machine, and the same payload to every node and back: the adapters to both spaces. The smallest
-app has neither TLS nor keys. Its parts are printed too: a client's process and its imports, and the wait for messages.
+Both have two nodes on this machine and send every node the adapters to both spaces and back. The smallest app has neither
+TLS nor keys. The parts of its round are printed too. It needs the extra `flower`.
 """
 
 import argparse
@@ -16,11 +16,14 @@ import tempfile
 import time
 from pathlib import Path
 
+from feda2v_cli.flower import link, supernode
 from feda2v_cli.flower.process import flower_environment, free_port
 from feda2v_cli.job.federate.run import federate
 from feda2v_cli.job.train_generators.run import train_generators
 from feda2v_cli.profile.load import load_profile
 
+#: Between two looks of a SuperNode for messages, and of a ServerApp for answers.
+FLOWERS_POLL_SECONDS = 3.0
 BIN = Path(sys.executable).parent
 WEIGHTS = 57_792 + 57_600
 PROFILE = """
@@ -101,11 +104,11 @@ def smallest(place: Path, rounds: int) -> list[float]:
     processes = [start("flower-superlink", "--insecure", "--host", "127.0.0.1", "--port", str(port),
                        "--disable-runtime-dependency-installation")]  # fmt: skip
     try:
-        for _ in range(2):
-            processes.append(
-                start("flower-supernode", "--insecure", "--superlink", f"127.0.0.1:{port}", "--host", "127.0.0.1",
-                      "--port", str(free_port()))
-            )  # fmt: skip
+        processes += [
+            start("flower-supernode", "--insecure", "--superlink", f"127.0.0.1:{port}", "--host", "127.0.0.1",
+                  "--port", str(free_port()))
+            for _ in range(2)
+        ]  # fmt: skip
         while subprocess.run(["flwr", "run", str(app), "loop"], env=environment, stdout=log, stderr=log).returncode:
             time.sleep(1)
         deadline = time.monotonic() + 60 + 60 * rounds
@@ -142,16 +145,29 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         rounds = ours(Path(place), arguments.rounds)
     beyond = [event["seconds"] - event["computing_seconds"] for event in rounds]
-    started = time.monotonic()
-    subprocess.run([sys.executable, "-c", "import flwr.clientapp"], check=True)
-    imports = time.monotonic() - started
-    # The first round of both is another: the smallest installs its app, ours sends the generators.
+    start, imports = _seconds("pass"), _seconds("import flwr.clientapp")
+    # The first round of both is another: the smallest installs its app, ours sends what a node needs for the run.
     small, warm = statistics.mean(theirs[1:]), statistics.mean(beyond[1:])
     sent = rounds[-1]["sent_bytes"] + rounds[-1]["received_bytes"]
+    # A message waits half of what is between two looks for it, on average, and the answer as well.
+    flowers_wait = (FLOWERS_POLL_SECONDS + FLOWERS_POLL_SECONDS) / 2
+    own_wait = (supernode.POLL_SECONDS + 2 * supernode.WORKER_POLL_SECONDS + link.POLL_SECONDS) / 2
     print(f"2 nodes, {WEIGHTS:,} weights to each and back ({sent / 1e6:.1f} MB a round), {arguments.rounds} rounds")
-    print(f"smallest Flower app       {small:6.2f} s a round, of which a client's process and imports {imports:.2f} s")
-    print(f"feda2v, beyond computing  {warm:6.2f} s a round, {warm / small:.0%} of the smallest app's")
-    print(f"feda2v, computing         {statistics.mean(event['computing_seconds'] for event in rounds[1:]):6.2f} s")
+    print(f"smallest Flower app      {small:6.2f} s a round: start of a client process {start:.2f}, its imports "
+          f"{imports - start:.2f}, between looks {flowers_wait:.2f}, transfer and the rest "
+          f"{small - imports - flowers_wait:.2f}")  # fmt: skip
+    print(f"feda2v beyond computing  {warm:6.2f} s a round, {warm / small:.0%}: no process is started, between looks "
+          f"{own_wait:.2f}, transfer and the rest {warm - own_wait:.2f}")  # fmt: skip
+    print(
+        f"feda2v computing         {statistics.mean(event['computing_seconds'] for event in rounds[1:]):6.2f} s a round"
+    )
+
+
+def _seconds(code: str) -> float:
+    """Of a new Python process."""
+    started = time.monotonic()
+    subprocess.run([sys.executable, "-c", code], check=True)
+    return time.monotonic() - started
 
 
 if __name__ == "__main__":
