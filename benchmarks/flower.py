@@ -2,8 +2,8 @@
 
     python benchmarks/flower.py
 
-Both have two nodes on this machine and send every node the adapters to both spaces and back. The smallest app has neither
-TLS nor keys. The parts of its round are printed too. It needs the extra `flower`.
+Both have two nodes on this machine and send every node the adapters to both spaces and back. The smallest app has
+neither TLS nor keys. The parts of its round are printed too. It needs the extra `flower`.
 """
 
 import argparse
