@@ -72,7 +72,12 @@ def evaluate(
 
 def _tables(evaluated: "Evaluation", output: Output) -> list["Table | str"]:
     figures = evaluated.overall
-    tables: list[Table | str] = [_overall(figures)]
+    overall = _overall(figures)
+    if evaluated.attack is not None:
+        interval = f"{_shown(evaluated.attack.low)} to {_shown(evaluated.attack.high)}"
+        what = "AUC of the strongest attack; see feda2v audit"
+        overall.add_row("attack", _shown(evaluated.attack.auc), interval, "0.500", "", what)
+    tables: list[Table | str] = [overall]
     if output.verbose:
         tables += ["", _classes(evaluated.per_class)]
     active = [one["quality"]["active_units"] for one in evaluated.generators if "active_units" in one["quality"]]

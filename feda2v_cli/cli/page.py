@@ -164,6 +164,7 @@ DATA: Mapping[str, Mapping[str, str]] = {
         "overall": "`tstr`, `trtr`, `kad`, `recall`, `precision`, `density`, `coverage`, `fad`, `spread`, `memorised`: "
         "each `{value, low, high, floor, baseline}`, or null where it has no meaning",
         "per_class": "the same by class",
+        "attack": "the strongest that needs a file alone, as of `audit`",
         "verdict": "sound, collapsed, memorised or off-class",
         "reasons": "of the verdict",
         "seconds": "from start to end",
@@ -199,6 +200,7 @@ DATA: Mapping[str, Mapping[str, str]] = {
         "table[].trtr": "a probe trained on clips",
         "table[].recall": "of the clips",
         "table[].kad": "kernel audio distance",
+        "table[].attack": "AUC of the strongest attack that needs a file alone",
         "table[].tstr_share": "of TRTR: `{value, low, high}`",
         "table[].verdict": "as of `evaluate`",
         "table[].accuracy": "of adapters after federate",

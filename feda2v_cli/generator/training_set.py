@@ -1,20 +1,18 @@
 """What a generator is trained on: the embeddings of its clips, in the coordinates of its projection."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from feda2v_cli.generator.axes import axes_of_class
 from feda2v_cli.generator.granularity import GeneratorSpec
 from feda2v_cli.generator.principal_components import PrincipalComponents, class_moments
 from feda2v_cli.generator.projection import ROUNDING_SHARE, Projection
 from feda2v_cli.profile.schema import GeneratorSection
 from feda2v_cli.threads import threads_per_operation
 
-#: Clips of a class for each axis, up to 32 of them.
-CLIPS_PER_AXIS = 8
 #: Most axes within the classes of a generator, whose number is chosen by their clips.
 LARGEST_RANK = 256
 
@@ -121,15 +119,6 @@ def differ(embeddings: Tensor) -> bool:
     """
     size = embeddings.square().mean(0).sum()
     return bool((embeddings - embeddings.mean(0)).square().mean(0).sum() > ROUNDING_SHARE * size)
-
-
-def axes_of_class(clips: int) -> int:
-    """How many axes so many clips of a class pay for: fewer tell fewer clips, more make samples more alike them.
-
-    With n clips it is n / 8, and from 32 clips on 4 (n / 32)^⅔. Of what clips have beyond r axes that were fitted to
-    them, r / n is missing, by which they are told from others; so r / n falls as n grows.
-    """
-    return max(1, min(clips // CLIPS_PER_AXIS, math.floor(4 * math.pow(clips / 32, 2 / 3) + 1e-9)))
 
 
 def axes_within(samples_per_class: Mapping[str, int], section: GeneratorSection) -> int:

@@ -17,7 +17,7 @@ from feda2v_cli.generator.generator import Generator
 from feda2v_cli.generator.granularity import GeneratorSpec
 from feda2v_cli.generator.training_set import training_set
 from feda2v_cli.job.evaluate.plan import EvaluationPlan, plan_evaluation, testing_with
-from feda2v_cli.job.evaluate.sources import Source, sources_of
+from feda2v_cli.job.evaluate.sources import Source, sides_of, sources_of, suspects_of
 from feda2v_cli.job.machine import device_name
 from feda2v_cli.job.nodes import cache_directory, embed_nodes
 from feda2v_cli.privacy.inquiry import (
@@ -209,40 +209,6 @@ def _audit(plan: EvaluationPlan, run: RunDirectory, *, permissive: bool, emit: L
     )
 
 
-def suspects_of(plan: EvaluationPlan, sources: Sequence[Source], embedded: Mapping[Clip, Tensor]) -> list[Suspects]:
-    """Clips of each class of each generator that trained it, and those that its node holds out.
-
-    Classes without a clip that is held out are left out.
-    """
-    found = []
-    for source, members, others in _sides(plan, sources, embedded):
-        name = members[0].class_name
-        found.append(
-            Suspects(
-                source.generator,
-                name,
-                torch.stack([embedded[clip] for clip in members]),
-                torch.stack([embedded[clip] for clip in others]),
-            )
-        )
-    return found
-
-
-def _sides(
-    plan: EvaluationPlan, sources: Sequence[Source], embedded: Mapping[Clip, Tensor]
-) -> list[tuple[Source, list[Clip], list[Clip]]]:
-    nodes = {node.node_id: node for node in plan.nodes}
-    sides = []
-    for source in sources:
-        held = [clip for clip in nodes[source.metadata.node_id].test if clip in embedded]
-        for name in source.generator.classes:
-            members = [clip for clip in source.clips if clip.class_name == name]
-            others = [clip for clip in held if clip.class_name == name]
-            if members and others:
-                sides.append((source, members, others))
-    return sides
-
-
 @dataclass(frozen=True)
 class _NoisyCopy(Clip):
     """A clip with white noise, as one who recorded it again, or compressed it, has it."""
@@ -262,7 +228,7 @@ class _NoisyCopy(Clip):
 
 def _noisy(plan: EvaluationPlan, sources: Sequence[Source], embedded: Mapping[Clip, Tensor]) -> list[Suspects]:
     found = []
-    for source, members, others in _sides(plan, sources, embedded):
+    for source, members, others in sides_of(plan, sources, embedded):
         sides = []
         for side in (members, others):
             copies = [_NoisyCopy(clip.name, clip.class_name, clip.fold, clip=clip) for clip in side[:NOISY_CLIPS]]

@@ -204,6 +204,16 @@ _MEANINGS = (
         "Remove the file, or train the generators of that node with the class or group.",
         is_warning=True,
     ),
+    Meaning(
+        "FA022",
+        "reveals-clips",
+        "Whoever holds the file can tell clips that trained it: it has more axes than its clips pay for, or a class of "
+        "few clips, an attack in its training found them, or an earlier version made it, which had as many axes as "
+        "clips.",
+        "See what attacks find with feda2v audit, and train the generator again with generator.rank = auto and more "
+        "clips a class, before it leaves its node. docs/privacy.md says what is promised.",
+        is_warning=True,
+    ),
 )
 CODES = {meaning.code: meaning for meaning in _MEANINGS}
 

@@ -1,9 +1,9 @@
 """One file: is it sound, and is it what its name says?"""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from feda2v_cli.checkpoint.content import Content, M, check_name, is_checkpoint, read_content, read_header
 from feda2v_cli.checkpoint.defect import Corrupt, Defect, Misnamed, NotFetched
@@ -12,11 +12,17 @@ from feda2v_cli.checkpoint.format.opening import OpenFile, opened
 from feda2v_cli.checkpoint.format.references import TensorReference
 from feda2v_cli.checkpoint.metadata import AdapterMetadata, GeneratorMetadata, Metadata
 from feda2v_cli.checkpoint.name import GeneratorName, parse_name
+from feda2v_cli.generator.axes import axes_of_class
 from feda2v_cli.legacy.checkpoint import LegacyCheckpoint, check_records, read_legacy
+from feda2v_cli.profile.generator_names import GeneratorTypeName
 
 #: Share of the data's spread below which samples have lost its variety. Measured were 0.3 of collapsed
 #: models, which recall nothing, and 0.9 or more of sound ones.
 SMALLEST_SPREAD = 0.5
+#: Clips of a class of which a generator tells each, if there are fewer.
+FEWEST_CLIPS = 8
+#: An attack that ranks clips that trained higher than others more often than this tells them.
+LARGEST_AUC = 0.75
 _LONGEST_START = 200
 _GIT_LFS = b"version https://git-lfs.github.com/spec/"
 _MARKUP = (b"<!doctype html", b"<html", b"<?xml")
@@ -151,8 +157,32 @@ def _collapsed(_: Path, metadata: Metadata) -> list[Defect]:
     ]
 
 
+def _revealing(_: Path, metadata: Metadata) -> list[Defect]:
+    """FA022: whoever holds the file can tell clips that trained it."""
+    if not isinstance(metadata, GeneratorMetadata):
+        return []
+    return [Defect("FA022", f"tells clips that trained it: {reason}") for reason in _what_reveals(metadata)][:1]
+
+
+def _what_reveals(metadata: GeneratorMetadata) -> Iterator[str]:
+    architecture, counts = metadata.architecture, metadata.samples_per_class
+    if "remainder" not in architecture and architecture.get("type") in get_args(GeneratorTypeName):
+        yield "an earlier version made it, whose axes span all of its clips"
+    few = min(counts, key=lambda name: counts[name], default=None)
+    if few is not None and counts[few] < FEWEST_CLIPS:
+        yield f"class {few} has {counts[few]}, expected at least {FEWEST_CLIPS}"
+    rank, between = architecture.get("rank"), len(metadata.generator_classes) - 1
+    paid = between + sum(map(axes_of_class, counts.values()))
+    if architecture.get("projection") == "pca" and type(rank) is int and rank > paid:
+        yield f"it has {rank} axes, and its clips pay for {paid}"
+    found = (metadata.quality or {}).get("attack")
+    low = found.get("low") if isinstance(found, Mapping) else None
+    if isinstance(low, int | float) and low > LARGEST_AUC:
+        yield f"an attack in its training had an AUC above {low:.2f}, expected at most {LARGEST_AUC}"
+
+
 #: What the metadata of a file whose bytes are sound can be wrong in.
-CHECKS: tuple[Callable[[Path, Metadata], list[Defect]], ...] = (_misnamed, _collapsed)
+CHECKS: tuple[Callable[[Path, Metadata], list[Defect]], ...] = (_misnamed, _collapsed, _revealing)
 
 
 def _spreads(quality: Mapping[str, Any]) -> dict[str, float]:

@@ -169,10 +169,11 @@ class Remedies:
                 return self._rename(inspection, defect, all_files)
             case "FA017":
                 return "pip install --upgrade feda2v"
-            case "FA020":
+            case "FA020" | "FA022":
                 metadata = inspection.metadata
                 named = [] if metadata is None else ["--base-name", metadata.base_name]
-                return shlex.join(["feda2v", "evaluate", str(inspection.path.parent), *named])
+                word = "evaluate" if defect.code == "FA020" else "audit"
+                return shlex.join(["feda2v", word, str(inspection.path.parent), *named])
         if isinstance(defect, NotFetched):
             return shlex.join(["git", "lfs", "pull", "--include", str(inspection.path)])
         return self._make_again(inspection, inspection.metadata, defect, all_files)

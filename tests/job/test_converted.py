@@ -87,9 +87,9 @@ def converted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: dict[str, P
 def test_a_converted_configuration_trains_verifies_and_federates(kind: str, converted: Converted) -> None:
     run_1 = converted(generators(), kind, "generator.type=gaussian", name="run1.toml")
     trained = train_generators(run_1)
-    assert verify([], Expectation.from_profile(run_1, "run1.toml")).findings == ()
+    assert not any(found.is_error for found in verify([], Expectation.from_profile(run_1, "run1.toml")).findings)
     run_2 = converted(with_generators(), kind, "generator.type=gaussian")
-    assert verify([], Expectation.from_profile(run_2, "new.toml")).findings == ()
+    assert not any(found.is_error for found in verify([], Expectation.from_profile(run_2, "new.toml")).findings)
     done = federate(run_2)
     assert done.synthetic["generators"] == len(trained.checkpoints)
     assert done.final["accuracy"] > 0
@@ -149,6 +149,19 @@ def test_a_data_root_is_not_taken_for_a_node_of_another_data_set(converted: Conv
         clips_of_nodes(loaded.profile)
     assert "nodes.2.root" in str(refused.value)
     assert refused.value.hint == "--set nodes.2.root=DIR"
+
+
+def test_esc_50_is_not_taken_from_vegas(converted: Converted, data: dict[str, Path]) -> None:
+    loaded = converted(adapters(), "mixed", f"data.root={data['vegas']}")
+    with pytest.raises(MissingError, match="meta/esc50"):
+        clips_of_nodes(loaded.profile)
+
+
+def test_esc_50_may_lie_in_the_earlier_folders_beside_another_data_set(
+    converted: Converted, data: dict[str, Path]
+) -> None:
+    nodes = clips_of_nodes(converted(adapters(), "mixed", f"data.root={data['folds']}").profile)
+    assert [node.dataset.name for node in nodes] == ["esc50_folds", "esc50_folds", "vegas"]
 
 
 def test_two_nodes_with_the_same_block_are_refused() -> None:

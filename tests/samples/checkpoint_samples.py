@@ -20,7 +20,7 @@ GRANULARITIES = tuple(BASE_NAMES)
 def architecture_of(classes: int) -> dict[str, Any]:
     """A small VAE."""
     sizes = {"tokens": 4, "dim": 8, "rank": 3, "classes": classes, "directions": 2, "hidden": 4, "latent": 2}
-    return {"type": "vae", "projection": "pca", **sizes}
+    return {"type": "vae", "projection": "pca", "remainder": "diagonal", **sizes}
 
 
 def metadata_of(granularity: str, node: int = 0, key: str | None = None, **changes: Any) -> GeneratorMetadata:

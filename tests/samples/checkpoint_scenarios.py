@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from checkpoint_samples import metadata_of, write, write_set
+from checkpoint_samples import architecture_of, metadata_of, write, write_set
 
 from feda2v_cli.checkpoint.format.archive import read_archive
 from feda2v_cli.checkpoint.format.opening import opened
@@ -215,6 +215,11 @@ def stale() -> list[str]:
     return []
 
 
+def revealing() -> list[str]:
+    write_set(UNIFIED, "unified", architecture=architecture_of(2) | {"rank": 12})
+    return []
+
+
 SCENARIOS: dict[str, Callable[[], list[str]]] = {
     "FA001": not_found,
     "FA002": base_name_mismatch,
@@ -237,5 +242,6 @@ SCENARIOS: dict[str, Callable[[], list[str]]] = {
     "FA019": legacy,
     "FA020": collapsed,
     "FA021": stale,
+    "FA022": revealing,
 }
-WARNINGS = ("FA015", "FA016", "FA018", "FA019", "FA020", "FA021")
+WARNINGS = ("FA015", "FA016", "FA018", "FA019", "FA020", "FA021", "FA022")

@@ -83,6 +83,7 @@ def test_two_closed_forms_of_the_same_clips_may_be_equal(tmp_path):
     architecture = {
         "type": "gaussian",
         "projection": "pca",
+        "remainder": "diagonal",
         "tokens": 4,
         "dim": 8,
         "rank": 3,

@@ -17,6 +17,7 @@ HEADINGS = (
     "TSTR / TRTR",
     "recall (floor)",
     "KAD (floor)",
+    "attack",
     "accuracy after federate",
 )
 
@@ -36,6 +37,7 @@ class Row:
         trtr: the same on clips.
         recall: of the clips held out, among the samples.
         kad: kernel audio distance of the samples.
+        attack: AUC of the strongest attack that needs a file alone; ½ is chance.
         verdict: of the evaluation.
         accuracy: after a federation with the samples.
     """
@@ -50,6 +52,7 @@ class Row:
     trtr: Figure
     recall: Figure
     kad: Figure
+    attack: float | None
     verdict: str
     accuracy: float
 
@@ -77,6 +80,7 @@ class Row:
             f"{self.tstr_share:.2f} ± {half:.2f}",
             f"{self.recall.value:.2f} ({_number(self.recall.floor)})",
             f"{self.kad.value:.2f} ({_number(self.kad.floor)})",
+            _number(self.attack),
             f"{self.accuracy:.3f}",
         )
 
@@ -119,7 +123,7 @@ def explanation(without_samples: float, one_shot: float | None, setting: Mapping
         f"{setting['clips_trained']} clips trained, {setting['clips_held_out']} held out; "
         f"{setting['generator_type']}, {setting['epochs']} epochs, seed {setting['seed']}.",
         f"TSTR, recall and KAD are means of {setting['draws']} draws; the floor is what real clips reach in the "
-        f"samples' place.",
+        f"samples' place. Attack is the AUC of the strongest that needs a file alone: 0.50 is chance.",
         "Training is of all nodes on this machine, beside other parts of the comparison and without making embeddings; "
         "memory is planned, PyTorch included.",
         f"Accuracy is of {setting['federation_rounds']} rounds with {setting['local_epochs']} local epochs and "

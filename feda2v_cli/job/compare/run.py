@@ -323,6 +323,7 @@ def _row(name: Granularity, trained: TrainedGenerators, evaluated: Evaluation, m
         trtr=_figure(evaluated, "trtr"),
         recall=_figure(evaluated, "recall"),
         kad=_figure(evaluated, "kad"),
+        attack=None if evaluated.attack is None else evaluated.attack.auc,
         verdict=evaluated.verdict.word,
         accuracy=accuracy,
     )

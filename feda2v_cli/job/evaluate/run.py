@@ -19,9 +19,11 @@ from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.errors import UsageError
 from feda2v_cli.job.evaluate.map import EmbeddingMap, Points
 from feda2v_cli.job.evaluate.plan import EvaluationPlan, plan_evaluation, testing_with
-from feda2v_cli.job.evaluate.sources import Source, sources_of
+from feda2v_cli.job.evaluate.sources import Source, sources_of, suspects_of
 from feda2v_cli.job.machine import device_name
 from feda2v_cli.job.nodes import embed_nodes
+from feda2v_cli.privacy.advantage import Advantage
+from feda2v_cli.privacy.inquiry import attack_files, strongest
 from feda2v_cli.profile.load import LoadedProfile, load_profile, resolved_toml
 from feda2v_cli.quality.measures import Labelled, Measured, Reference, summarise
 from feda2v_cli.quality.verdict import Figure, Verdict, verdict
@@ -52,6 +54,7 @@ class Evaluation:
         held_out: clips that samples are held against.
         overall: figures of all classes together, by name; None where one has no meaning.
         per_class: the same of each class.
+        attack: of the strongest attack that needs a file alone; None where no class has clips held out.
         verdict: the word, and what speaks for it.
         seconds: that it took.
         points: embeddings and what they are, for pictures; not in `to_dict`.
@@ -68,6 +71,7 @@ class Evaluation:
     held_out: int
     overall: dict[str, Figure | None]
     per_class: dict[str, dict[str, Figure | None]]
+    attack: Advantage | None
     verdict: Verdict
     seconds: float
     points: Points
@@ -85,6 +89,7 @@ class Evaluation:
             "clips": {"trained": self.trained, "held_out": self.held_out},
             "overall": _plain(self.overall),
             "per_class": {name: _plain(figures) for name, figures in self.per_class.items()},
+            "attack": None if self.attack is None else vars(self.attack),
             "verdict": self.verdict.word,
             "reasons": list(self.verdict.reasons),
             "seconds": self.seconds,
@@ -207,6 +212,8 @@ def _evaluate(
             drawn_baseline.append(next(measurements))
             emit(Noted(f"draw {draw + 1} of {draws} is measured"))
     overall, per_class = summarise(drawn, drawn_baseline, floor)
+    attacks = attack_files(suspects_of(plan, sources, embedded))
+    best = strongest(attacks)
     metadata = sources[0].metadata
     return Evaluation(
         run_dir=run.path,
@@ -227,6 +234,7 @@ def _evaluate(
         held_out=len(reference.held_out.labels),
         overall=overall,
         per_class=per_class,
+        attack=None if best is None else attacks[best].overall,
         verdict=verdict(overall, per_class),
         seconds=time.monotonic() - started,
         points=Points(

@@ -1,6 +1,6 @@
 """The generators of a set, each with the clips that trained it and the Gaussian fitted to the same clips."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +14,7 @@ from feda2v_cli.generator.granularity import GeneratorSpec
 from feda2v_cli.generator.rebuild import rebuild
 from feda2v_cli.generator.training_set import training_set
 from feda2v_cli.job.evaluate.plan import EvaluationPlan
+from feda2v_cli.privacy.inquiry import Suspects
 from feda2v_cli.profile.schema import GeneratorSection
 from feda2v_cli.run.event import Listener
 from feda2v_cli.verifier.finding import Finding, FindingsError
@@ -78,3 +79,38 @@ def sources_of(
     for finding in differing:
         emit(finding.event())
     return sources
+
+
+def suspects_of(plan: EvaluationPlan, sources: Sequence[Source], embedded: Mapping[Clip, Tensor]) -> list[Suspects]:
+    """Clips of each class of each generator that trained it, and those that its node holds out.
+
+    Classes without a clip that is held out are left out.
+    """
+    found = []
+    for source, members, others in sides_of(plan, sources, embedded):
+        name = members[0].class_name
+        found.append(
+            Suspects(
+                source.generator,
+                name,
+                torch.stack([embedded[clip] for clip in members]),
+                torch.stack([embedded[clip] for clip in others]),
+            )
+        )
+    return found
+
+
+def sides_of(
+    plan: EvaluationPlan, sources: Sequence[Source], embedded: Mapping[Clip, Tensor]
+) -> list[tuple[Source, list[Clip], list[Clip]]]:
+    """Of each class of each generator the clips that trained it, and those that its node holds out, some at least."""
+    nodes = {node.node_id: node for node in plan.nodes}
+    sides = []
+    for source in sources:
+        held = [clip for clip in nodes[source.metadata.node_id].test if clip in embedded]
+        for name in source.generator.classes:
+            members = [clip for clip in source.clips if clip.class_name == name]
+            others = [clip for clip in held if clip.class_name == name]
+            if members and others:
+                sides.append((source, members, others))
+    return sides

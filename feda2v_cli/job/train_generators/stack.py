@@ -22,13 +22,14 @@ from feda2v_cli.embedding.identity import recorded
 from feda2v_cli.engine.memory import is_out_of_memory
 from feda2v_cli.errors import FailedError
 from feda2v_cli.generator.generator_type import Fitting
-from feda2v_cli.generator.granularity import generator_specs
+from feda2v_cli.generator.granularity import GeneratorSpec, generator_specs
 from feda2v_cli.generator.registry import GENERATORS, same_steps
 from feda2v_cli.generator.training_set import TrainingSet, training_set
 from feda2v_cli.job.nodes import cache_directory
 from feda2v_cli.job.train_generators.plan import GeneratorPlan, PlannedGenerator
 from feda2v_cli.job.train_generators.resume import StackToTrain, save_state
 from feda2v_cli.paths import as_text
+from feda2v_cli.privacy.inquiry import attack_in_training
 from feda2v_cli.profile.load import profile_hash
 from feda2v_cli.quality.figures import cheap_figures
 from feda2v_cli.run.event import CheckpointSaved, EpochEnded, Listener, RoundEnded, StackNarrowed
@@ -56,6 +57,7 @@ class StackTraining:
         self._stack = 0
         self._type = GENERATORS[plan.profile.generator.type]
         self._total = 0
+        self._attacks: dict[GeneratorSpec, dict[str, Any]] = {}
         self._profile_hash = profile_hash(plan.whole)
         self.clips_seen = 0
         self.seconds = 0.0
@@ -132,10 +134,13 @@ class StackTraining:
         embeddings = embed(
             planned.clips, planned.encoder, cache_directory(profile), numbers=profile.embedding.cache_dtype
         )
+        names = [clip.class_name for clip in embeddings.clips]
         try:
-            return training_set(
-                planned.spec, embeddings.values, [clip.class_name for clip in embeddings.clips], profile.generator
-            )
+            data = training_set(planned.spec, embeddings.values, names, profile.generator)
+            found = attack_in_training(planned.spec, embeddings.values, names, profile.generator)
+            figures = {} if found is None else {"auc": found.auc, "low": found.low, "high": found.high}
+            self._attacks[planned.spec] = {"attack": figures} if figures else {}
+            return data
         except ValueError as error:
             raise FailedError(f"{planned.spec} cannot be trained — {error}") from error
 
@@ -165,7 +170,7 @@ class StackTraining:
                 continue
             generator = fitting.generator(index)
             with threads_per_operation(1):  # the same bits whatever the number of cores
-                quality = cheap_figures(generator, sets[index]) if last else None
+                quality = cheap_figures(generator, sets[index]) | self._attacks[planned.spec] if last else None
             metadata = self._metadata(planned, generator.architecture(), round_number, losses[index], quality)
             for end in (*ends, *([None] if last else [])):
                 path = planned.file(plan.directory, plan.base_name, end)

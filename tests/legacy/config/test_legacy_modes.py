@@ -74,6 +74,21 @@ def test_what_the_switches_did_otherwise_is_a_warning(  # type: ignore[no-untype
     assert warning in converted(feda2v=switches).warnings
 
 
+@pytest.mark.parametrize("others", [{}, {"global_model_train": True, "global_model_train_from_generator": True}])
+def test_nothing_is_claimed_of_samples_that_there_are_not(others: dict[str, Any], converted) -> None:  # type: ignore[no-untyped-def]
+    switches = {"use_generator": True, "use_pretrained_generators": True, "generator_load_checkpoint": True}
+
+    assert converted(feda2v=switches | others | {"synthetic_samples_per_class": 0}).warnings == ""
+
+
+def test_distillation_without_a_sample_is_a_problem(refusal) -> None:  # type: ignore[no-untyped-def]
+    switches = {"use_generator": True, "use_pretrained_generators": True, "adapter_aggregation_mode": "kd"}
+
+    assert "synthetic_samples_per_class = 0 — kd distils on synthetic samples, and these are none" in refusal(
+        feda2v=switches | {"synthetic_samples_per_class": 0}
+    )
+
+
 @pytest.mark.parametrize(
     ("feda2v", "problem"),
     [
