@@ -16,8 +16,10 @@ import tempfile
 import time
 from pathlib import Path
 
+import httpx
+
 from feda2v_cli.flower import link, supernode
-from feda2v_cli.flower.process import flower_environment, free_port
+from feda2v_cli.flower.process import flower_environment, free_port, wait_until
 from feda2v_cli.job.federate.run import federate
 from feda2v_cli.job.train_generators.run import train_generators
 from feda2v_cli.profile.load import load_profile
@@ -48,7 +50,8 @@ from flwr.app import Array, ArrayRecord, Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp import ServerApp
 
-client, server = ClientApp(), ServerApp()
+client = ClientApp()
+server = ServerApp()
 
 @client.query()
 def answer(message, context):
@@ -109,8 +112,8 @@ def smallest(place: Path, rounds: int) -> list[float]:
                   "--port", str(free_port()))
             for _ in range(2)
         ]  # fmt: skip
-        while subprocess.run(["flwr", "run", str(app), "loop"], env=environment, stdout=log, stderr=log).returncode:
-            time.sleep(1)
+        wait_until("the smallest app's server", 120, lambda: _is_there(port), lambda: None)
+        subprocess.run(["flwr", "run", str(app), "loop"], env=environment, stdout=log, stderr=log, check=True)
         deadline = time.monotonic() + 60 + 60 * rounds
         while not (result.exists() and result.read_text()):
             if time.monotonic() > deadline:
@@ -122,6 +125,13 @@ def smallest(place: Path, rounds: int) -> list[float]:
         for process in processes:
             process.wait()
     return list(json.loads(result.read_text()))
+
+
+def _is_there(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/health").is_success
+    except httpx.HTTPError:
+        return False
 
 
 def ours(place: Path, rounds: int) -> list[dict[str, float]]:
