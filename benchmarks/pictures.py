@@ -241,6 +241,7 @@ def profile_of(encoder: str, target: Path, text: Path, kinds: Sequence[str], set
             f"embedding.sample_rate={RATE}",
             f"embedding.seconds={SECONDS:g}",
             "generator.type=gaussian",
+            "generator.fewest_clips=3",  # a recording at three speeds
             "generator.granularity=unified",
             f"checkpoint.dir='{place}/generators'",
             f"checkpoint.adapter_dir='{place}/adapters'",

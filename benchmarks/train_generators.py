@@ -265,6 +265,7 @@ test_folds = [2]
 
 [generator]
 granularity = "per_class"
+fewest_clips = 1
 """
 
 

@@ -29,7 +29,7 @@ Examples:
 def audit(
     path: Annotated[
         Path | None,
-        typer.Argument(metavar="[PATH]", help="Directory of the set.", show_default="the one set under checkpoints/"),
+        typer.Argument(metavar="PATH", help="Directory of the set.", show_default="the one set under checkpoints/"),
     ] = None,
     *,
     profile: ProfileOptions,
@@ -40,7 +40,7 @@ def audit(
     ] = False,
     console: ConsoleOptions,
 ) -> None:
-    """What the generators of a set tell of the clips that trained them.
+    """What a set of generators tells of its clips.
 
     Attacks it with what you have: clips that trained, and clips held out. AUC is how often an attack ranks a clip that
     trained above another; 0.5 is chance. Found is the share of clips that trained which it finds while it takes 1 % or

@@ -32,7 +32,7 @@ Examples:
 def evaluate(
     path: Annotated[
         Path | None,
-        typer.Argument(metavar="[PATH]", help="Directory of the set.", show_default="the one set under checkpoints/"),
+        typer.Argument(metavar="PATH", help="Directory of the set.", show_default="the one set under checkpoints/"),
     ] = None,
     *,
     profile: ProfileOptions,
@@ -48,7 +48,7 @@ def evaluate(
 
     They are held against clips that the set has not seen. Beside every figure stands what real clips reach in the
     samples' place (floor) and what Gaussians fitted to the same clips reach (baseline). The verdict is sound,
-    collapsed, memorised or off-class; the exit code is 0 with any. Without --profile, nodes, folds and encoder are
+    collapsed, memorised or off-class; the exit code is 0 with any. Without --profile, nodes, split and encoder are
     those that the checkpoints name.
     """
     with command_output("evaluate", console) as output:

@@ -93,7 +93,7 @@ class PictureOptions:
 def images(
     adapters: Annotated[
         Path | None,
-        typer.Argument(metavar="[ADAPTERS]", help="A file or a directory.", show_default="checkpoints/adapters"),
+        typer.Argument(metavar="ADAPTERS", help="A file or a directory.", show_default="checkpoints/adapters"),
     ] = None,
     *,
     profile: ProfileOptions,
@@ -127,7 +127,7 @@ def images(
 
     Verified adapters of RUN 2 take held-out clips, or --audio, to what a diffusion pipeline takes, or to the nearest
     pictures of a gallery. Writes PNGs that say where they come from, images.json and contact.png. Without --profile,
-    folds, encoder and targets are those that the adapters name.
+    split, encoder and targets are those that the adapters name.
     """
     with command_output("images", console) as out:
         from feda2v_cli.cli.progress import Progress

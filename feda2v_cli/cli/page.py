@@ -110,7 +110,7 @@ DATA: Mapping[str, Mapping[str, str]] = {
         "engine": "of the profile",
         "seconds": "from start to end",
         "rounds[].round": "a round that was evaluated",
-        "rounds[].accuracy": "retrieval accuracy over all classes, on the folds held out",
+        "rounds[].accuracy": "retrieval accuracy over all classes, on clips held out",
         "rounds[].node_accuracy.<node>": "the same for the clips of a node; null without such clips",
         "rounds[].loss": "on these clips, by target space",
         "final.accuracy": "after the last round",
@@ -328,6 +328,14 @@ DATA: Mapping[str, Mapping[str, str]] = {
         "path": "the file",
         "profile": "every value",
         "origins": "by dotted key, where a value comes from that is no default",
+    },
+    "profiles partition": {
+        "path": "the profile",
+        "nodes[].node": "id of the node",
+        "nodes[].train": "clips that train",
+        "nodes[].val": "clips for validation",
+        "nodes[].test": "clips held out",
+        "nodes[].classes": "clips of each class",
     },
     "profiles check": {
         "path": "the file",

@@ -91,13 +91,13 @@ def partition_data(
     with command_output("profiles partition", console) as output:
         from feda2v_cli.data.nodes import notes_on
         from feda2v_cli.data.partition import Dealing
-        from feda2v_cli.job.partition import partition
+        from feda2v_cli.job.partition import partition, too_few
 
         dealing = Dealing.parse(by)
         loaded = profile.load("unified")
         keep = profile.profile is not None
         done = partition(loaded, nodes, dealing, seed, destination, keep=keep, force=force)
-        for note in notes_on(done.nodes):
+        for note in (*notes_on(done.nodes), *too_few(done.nodes, loaded.profile.generator.fewest_clips)):
             output.warn(note)
         data = done.to_dict()
         histogram = table("node", "classes", right=("train", "val", "test"))

@@ -12,6 +12,7 @@ from rich.progress import Progress as RichProgress
 
 from feda2v_cli.cli.output import Output, is_plain
 from feda2v_cli.cli.tables import rounds_table, size
+from feda2v_cli.report.quantities import duration_text
 from feda2v_cli.run.event import (
     CheckpointSaved,
     ClipsEmbedded,
@@ -32,6 +33,8 @@ from feda2v_cli.run.event import (
 
 #: Without animation, embedding is reported at most so often.
 SECONDS_BETWEEN_LINES = 10.0
+#: In less no pace can be told.
+SECONDS_OF_PACE = 2.0
 #: More nodes than this make no readable line.
 MOST_NODES_SHOWN = 15
 
@@ -73,6 +76,7 @@ class Progress:
         self._task = self._bars.add_task("", total=None, rate="", visible=False)
         self._started = time.monotonic()
         self._said = time.monotonic()
+        self._before = 0
         self._phase: type[Event] | None = None
 
     def __enter__(self) -> Self:
@@ -99,7 +103,7 @@ class Progress:
                 self._output.warn(f"memory ran out for {models} models at once: going on with {width}")
             case ClipsEmbedded(done, total):
                 self._move(event, "embedding", done, total, "clips/s")
-                self._say_sometimes(f"embedding {done} of {total} clips", last=done == total)
+                self._say_sometimes(f"embedding {done} of {total} clips{self._pace(done, total)}", last=done == total)
             case EpochEnded(round_number, epoch, seen, total):
                 self._move(event, f"round {round_number} epoch {epoch}", seen, total, "clips/s")
             case RoundEnded(round_number, rounds, stack, stacks, seconds, losses):
@@ -150,15 +154,24 @@ class Progress:
         self._say(f"{_of(evaluated.federation)}{which}accuracy {evaluated.accuracy:.3f}{by_node}, loss {loss}")
 
     def _move(self, event: Event, text: str, done: int, total: int, unit: str, seconds: int = 1) -> None:
-        if self._plain:
-            return
         if self._phase is not type(event):
             self._phase = type(event)
-            self._started = time.monotonic()
+            self._started, self._before = time.monotonic(), done
             self._bars.reset(self._task, total=total, rate="", visible=True)
+        if self._plain:
+            return
         passed = time.monotonic() - self._started
-        rate = f"{seconds * done / passed:,.0f} {unit}" if passed > 1 else ""
+        speed = seconds * (done - self._before) / passed if passed > 1 else 0.0
+        rate = f"{speed:,.{0 if speed >= 10 else 1}f} {unit}" if speed else ""
         self._bars.update(self._task, description=text, completed=done, total=total, rate=rate)
+
+    def _pace(self, done: int, total: int) -> str:
+        """How many clips a second there were since the first that were told, and the time left if it goes on so."""
+        passed, made = time.monotonic() - self._started, done - self._before
+        if passed < SECONDS_OF_PACE or not made:
+            return ""
+        left = f", {duration_text((total - done) * passed / made)} left" if done < total else ""
+        return f", {made / passed:,.1f} clips/s{left}"
 
     def _say(self, text: str) -> None:
         self._output.note(text)

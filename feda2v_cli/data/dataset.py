@@ -8,7 +8,7 @@ from pathlib import Path
 
 from feda2v_cli.data.builtin import builtin_clips
 from feda2v_cli.data.clip import Clip
-from feda2v_cli.data.layout.registry import LAYOUTS, recognise
+from feda2v_cli.data.layout.registry import LAYOUTS, layout_of
 from feda2v_cli.errors import UsageError, closest
 from feda2v_cli.paths import expanded, is_there
 from feda2v_cli.profile.schema import DatasetName, SplitName
@@ -93,7 +93,7 @@ def open_dataset(dataset: str, root: Path | None, *, skip_absent: bool = False) 
     if dataset == "builtin":
         raise UsageError(f"data.root is {root}, and the built-in sounds have no root", hint="remove one of the two")
     root = expanded(root, "data.root")
-    layout = recognise(root) if dataset == "auto" else LAYOUTS[dataset]  # type: ignore[index] # checked above
+    layout = layout_of(dataset, root)
     found = layout.clips(root, skip_absent)
     return Dataset(layout.name, root, _in_order(found.clips), layout.usual_split(root), found.notes)
 
@@ -113,7 +113,7 @@ def glance(dataset: str, root: Path | None) -> tuple[DatasetName, SplitName] | N
     root = expanded(root, "data.root")
     if not is_there(root):
         return None
-    layout = recognise(root) if dataset == "auto" else LAYOUTS[dataset]  # type: ignore[index] # of a checked profile
+    layout = layout_of(dataset, root)
     return layout.name, layout.usual_split(root)
 
 

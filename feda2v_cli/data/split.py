@@ -113,7 +113,10 @@ def keys_of_node(data: DataSection, node: NodeSection, split: Split) -> dict[str
     if limit is not None:
         keys["clips_per_class"] = limit
     if node.block is not None:
-        keys["block"] = node.block.model_dump(exclude_none=True)
+        # Where it begins, however that is said.
+        block, bounds = node.block, {name: node.block.bounds(name)[0] for name in sorted(node.classes)}
+        start = bounds if len(set(bounds.values())) > 1 else next(iter(bounds.values()))
+        keys["block"] = {"size": block.size, "start": start, "seed": block.seed}
     return keys
 
 

@@ -173,6 +173,8 @@ def _origin(encoder: Encoder, numbers: str) -> dict[str, Any]:
         **{name: _version(name) for name in packages},
     }
     rounded = {} if numbers == "float32" else {"numbers": numbers}
+    if encoder.precision != "float32":
+        rounded["computed_in"] = encoder.precision
     return {"encoder": without_names(encoder.identity), "made_with": made_with} | rounded
 
 

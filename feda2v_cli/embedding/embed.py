@@ -4,7 +4,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,13 +15,15 @@ from torch import Tensor
 
 from feda2v_cli.data.clip import Clip, UnreadableClipError, hash_of
 from feda2v_cli.embedding.cache import DamagedEntryError, EmbeddingCache
+from feda2v_cli.embedding.decoders import Decoders, may_start_processes, waveform_of
 from feda2v_cli.embedding.encoder import Encoder
 from feda2v_cli.embedding.stored import StoredEmbeddings
-from feda2v_cli.embedding.waveform import InaudibleError, prepare
 from feda2v_cli.threads import threads_per_operation
 
 #: Clips that are encoded at once, and decoded ahead of that: what bounds the memory.
 _BATCH = 16
+#: Clips that have been decoded, and clips that are left, for which it is worth to start processes that decode.
+_WORTH_PROCESSES = 256
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,9 @@ def embed(
 ) -> Embeddings:
     """Embeddings of clips, from the cache where it has them.
 
-    Clips are loaded in threads, a few batches ahead of the encoder. Every file is read once, and decoded only when its
-    embedding is not in the cache. What has been computed is in the cache even when a later clip fails.
+    Clips are loaded in threads, a few batches ahead of the encoder, and where they are many, in processes. A file is
+    decoded only when its embedding is not in the cache. What has been computed is in the cache even when a later clip
+    fails, or the run is killed.
 
     Args:
         clips: in the order of the result.
@@ -102,7 +105,11 @@ def embed(
     damaged: list[str] = []
     computed = done = 0
     # The threads are for the clips, so an operation gets one; both end here, whatever happens.
-    with threads_per_operation(1), closing(_load_ahead(clips, kept, encoder)) as batches:
+    with ExitStack() as stack:
+        stack.enter_context(threads_per_operation(1))
+        processes = stack.enter_context(ExitStack())  # ends after the threads that ask them
+        loading = _Loading(kept, encoder)
+        batches = stack.enter_context(closing(_load_ahead(clips, loading)))
         for batch, loaded in batches:
             for clip, item in zip(batch, _encoded(batch, loaded, encoder, kept), strict=True):
                 if item.row is not None:
@@ -116,6 +123,9 @@ def embed(
                 elif item.error is not None:
                     raise item.error
             done += len(batch)
+            if loading.decoders is None and computed >= _WORTH_PROCESSES <= len(clips) - done and may_start_processes():
+                count = max(1, (os.cpu_count() or 1) - 1)  # one core is the encoder's
+                loading.decoders = processes.enter_context(Decoders(count, encoder.sample_rate, encoder.seconds))
             if progress:
                 progress(done, len(clips))
     return Embeddings(
@@ -152,7 +162,7 @@ def _encoded(
 
 
 def _load_ahead(
-    clips: Sequence[Clip], cache: EmbeddingCache, encoder: Encoder
+    clips: Sequence[Clip], loading: "_Loading"
 ) -> Generator[tuple[Sequence[Clip], list[_Loaded]], None, None]:
     """Batches of clips, loaded in threads while the batch before is encoded."""
     waiting: deque[tuple[Sequence[Clip], list[Future[_Loaded]]]] = deque()
@@ -160,7 +170,7 @@ def _load_ahead(
     try:
         for start in range(0, len(clips), _BATCH):
             batch = clips[start : start + _BATCH]
-            waiting.append((batch, [pool.submit(_load, clip, cache, encoder) for clip in batch]))
+            waiting.append((batch, [pool.submit(loading.load, clip) for clip in batch]))
             if len(waiting) > 1:
                 ready, futures = waiting.popleft()
                 yield ready, [future.result() for future in futures]
@@ -170,20 +180,39 @@ def _load_ahead(
         pool.shutdown(cancel_futures=True)
 
 
-def _load(clip: Clip, cache: EmbeddingCache, encoder: Encoder) -> _Loaded:
-    damaged = None
-    try:
-        content = clip.content()
-        content_hash = hash_of(content)
+class _Loading:
+    """How clips are loaded.
+
+    Args:
+        cache: is asked first.
+        encoder: says which waveforms it takes.
+
+    Attributes:
+        decoders: processes that decode; None while the threads that load do.
+    """
+
+    def __init__(self, cache: EmbeddingCache, encoder: Encoder) -> None:
+        self._cache = cache
+        self._encoder = encoder
+        self.decoders: Decoders | None = None
+
+    def load(self, clip: Clip) -> _Loaded:
+        """What is known of a clip, in one of several threads."""
+        damaged = None
         try:
-            row = cache.find(content_hash)
-        except DamagedEntryError as error:
-            row, damaged = None, str(error)
-        if row is not None:
-            return _Loaded(content_hash, row=row)
-        waveform = prepare(clip.decode(content), encoder.sample_rate, encoder.seconds)
-    except UnreadableClipError as error:
-        return _Loaded(error=error)
-    except InaudibleError as error:
-        return _Loaded(error=UnreadableClipError(clip.place, str(error)))
-    return _Loaded(content_hash, waveform=waveform, damaged=damaged)
+            content = clip.content()
+            content_hash = hash_of(content)
+            try:
+                row = self._cache.find(content_hash)
+            except DamagedEntryError as error:
+                row, damaged = None, str(error)
+            if row is not None:
+                return _Loaded(content_hash, row=row)
+            waveform = (
+                waveform_of(clip, content, self._encoder.sample_rate, self._encoder.seconds)
+                if self.decoders is None
+                else self.decoders.waveform(clip)
+            )
+        except UnreadableClipError as error:
+            return _Loaded(error=error)
+        return _Loaded(content_hash, waveform=waveform, damaged=damaged)

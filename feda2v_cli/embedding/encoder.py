@@ -1,5 +1,6 @@
 """What an encoder is, and which there are."""
 
+from pathlib import Path
 from typing import Protocol
 
 import torch
@@ -7,6 +8,9 @@ from torch import Tensor
 
 from feda2v_cli.embedding.identity import MELSTATS, Identity, check_name
 from feda2v_cli.profile.schema import EmbeddingSection, Profile, Tokens
+
+#: What /proc/cpuinfo calls the instructions for bfloat16, on x86 and on ARM.
+_BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
 class Encoder(Protocol):
@@ -19,6 +23,7 @@ class Encoder(Protocol):
         shape: tokens and dimensions of an embedding.
         sample_rate: Hz of the waveforms it takes.
         seconds: length of the waveforms it takes.
+        precision: numbers that it computes with: float32 or bfloat16.
         description: for the user: which encoder this is and what that means.
     """
 
@@ -34,6 +39,8 @@ class Encoder(Protocol):
     def sample_rate(self) -> int: ...  # noqa: D102
     @property
     def seconds(self) -> float: ...  # noqa: D102
+    @property
+    def precision(self) -> str: ...  # noqa: D102
     @property
     def description(self) -> str: ...  # noqa: D102
 
@@ -76,7 +83,22 @@ def make_encoder(section: EmbeddingSection, device: torch.device) -> Encoder:
     check_name(section.encoder)
     from feda2v_cli.embedding.huggingface import load_huggingface
 
-    return load_huggingface(section.encoder, section.tokens, section.seconds, device)
+    bfloat16 = section.cache_dtype == "bfloat16" and is_quick_in_bfloat16(device)
+    return load_huggingface(
+        section.encoder, section.tokens, section.seconds, device, torch.bfloat16 if bfloat16 else torch.float32
+    )
+
+
+def is_quick_in_bfloat16(device: torch.device) -> bool:
+    """Whether a processor has instructions for bfloat16: a GPU since Ampere, a CPU with AVX512-BF16 or AMX."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type != "cpu":
+        return False
+    try:
+        return bool(_BFLOAT16_FLAGS & set(Path("/proc/cpuinfo").read_text().split()))
+    except OSError:  # not Linux
+        return False
 
 
 def node_encoders(encoder: Encoder, profile: Profile) -> dict[int, Encoder]:

@@ -49,6 +49,7 @@ class HuggingFaceEncoder:
         tokens: tokens of an embedding.
         seconds: length of a clip.
         device: where it computes.
+        dtype: numbers that it computes with.
 
     Raises:
         UsageError: the clips are longer than the model's window, it tells fewer times apart than there are tokens, or
@@ -65,13 +66,16 @@ class HuggingFaceEncoder:
         tokens: Tokens,
         seconds: float,
         device: torch.device,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         self.name = name = short_name(source)
         self.source = source
         self.sample_rate = int(extractor.sampling_rate)
         self.seconds = seconds
         self._extractor = extractor
-        self._model = model.eval().requires_grad_(requires_grad=False).to(device)
+        self._model = model.eval().requires_grad_(requires_grad=False).to(device, dtype)
+        self._dtype = dtype
+        self.precision = str(dtype).removeprefix("torch.")
         self._device = device
         self._tokens = tokens
         if seconds < SHORTEST_SECONDS:
@@ -113,13 +117,14 @@ class HuggingFaceEncoder:
         return (
             f"{self.name}: pre-trained {type(self._model).__name__} of Hugging Face, "
             f"{parameters / 1e6:.0f} M parameters, frozen, [{self.shape[0]}, {self.shape[1]}], on {self._device.type}"
+            + ("" if self.precision == "float32" else f" in {self.precision}, which is quicker there")
         )
 
     def with_tokens(self, tokens: Tokens) -> "HuggingFaceEncoder":
         """The same model, whose hidden states become other tokens."""
         weights = str(self.identity["weights"])
         return HuggingFaceEncoder(
-            self.source, self._model, self._extractor, weights, tokens, self.seconds, self._device
+            self.source, self._model, self._extractor, weights, tokens, self.seconds, self._device, self._dtype
         )
 
     @torch.inference_mode()
@@ -168,7 +173,10 @@ class HuggingFaceEncoder:
         repeats = -(-window // waveforms.shape[1])
         sounds = list(waveforms.repeat(1, repeats)[:, :window].cpu().numpy())
         features = self._extractor(sounds, sampling_rate=self.sample_rate, return_tensors="pt")
-        inputs = {name: value.to(self._device) for name, value in features.items()}
+        inputs = {
+            name: value.to(self._device, self._dtype if value.is_floating_point() else None)
+            for name, value in features.items()
+        }
         if "is_longer" in inputs:
             # CLAP calls one sound of a batch, drawn at random, longer than its window; none is.
             inputs["is_longer"] = torch.zeros_like(inputs["is_longer"])
@@ -191,7 +199,9 @@ class HuggingFaceEncoder:
         return FailedError(f"{self.source} ({kind}) cannot be used as an encoder — {reason}", [_KNOWN_MODELS])
 
 
-def load_huggingface(name_or_path: str, tokens: Tokens, seconds: float, device: torch.device) -> HuggingFaceEncoder:
+def load_huggingface(
+    name_or_path: str, tokens: Tokens, seconds: float, device: torch.device, dtype: torch.dtype = torch.float32
+) -> HuggingFaceEncoder:
     """An audio model from a directory, the local store of Hugging Face, or, if it is not there, the hub.
 
     A directory is read as it is, without the network.
@@ -201,6 +211,7 @@ def load_huggingface(name_or_path: str, tokens: Tokens, seconds: float, device: 
         tokens: tokens of an embedding.
         seconds: length of a clip.
         device: where it computes.
+        dtype: numbers that it computes with.
 
     Raises:
         MissingError: transformers is not installed, or the model is not there and cannot be fetched.
@@ -243,7 +254,9 @@ def load_huggingface(name_or_path: str, tokens: Tokens, seconds: float, device: 
         model = model.get_encoder()
     elif model.config.model_type == _CLAP:
         model = model.audio_model
-    return HuggingFaceEncoder(name_or_path, model, extractor, digest_of_model(directory), tokens, seconds, device)
+    return HuggingFaceEncoder(
+        name_or_path, model, extractor, digest_of_model(directory), tokens, seconds, device, dtype
+    )
 
 
 def _window_seconds(extractor: Any) -> float | None:

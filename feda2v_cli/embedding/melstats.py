@@ -38,6 +38,7 @@ class MelStats:
     """
 
     name = source = MELSTATS
+    precision = "float32"
 
     def __init__(self, tokens: Tokens, sample_rate: int, seconds: float, device: torch.device) -> None:
         if tokens == CLS:

@@ -21,7 +21,7 @@ _CLIPS_AT_ONCE = 256
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Clips in the folds that are held out.
+    """Clips that are held out.
 
     Attributes:
         embeddings: standardised, [clips, tokens, dim], or where they are read.

@@ -65,7 +65,9 @@ class Samples:
             labels: indices of the classes that are left out.
             per_class: most samples of a class.
         """
-        return self._first_of_each_class(~torch.isin(self.labels, torch.tensor(sorted(labels))), per_class)
+        return self._first_of_each_class(
+            ~torch.isin(self.labels, torch.tensor(sorted(labels), dtype=torch.long)), per_class
+        )
 
     def _first_of_each_class(self, usable: Tensor, per_class: int) -> Tensor:
         # Samples of a class stand in the order in which they are dealt: the first ones that are usable count.

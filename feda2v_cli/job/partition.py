@@ -1,6 +1,7 @@
 """A profile with nodes for those who have data and no nodes yet."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,25 @@ def partition(
     _set_nodes(document, sections)
     _write(path, tomlkit.dumps(document))
     return Partition(path, clips_of_nodes(load_profile(str(path), environment={}).profile))
+
+
+def too_few(nodes: Sequence[NodeClips], fewest: int) -> list[str]:
+    """What is to be said of nodes whose clips of a class do not suffice for a generator.
+
+    Args:
+        nodes: and their clips.
+        fewest: clips that train, of a class, that generators need.
+    """
+    training = {node.node_id: Counter(clip.class_name for clip in node.train) for node in nodes}
+    short = [node for node, counts in training.items() if min(counts.values()) < fewest]
+    if not short:
+        return []
+    least = min(min(training[node].values()) for node in short)
+    who = f"node {short[0]} holds" if len(short) == 1 else f"{len(short)} nodes hold"
+    return [
+        f"{who} fewer than generator.fewest_clips = {fewest} training clips of a class ({least} at least): "
+        "train-generators refuses such classes; fewer nodes hold more of each"
+    ]
 
 
 def _set_keys(document: TOMLDocument, loaded: LoadedProfile, more: dict[str, Any]) -> None:

@@ -162,7 +162,7 @@ _MEANINGS = (
     Meaning(
         "FA016",
         "dataset-differs",
-        "The generator was trained on another data set, other folds or other clips than the profile names or than the "
+        "The generator was trained on another data set, split or other clips than the profile names or than the "
         "others of its set. If a fold that trained is held out now, figures measured on it are too good.",
         "Make the data section of the profile what it was in training, or train the generators again.",
         is_warning=True,

@@ -44,6 +44,7 @@ COMMAND_LINES = {
     "profiles ls": ("profiles", "ls"),
     "profiles show": ("profiles", "show", "unified"),
     "profiles check": ("profiles", "check", "unified"),
+    "profiles partition": ("profiles", "partition", "--nodes", "2", "-o", "parts.toml"),
 }
 
 #: They need the extra flower, or run until they are ended: tests/flower.

@@ -125,7 +125,8 @@ def test_the_command_writes_a_profile_that_others_take(tmp_path: Path, feda2v: A
     write_vegas(tmp_path / "VEGAS", ("dog", "drum", "printer"), 20)
     words = ("profiles", "partition", "--data-root", "VEGAS", "--nodes", "4", "-o", "mine.toml")
 
-    dealt = feda2v(*words, "--by", "dirichlet:0.5", "--seed", "1", "-s", "data.val_ratio=0.1")
+    settings = ("-s", "data.val_ratio=0.1", "-s", "generator.fewest_clips=2")
+    dealt = feda2v(*words, "--by", "dirichlet:0.5", "--seed", "1", *settings)
     assert (dealt.returncode, dealt.stderr) == (0, "")
     assert "60 clips, each held by one of 4 nodes; wrote mine.toml" in dealt.stdout
     assert feda2v(*words).returncode == 4
@@ -134,6 +135,8 @@ def test_the_command_writes_a_profile_that_others_take(tmp_path: Path, feda2v: A
     assert '[data]\ndataset = "vegas"\nval_ratio = 0.1\nroot = "VEGAS"\n' in text
     planned = feda2v("train-generators", "-p", "mine.toml", "--dry-run")
     assert planned.returncode == 0, planned.stderr
+    warned = feda2v(*words[:-1], "other.toml")
+    assert "4 nodes hold fewer than generator.fewest_clips = 8 training clips of a class (4 at least)" in warned.stderr
 
 
 def test_a_profile_that_is_named_keeps_what_it_says_beside_its_nodes(tmp_path: Path, feda2v: Any) -> None:

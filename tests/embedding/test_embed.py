@@ -1,4 +1,7 @@
 import os
+import signal
+import subprocess
+import sys
 import threading
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -137,6 +140,28 @@ def test_what_was_computed_before_an_error_is_kept(
         embed([*clips, broken_clip(tmp_path / "broken.wav")], encoder, cache)
 
     assert embed(clips, encoder, cache).cached >= 16
+
+
+#: Embeds clips until some are done, and is killed.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import torch
+from feda2v_cli.data.builtin import builtin_clips
+from feda2v_cli.embedding.embed import embed
+from feda2v_cli.embedding.melstats import MelStats
+encoder = MelStats(4, 16000, 5.0, torch.device("cpu"))
+kill = lambda done, total: os.kill(os.getpid(), signal.SIGKILL)
+embed(builtin_clips()[::20], encoder, Path(sys.argv[1]), progress=kill)
+"""
+
+
+def test_what_was_computed_before_a_kill_is_not_computed_again(clips: Clips, encoder: MelStats, cache: Path) -> None:
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(cache)], timeout=100)
+
+    assert killed.returncode == -signal.SIGKILL
+    rest = embed([*map(deaf, clips[:16]), *clips[16:]], encoder, cache)
+    assert (rest.cached, rest.computed, rest.damaged) == (16, len(clips) - 16, ())
 
 
 def test_a_changed_entry_is_computed_anew_and_reported(clips: Clips, encoder: MelStats, cache: Path) -> None:

@@ -10,7 +10,9 @@ import transformers
 from model_samples import write_ast, write_clap
 
 from feda2v_cli.data.builtin import BuiltinClip
+from feda2v_cli.embedding import encoder as encoder_module
 from feda2v_cli.embedding import huggingface
+from feda2v_cli.embedding.cache import encoder_key
 from feda2v_cli.embedding.embed import embed
 from feda2v_cli.embedding.encoder import Encoder, make_encoder
 from feda2v_cli.errors import FailedError, MissingError, UsageError
@@ -181,7 +183,7 @@ def test_all_tokens_are_the_models_hidden_states_in_its_own_order_of_the_whole_w
         features = extractor(list(window.numpy()), sampling_rate=16_000, return_tensors="pt")
         states = model.eval()(**features).last_hidden_state
 
-    assert encoder.shape == (50, 32)
+    assert encoder.shape == (52, 32)
     torch.testing.assert_close(encoder.encode(waveforms), states)
 
 
@@ -198,6 +200,23 @@ def test_an_encoder_with_other_tokens_shares_the_model_and_is_the_one_that_would
     other, made = encoder_of(ast).with_tokens(tokens), encoder_of(ast, tokens=tokens)
     assert (other.identity, other.shape) == (made.identity, made.shape)
     assert torch.equal(other.encode(noise(1)), made.encode(noise(1)))
+
+
+def test_embeddings_that_are_kept_in_bfloat16_are_computed_in_it_where_that_is_quick(
+    ast: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waveforms, exact = noise(3), encoder_of(ast)
+    monkeypatch.setattr(encoder_module, "is_quick_in_bfloat16", lambda _: True)
+    quick = encoder_of(ast, cache_dtype="bfloat16")
+    monkeypatch.setattr(encoder_module, "is_quick_in_bfloat16", lambda _: False)
+    slow = encoder_of(ast, cache_dtype="bfloat16")
+
+    assert (quick.precision, slow.precision, exact.precision) == ("bfloat16", "float32", "float32")
+    assert "in bfloat16, which is quicker there" in quick.description
+    assert torch.equal(slow.encode(waveforms), exact.encode(waveforms))
+    assert 0 < (quick.encode(waveforms) - exact.encode(waveforms)).norm() < 0.02 * exact.encode(waveforms).norm()
+    assert quick.identity == exact.identity
+    assert encoder_key(quick, "bfloat16") != encoder_key(slow, "bfloat16") != encoder_key(slow, "float32")
 
 
 def test_a_model_without_a_class_token_is_asked_for_none(tmp_path: Path) -> None:

@@ -29,6 +29,13 @@ def test_the_server_gets_samples_of_every_class() -> None:
     assert Counter(samples.labels[samples.for_node(None, 4)].tolist()) == dict.fromkeys(range(4), 4)
 
 
+@pytest.mark.parametrize("held", [[], [1], [0, 2, 3]])
+def test_where_generators_stand_for_classes_a_node_gets_those_that_it_does_not_hold(held: list[int]) -> None:
+    samples = draw_samples(SHARED, CLASSES, 4, 0, 0)
+    places = samples.without_classes(held, 4)
+    assert Counter(samples.labels[places].tolist()) == dict.fromkeys(sorted({0, 1, 2, 3} - set(held)), 4)
+
+
 def test_samples_are_those_of_their_label() -> None:
     samples = draw_samples(DISJOINT, CLASSES, 40, 0, 0)
     for label in range(4):

@@ -17,6 +17,7 @@ from legacy_configurations import (
     with_generators,
 )
 from model_samples import write_ast
+from tiny_pipelines import tiny_flux
 
 from feda2v_cli.data.nodes import clips_of_nodes
 from feda2v_cli.errors import MissingError, ProfileError
@@ -54,8 +55,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {
         "official": write_esc50(place / "ESC-50"),
         "folds": write_esc50_folds(place / "esc50"),
-        "vegas": write_vegas(place / "VEGAS", VEGAS, 30),
-        "vggsound": write_vggsound(place / "VGGSound", ("dog_barking", "playing_piano")),
+        "vegas": write_vegas(place / "VEGAS", VEGAS, 45),
+        "vggsound": write_vggsound(place / "VGGSound", ("dog_barking", "playing_piano"), 15),
     }
 
 
@@ -84,10 +85,10 @@ def converted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: dict[str, P
 
 @pytest.mark.parametrize("kind", NODES)
 def test_a_converted_configuration_trains_verifies_and_federates(kind: str, converted: Converted) -> None:
-    run_1 = converted(generators(), kind, "embedding.tokens=4", "generator.type=gaussian", name="run1.toml")
+    run_1 = converted(generators(), kind, "generator.type=gaussian", name="run1.toml")
     trained = train_generators(run_1)
     assert verify([], Expectation.from_profile(run_1, "run1.toml")).findings == ()
-    run_2 = converted(with_generators(), kind, "embedding.tokens=4", "generator.type=gaussian")
+    run_2 = converted(with_generators(), kind, "generator.type=gaussian")
     assert verify([], Expectation.from_profile(run_2, "new.toml")).findings == ()
     done = federate(run_2)
     assert done.synthetic["generators"] == len(trained.checkpoints)
@@ -111,6 +112,16 @@ def test_adapters_that_were_to_be_loaded_are_evaluated_and_stay(converted: Conve
     assert before == [path.read_bytes() for path in trained.adapters]
 
 
+def test_images_are_made_in_the_rounds_that_the_file_names(converted: Converted, tmp_path: Path) -> None:
+    pipeline = tiny_flux(tmp_path / "flux")
+    settings = (f"images.pipeline={pipeline}", "images.size=32", "adapter.t5_tokens=20")
+    old = adapters(generate_global_images_frequency=2, save_generated_images_splits=["test"])
+    done = federate(converted(old, "vegas", *settings))
+    assert [path.name for path in (done.run_dir / "images").iterdir()] == ["round_2"]
+    made = {path.name for path in (done.run_dir / "images" / "round_2" / "server").iterdir()}
+    assert len(made) == 2, "a clip of each class"
+
+
 @pytest.mark.parametrize("kind", NODES)
 def test_the_dry_run_of_all_tokens_passes(kind: str, converted: Converted) -> None:
     plan = plan_federation(converted(adapters(), kind))
@@ -121,7 +132,7 @@ def test_the_dry_run_of_all_tokens_passes(kind: str, converted: Converted) -> No
 def test_blocks_of_nodes_share_no_clip(converted: Converted) -> None:
     first, second = clips_of_nodes(converted(adapters(), "vegas").profile)
     mine, theirs = ({*node.train, *node.val, *node.test} for node in (first, second))
-    assert len(mine) == len(theirs) == 20, "ten of each class"
+    assert len(mine) == len(theirs) == 30, "fifteen of each class"
     assert not mine & theirs
 
 
@@ -138,6 +149,19 @@ def test_a_data_root_is_not_taken_for_a_node_of_another_data_set(converted: Conv
         clips_of_nodes(loaded.profile)
     assert "nodes.2.root" in str(refused.value)
     assert refused.value.hint == "--set nodes.2.root=DIR"
+
+
+def test_esc_50_is_not_taken_from_vegas(converted: Converted, data: dict[str, Path]) -> None:
+    loaded = converted(adapters(), "mixed", f"data.root={data['vegas']}")
+    with pytest.raises(MissingError, match="meta/esc50"):
+        clips_of_nodes(loaded.profile)
+
+
+def test_esc_50_may_lie_in_the_earlier_folders_beside_another_data_set(
+    converted: Converted, data: dict[str, Path]
+) -> None:
+    nodes = clips_of_nodes(converted(adapters(), "mixed", f"data.root={data['folds']}").profile)
+    assert [node.dataset.name for node in nodes] == ["esc50_folds", "esc50_folds", "vegas"]
 
 
 def test_two_nodes_with_the_same_block_are_refused() -> None:

@@ -106,7 +106,7 @@ def esc50_nodes(*holdings: Sequence[str]) -> Configuration:
     }
 
 
-def vegas_nodes(*holdings: Sequence[str], block: int = 10) -> Configuration:
+def vegas_nodes(*holdings: Sequence[str], block: int = 15) -> Configuration:
     """Nodes of VEGAS that share classes, each with a block of its own."""
     return {
         str(index): {
@@ -132,7 +132,7 @@ def vggsound_nodes(*holdings: Sequence[str], official: bool = True) -> Configura
             "dataset": "VGGSound",
             "selected_classes": [name.replace("_", " ") for name in classes],
             "diffusion_type": "flux",
-            "num_samples_per_class": 8,
+            "num_samples_per_class": 14,
             "use_official_split": official,
         }
         for index, classes in enumerate(holdings)

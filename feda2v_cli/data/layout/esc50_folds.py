@@ -89,11 +89,20 @@ def _folds(root: Path) -> dict[int, Path]:
 
 
 def _metadata(root: Path, name: str) -> Path:
-    places = (root / f"{name}.json", root / "audio" / f"{name}.json")
+    places = _places(root, name)
     for path in places:
         if is_file(path):
             return path
     raise MissingError(f"{places[0]} is not there", [f"it says the classes of audio/{name}"])
+
+
+def _places(root: Path, name: str) -> tuple[Path, Path]:
+    return root / f"{name}.json", root / "audio" / f"{name}.json"
+
+
+def _recognises(root: Path) -> bool:
+    """Folds of other data sets, such as those of UrbanSound8K, have no such file beside them."""
+    return any(is_file(path) for fold in _folds(root).values() for path in _places(root, fold.name))
 
 
 def _classes(metadata: Path) -> dict[str, str]:
@@ -125,7 +134,7 @@ def _classes(metadata: Path) -> dict[str, str]:
 ESC50_FOLDS = Layout(
     name="esc50_folds",
     holds="audio/fold00/ to fold04/ and fold00.json to fold04.json",
-    recognises=lambda root: bool(_folds(root)),
+    recognises=_recognises,
     usual_split=lambda root: "folds",  # noqa: ARG005
     clips=esc50_folds_clips,
 )

@@ -16,6 +16,19 @@ from feda2v_cli.paths import entries, is_directory, is_file
 LAYOUTS = {layout.name: layout for layout in (ESC50, ESC50_FOLDS, VEGAS, VGGSOUND, CSV, FOLDER)}
 
 
+def layout_of(name: str, root: Path) -> Layout:
+    """The layout that a profile names, or that `auto` finds. ESC-50 is `esc50` in the earlier system's folders too.
+
+    Raises:
+        MissingError: the root of `auto` is not there, it has none of the layouts, or several.
+    """
+    if name == "auto":
+        return recognise(root)
+    if name == ESC50.name and is_directory(root) and not ESC50.recognises(root) and ESC50_FOLDS.recognises(root):
+        return ESC50_FOLDS
+    return LAYOUTS[name]  # type: ignore[index] # of a checked profile
+
+
 def recognise(root: Path) -> Layout:
     """The layout of a directory, from what lies in it.
 

@@ -5,7 +5,6 @@ Threads would do for operations, but most of the time of small models is Python'
 
 import pickle
 import signal
-import sys
 import traceback
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
@@ -13,12 +12,12 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from types import ModuleType
 from typing import Any
 
 import torch
 
 from feda2v_cli.errors import FailedError, Feda2vError, RunInterrupted
+from feda2v_cli.processes import no_main_module
 from feda2v_cli.run.event import ClipsEmbedded, EpochEnded, Event, Listener
 
 #: What a worker gets to end its run cleanly before it is killed.
@@ -124,7 +123,7 @@ def _workers(count: int, threads: int) -> Generator[dict[Connection, SpawnProces
     context = get_context("spawn")  # a fork would copy the locks of this process's threads
     workers: dict[Connection, SpawnProcess] = {}
     try:
-        with _no_main_module():
+        with no_main_module():
             for _ in range(count):
                 own, other = context.Pipe()
                 process = context.Process(target=_work, args=(other, threads), daemon=True)
@@ -139,17 +138,6 @@ def _workers(count: int, threads: int) -> Generator[dict[Connection, SpawnProces
             process.join(SECONDS_TO_END)
             process.kill()
             connection.close()
-
-
-@contextmanager
-def _no_main_module() -> Generator[None, None, None]:
-    """Processes that start within do not run the program of this one again, which need not be made for that."""
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
 
 
 def _work(connection: Connection, threads: int) -> None:

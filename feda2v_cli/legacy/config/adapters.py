@@ -25,7 +25,7 @@ def settle_optimisers(draft: Draft) -> None:
 
 
 def settle_synthetic(draft: Draft, modes: Modes) -> None:
-    """Without generators there are no samples; with them, they reach nodes, which they did not."""
+    """Without generators there are no samples; with them, they reach whom they did not reach."""
     if modes.purpose is Purpose.TRAIN or modes.loads_adapters:
         return
     target: KeyPath = ("synthetic", "per_class")
@@ -38,7 +38,17 @@ def settle_synthetic(draft: Draft, modes: Modes) -> None:
         for path in (("feda2v", "use_pretrained_generators"), ("feda2v", "use_generator"), ("feda2v",))
         if draft.value(path) is not None
     )
-    if ("synthetic", "use") not in draft.values:
+    uses = draft.values.get(("synthetic", "use"), ["local"])
+    if draft.values.get(target) == 0:
+        if "kd" in uses:
+            draft.problem(draft.sources[target][0], "kd distils on synthetic samples, and these are none")
+    elif "server" in uses:
+        draft.warn(
+            draft.sources["synthetic", "use"][0],
+            "the server of the earlier system trained nothing in its last version, and the nodes on no synthetic "
+            "sample; here both do",
+        )
+    elif "local" in uses:
         draft.warn(
             source,
             "no synthetic sample reached the nodes' own training in the earlier system; here they do "

@@ -189,7 +189,12 @@ def _unknown_key(draft: Draft, path: KeyPath, names: list[str] | tuple[str, ...]
     homes = [key.dotted for key in TABLE if key.name == name]
     near = closest(name, names)
     meant = homes[0] if homes else ".".join(str(part) for part in (*path[:-1], near)) if near else None
-    draft.doubt(path, "not a key of the earlier system" + (f"; did you mean {meant}?" if meant else ""))
+    if meant is not None:
+        draft.doubt(path, f"not a key of the earlier system; did you mean {meant}?")
+    elif draft.strict:
+        draft.problem(path, "not a key of the earlier system")
+    else:
+        draft.note(path, "not a key of the earlier system")
     return Unknown(path, draft.value(path), meant)
 
 

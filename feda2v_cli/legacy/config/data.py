@@ -9,15 +9,18 @@ from feda2v_cli.legacy.config.folds import Node, read_folds
 from feda2v_cli.profile.key_path import KeyPath
 from feda2v_cli.profile.schema import as_base_name
 
-#: By data set: directory, and layout; None for what the directory itself tells: ESC-50 is there in two layouts.
+#: By data set: directory, and layout.
 _PLACES: Mapping[str, tuple[str, str | None]] = {
-    "esc50": ("data/ESC-50", None),
+    "esc50": ("data/ESC-50", "esc50"),
     "vegas": ("data/VEGAS", "vegas"),
     "vggsound": ("data/VGGSound", "vggsound"),
 }
 #: Shares that train, and for validation, where a node wrote none.
 _DEFAULT_SHARES: Mapping[str, tuple[float, float]] = {"vggsound": (0.7, 0.1)}
 _RATIOS = ("train_ratio", "val_ratio", "test_ratio")
+#: Size, id and seed of a block, and the seed that there was without one.
+_BLOCK = ("samples_per_node", "node_split_id", "node_split_seed")
+_SEED_OF_BLOCKS = 42
 #: Keys of a profile that were called otherwise.
 _OTHER_NAMES = ("split", "clips_per_class")
 #: Splits that the earlier system measured nodes on.
@@ -121,30 +124,21 @@ def _measured_splits(draft: Draft) -> tuple[str, ...]:
 def _split(
     draft: Draft, path: KeyPath, node: Mapping[str, Any], kind: str, has_folds: bool, measured: tuple[str, ...]
 ) -> Split:
-    written = [key for key in _RATIOS if node.get(key) is not None]
-    official = node.get("use_official_split")
-    sources = tuple((*path, key) for key in written)
-    if official is not None and (kind != "vggsound" or str(official).lower() != "true"):
-        draft.drop((*path, "use_official_split"), "VGGSound alone had one" if kind != "vggsound" else "split by ratio")
-    reason = None
-    if kind == "esc50" and has_folds:
-        reason = "the folds count"
-    elif kind == "vggsound" and str(official).lower() == "true":
-        reason = "the official split counts"
-    if reason is not None:
-        for source in sources:
-            draft.drop(source, reason)
-        return Split({"split": "official"} if kind == "vggsound" else {}, ((*path, "use_official_split"),))
-    if kind != "vggsound" and "test_ratio" in written:
+    by_split = kind == "vggsound" and str(node.get("use_official_split")).lower() == "true"
+    if node.get("use_official_split") is not None and not by_split:
+        draft.drop((*path, "use_official_split"), "split by ratio" if kind == "vggsound" else "VGGSound alone had one")
+    written = {key: node[key] for key in _RATIOS if node.get(key) is not None}
+    if by_split or (kind == "esc50" and has_folds):
+        for key in written:
+            draft.drop((*path, key), "the official split counts" if by_split else "the folds count")
+        return Split({"split": "official"}, ((*path, "use_official_split"),)) if by_split else Split({})
+    if kind != "vggsound" and written.pop("test_ratio", None) is not None:
         draft.drop((*path, "test_ratio"), "what the other two leave was held out")
-        written.remove("test_ratio")
-    train, val = _DEFAULT_SHARES.get(kind, (0.8, 0.1))
     if kind != "vggsound" and not written and measured == _MEASURED:
-        return Split({}, sources)  # 0.8, and the rest, are what a profile does anyway
-    shares: dict[str, Any] = {"train_ratio": node.get("train_ratio", train), "val_ratio": node.get("val_ratio", val)}
-    if node.get("test_ratio") is not None and "test_ratio" in written:
-        shares["test_ratio"] = node["test_ratio"]
-    return Split({"split": "ratio", **shares}, sources)
+        return Split({})  # 0.8, and the rest, are what a profile does anyway
+    train, val = _DEFAULT_SHARES.get(kind, (0.8, 0.1))
+    values = {"split": "ratio", "train_ratio": train, "val_ratio": val} | written
+    return Split(values, tuple((*path, key) for key in written))
 
 
 def _alike_where_shared(
@@ -227,8 +221,7 @@ def _set_parts(draft: Draft, nodes: Sequence[Node], kinds: Sequence[str]) -> Non
 
 def _set_block(draft: Draft, index: int, path: KeyPath, node: Mapping[str, Any], kind: str) -> bool:
     """Set the block of a node; whether it has one."""
-    keys = [key for key in ("samples_per_node", "node_split_id", "node_split_seed") if node.get(key) is not None]
-    paths = [(*path, key) for key in keys]
+    paths = [(*path, key) for key in _BLOCK if node.get(key) is not None]
     size, number = node.get("samples_per_node"), node.get("node_split_id")
     reason = None
     if kind != "vegas":
@@ -239,14 +232,14 @@ def _set_block(draft: Draft, index: int, path: KeyPath, node: Mapping[str, Any],
         for one in paths:
             draft.drop(one, reason)
         return False
-    numbers = {"size": size, "id": number, "seed": node.get("node_split_seed", 42)}
-    for (key, value), source in zip(
-        numbers.items(), ("samples_per_node", "node_split_id", "node_split_seed"), strict=True
-    ):
-        if isinstance(value, str) and value.isdecimal():
-            numbers[key] = int(value)
-        elif isinstance(value, bool) or not isinstance(value, int) or value < (key == "size"):
-            draft.problem((*path, source), f"expected a whole number of at least {int(key == 'size')}")
+    seed = node.get("node_split_seed")
+    written: dict[str, Any] = {"size": size, "id": number, "seed": _SEED_OF_BLOCKS if seed is None else seed}
+    numbers: dict[str, int] = {}
+    for (key, value), source in zip(written.items(), _BLOCK, strict=True):
+        least = int(key == "size")
+        if isinstance(value, bool) or not str(value).isdecimal() or int(value) < least:
+            draft.problem((*path, source), f"expected a whole number of at least {least}")
             return False
+        numbers[key] = int(value)
     draft.set(("nodes", index, "block"), numbers, *paths)
     return True

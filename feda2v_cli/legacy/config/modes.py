@@ -66,6 +66,11 @@ def read_modes(draft: Draft) -> Modes:
             'write "use_generator": true and "use_pretrained_generators": true, or another mode (avg, none)',
         )
     _warn(draft, wanting=wanting, use=use, training=bool(training or only), pretrained=bool(pretrained), load=load)
+    if purpose is Purpose.BOTH and training and draft.get("feda2v", "adapter_aggregation_mode") not in (None, "none"):
+        draft.warn(
+            _path("generator_training_mode"),
+            "the earlier system exchanged no adapters while it trained generators; RUN 2 does, after RUN 1",
+        )
     return Modes(purpose, generators, loads_adapters)
 
 

@@ -47,12 +47,12 @@ The earlier system had the paths of its data sets and of its text embeddings in 
 | ESC50 alone | no root: `--data-root` gives the official ESC-50 or the earlier folders; else the built-in sounds |
 | VEGAS alone | `data.dataset = "vegas"` and `data.root = "data/VEGAS"`, which `--data-root` replaces |
 | VGGSound alone | `data.dataset = "vggsound"` and `data.root = "data/VGGSound"` |
-| several | `data.root = "data/ESC-50"` for nodes of ESC50, and `dataset` and `root` of their own for the others |
+| several | `data.root = "data/ESC-50"` for ESC50; `dataset` and `root` of their own for nodes of the others |
 
 A root that is not there, or not in the layout that is named, is an error: no data set is ever taken for another.
 
-* **Splits.** ESC-50 goes by its folds where a node names some (the earlier system split it by ratio all the same, which
-  is a warning), else by ratio. VEGAS goes by ratio, VGGSound by ratio or, with `use_official_split`, its own split.
+* **Splits.** ESC-50 goes by its folds where a node names some or no ratio (the earlier system split it by ratio all the
+  same, which is a warning). VEGAS goes by ratio, VGGSound by ratio or, with `use_official_split`, its own split.
 * **Parts.** `samples_per_node`, `node_split_id` and `node_split_seed` become `nodes.N.block`, disjoint parts of each
   class; `num_samples_per_class` becomes `clips_per_class`.
 

@@ -245,10 +245,6 @@ def server_training(draft: Draft, entry: Entry) -> None:
         _drop_for_another(draft, entry, target)
     else:
         draft.set(target, ["local", "server"], entry.path)
-        draft.warn(
-            entry.path,
-            "the server of the earlier system trained nothing in its last version; here it does, on synthetic samples",
-        )
 
 
 def tracking(draft: Draft, entry: Entry) -> None:

@@ -2,7 +2,9 @@ import pytest
 import torch
 
 from feda2v_cli.federation.pool import Node
-from feda2v_cli.federation.strategy.averaging import Mean, by_class, by_clips
+from feda2v_cli.federation.strategy.averaging import FedAvg, Mean, by_class, by_clips
+from feda2v_cli.federation.strategy.registry import make_strategy
+from feda2v_cli.profile.schema import FederationSection
 
 PARAMETERS = torch.tensor([[1.0, 10.0], [2.0, 20.0], [6.0, 0.0], [100.0, -50.0]])
 
@@ -28,6 +30,20 @@ def test_the_mean_does_not_depend_on_how_nodes_are_stacked() -> None:
 
 def test_fedavg_counts_clips() -> None:
     assert by_clips([node(0, {0: 3}), node(1, {0: 1, 1: 4})]).tolist() == [3.0, 5.0]
+
+
+@pytest.mark.parametrize("name", ["fedavg", "fedprox", "fedavgm", "fedadam", "fedyogi"])
+def test_nodes_count_alike_where_the_profile_says_so(name: str) -> None:
+    strategy = make_strategy(FederationSection.model_validate({"strategy": name, "weighting": "equal"}))
+    assert isinstance(strategy, FedAvg)
+    assert strategy.weights([node(0, {0: 3}), node(1, {0: 1, 1: 4})]).tolist() == [1.0, 1.0]
+
+
+def test_holders_of_a_class_count_alike_where_the_profile_says_so() -> None:
+    strategy = make_strategy(FederationSection(strategy="per_class_average", weighting="equal"))
+    assert isinstance(strategy, FedAvg)
+    weights = strategy.weights([node(0, {0: 30}), node(1, {0: 10, 1: 2})])
+    assert weights.tolist() == pytest.approx([0.5 / 2, 1.5 / 2])
 
 
 def test_per_class_average_counts_every_class_alike() -> None:

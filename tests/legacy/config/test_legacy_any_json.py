@@ -285,6 +285,28 @@ def test_what_is_switched_off_may_say_whatever_it_likes(
     assert profile_of(whatever) == profile_of(plain)
 
 
+@pytest.mark.parametrize(
+    ("switches", "stage"),
+    [
+        ({"use_generator": True, "generator_only_mode": True}, "run_2"),
+        ({"use_generator": False}, "generators"),
+        ({"adapter_load_checkpoint": True}, "adapter_training"),
+    ],
+)
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_nodes_too_may_say_whatever_they_like_of_what_is_switched_off(
+    switches: dict[str, Any], stage: str, data: st.DataObject
+) -> None:
+    names = [key.name for key in TABLE if key.section == "nodes" and stage in key.stages]
+    node = {"dataset": "ESC50", "selected_classes": ["dog"]}
+    whatever = data.draw(st.dictionaries(st.sampled_from(names), ANYTHING | st.just(0), min_size=1))
+
+    assert profile_of({"feda2v": switches, "nodes": {"0": node | whatever}}) == profile_of(
+        {"feda2v": switches, "nodes": {"0": node}}
+    )
+
+
 def profile_of(config: dict[str, Any]) -> Profile:
     return convert(read_text(json.dumps(config), "old.json")).profile
 

@@ -59,6 +59,10 @@ def test_without_generators_there_are_no_synthetic_samples(converted) -> None:  
         ),
         ({"use_generator": True}, "without a mode the earlier system used untrained generators"),
         (
+            {"use_generator": True, "generator_training_mode": True, "adapter_aggregation_mode": "avg"},
+            "the earlier system exchanged no adapters while it trained generators",
+        ),
+        (
             {"use_generator": True, "use_pretrained_generators": True},
             "no synthetic sample reached the nodes' own training in the earlier system",
         ),
@@ -68,6 +72,21 @@ def test_what_the_switches_did_otherwise_is_a_warning(  # type: ignore[no-untype
     switches: dict[str, Any], warning: str, converted
 ) -> None:
     assert warning in converted(feda2v=switches).warnings
+
+
+@pytest.mark.parametrize("others", [{}, {"global_model_train": True, "global_model_train_from_generator": True}])
+def test_nothing_is_claimed_of_samples_that_there_are_not(others: dict[str, Any], converted) -> None:  # type: ignore[no-untyped-def]
+    switches = {"use_generator": True, "use_pretrained_generators": True, "generator_load_checkpoint": True}
+
+    assert converted(feda2v=switches | others | {"synthetic_samples_per_class": 0}).warnings == ""
+
+
+def test_distillation_without_a_sample_is_a_problem(refusal) -> None:  # type: ignore[no-untyped-def]
+    switches = {"use_generator": True, "use_pretrained_generators": True, "adapter_aggregation_mode": "kd"}
+
+    assert "synthetic_samples_per_class = 0 — kd distils on synthetic samples, and these are none" in refusal(
+        feda2v=switches | {"synthetic_samples_per_class": 0}
+    )
 
 
 @pytest.mark.parametrize(

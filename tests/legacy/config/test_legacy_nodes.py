@@ -87,7 +87,7 @@ def test_no_data_set_ever_runs_on_another(data_set: str, layout: str | None, con
     result = converted(nodes=nodes)
 
     root = f"data/{data_set.replace(' ', '_')}"
-    assert (result.value("data.root"), result.value("data.dataset")) == ("data/ESC-50", "auto")
+    assert (result.value("data.root"), result.value("data.dataset")) == ("data/ESC-50", "esc50")
     assert [found["root"] for found in result.value("nodes")] == [None, root, root]
     assert [found["dataset"] for found in result.value("nodes")] == [None, layout, layout]
     assert [found["classes"] for found in result.value("nodes")] == [["dog"]] * 3
@@ -135,6 +135,14 @@ def test_a_block_that_the_earlier_system_did_not_cut_is_left_out(  # type: ignor
 
     assert result.value("nodes.0.block") is None
     assert all(reason in drop["reason"] for drop in result.report["dropped"] if "node" in drop["key"].split(".")[-1])
+
+
+def test_a_null_among_ratios_and_blocks_is_their_default(converted) -> None:  # type: ignore[no-untyped-def]
+    block = {"samples_per_node": 20, "node_split_id": 1, "node_split_seed": None}
+    result = converted(nodes={"0": vegas(train_ratio=None, val_ratio=0.2, **block)})
+
+    assert (result.value("data.train_ratio"), result.value("data.val_ratio")) == (0.8, 0.2)
+    assert result.value("nodes.0.block.seed") == 42
 
 
 def test_a_block_that_is_no_number_is_a_problem(refusal) -> None:  # type: ignore[no-untyped-def]

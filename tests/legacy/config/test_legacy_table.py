@@ -490,7 +490,7 @@ WARNED: list[tuple[str, str, Any, dict[str, Any], str]] = [
     ("feda2v", "audio_model_name", "other/model", {}, "the earlier system always took MIT/ast"),
     ("feda2v", "generator_type", "gan", TRAIN, "there are no gan generators: the profile trains a vae"),
     ("feda2v", "generate_global_images_frequency", 3, PICTURES, "in the same rounds: every 3"),
-    ("feda2v", "global_model_train_from_generator", True, FEDERATE | {"global_model_train": True}, "here it does"),
+    ("feda2v", "global_model_train_from_generator", True, FEDERATE | {"global_model_train": True}, "here both do"),
     ("feda2v", "diffusion_type", "cogx", {}, "neither flux nor sd"),
     ("federation", "global_rounds", 100, TRAIN, "100 rounds x 20 default epochs are 2,000 epochs"),
     ("nodes", "train_folds", [0, 1], {}, "the earlier system split the clips by ratio"),
