@@ -8,9 +8,10 @@ from pathlib import Path
 
 from feda2v_cli.data.builtin import builtin_clips
 from feda2v_cli.data.clip import Clip
+from feda2v_cli.data.layout.layout import no_root
 from feda2v_cli.data.layout.registry import LAYOUTS, layout_of
 from feda2v_cli.errors import UsageError, closest
-from feda2v_cli.paths import expanded, is_there
+from feda2v_cli.paths import expanded, is_directory, is_file, is_there
 from feda2v_cli.profile.schema import DatasetName, SplitName
 
 
@@ -66,13 +67,14 @@ class Dataset:
         return "the built-in sounds" if self.root is None else str(self.root)
 
 
-def open_dataset(dataset: str, root: Path | None, *, skip_absent: bool = False) -> Dataset:
+def open_dataset(dataset: str, root: Path | None, *, skip_absent: bool = False, key: str = "data.root") -> Dataset:
     """List the clips of a data set; no audio is read.
 
     Args:
         dataset: a layout, `builtin`, or `auto`: what the root looks like, the built-in sounds without one.
         root: directory of the data set. A root that is not there is an error, never a fallback.
         skip_absent: leave out clips that metadata name and whose file is not there.
+        key: of the profile that names the root, for messages.
 
     Raises:
         UsageError: no such layout, a layout without a root, or built-in sounds with one.
@@ -88,11 +90,14 @@ def open_dataset(dataset: str, root: Path | None, *, skip_absent: bool = False) 
         )
     if root is None:
         if dataset not in ("auto", "builtin"):
-            raise UsageError(f"data.root is not set, and {dataset} needs one", hint="--data-root DIR")
+            raise UsageError(f"{key} is not set, and {dataset} needs one", hint="--data-root DIR")
         return Dataset("builtin", None, _in_order(builtin_clips()))
     if dataset == "builtin":
-        raise UsageError(f"data.root is {root}, and the built-in sounds have no root", hint="remove one of the two")
-    root = expanded(root, "data.root")
+        raise UsageError(f"{key} is {root}, and the built-in sounds have no root", hint="remove one of the two")
+    root = expanded(root, key)
+    is_manifest = dataset in ("auto", "csv") and root.suffix.lower() == ".csv" and is_file(root)
+    if not is_directory(root) and not is_manifest:
+        raise no_root(root, key)
     layout = layout_of(dataset, root)
     found = layout.clips(root, skip_absent)
     return Dataset(layout.name, root, _in_order(found.clips), layout.usual_split(root), found.notes)

@@ -1,6 +1,6 @@
 """Which node holds which clips."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -13,6 +13,8 @@ from feda2v_cli.profile.schema import DataSection, NodeSection, PartName, Profil
 
 #: How many problems of one kind a message tells.
 _SHOWN = 10
+#: How many classes of a data set a message names: all of ESC-50.
+_SHOWN_CLASSES = 50
 
 
 @dataclass(frozen=True)
@@ -113,12 +115,12 @@ def clips_of_nodes(profile: Profile) -> tuple[NodeClips, ...]:
 
 def _open(data: DataSection, node: NodeSection, index: int) -> Dataset:
     """The data set of a node; an error names the key of the profile that says where it is."""
+    key = "data.root" if node.root is None else f"nodes.{index}.root"
     try:
-        return open_dataset(*place_of(data, node), skip_absent=data.skip_unreadable)
+        return open_dataset(*place_of(data, node), skip_absent=data.skip_unreadable, key=key)
     except MissingError as error:
         if node.root is None:
             raise
-        key = f"nodes.{index}.root"
         details = [
             *error.details,
             f"it is {key}, of node {node.id}: --data-root is of nodes without a root of their own",
@@ -252,7 +254,7 @@ def _check_classes(held: list[tuple[NodeSection, Dataset]]) -> None:
                 problem = f"node {node.id}: no class {name} in {dataset.place}"
                 problems.append(f"{problem}; did you mean {near}?" if near else problem)
     if problems:
-        classes = {dataset.place: ", ".join(dataset.classes) for _, dataset in held}
+        classes = {dataset.place: _shown(dataset.classes) for _, dataset in held}
         raise MissingError(
             "the data lacks a class of the profile"
             if len(problems) == 1
@@ -260,6 +262,11 @@ def _check_classes(held: list[tuple[NodeSection, Dataset]]) -> None:
             [*problems, *(f"classes of {place}: {names}" for place, names in classes.items())],
             hint="change the classes of these nodes in the profile, or data.root",
         )
+
+
+def _shown(classes: Sequence[str]) -> str:
+    more = len(classes) - _SHOWN_CLASSES
+    return ", ".join(classes[:_SHOWN_CLASSES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _check_train_clips(profile: Profile, nodes: Iterable[NodeClips]) -> None:

@@ -16,8 +16,8 @@ from feda2v_cli.errors import MissingError, UsageError, closest
 from feda2v_cli.profile.schema import BlockSection, NodeSection
 
 Way = Literal["iid", "class", "dirichlet"]
-#: Clips that train, in what a node holds of a class: a generator of the class alone needs two.
-_FEWEST_TRAINING = 3
+#: Of a part of a class, as many fewer than its share may train, for parts are cut where clips are, and not between.
+_ROUNDING = 1
 
 
 @dataclass(frozen=True)
@@ -66,16 +66,15 @@ class Dealing:
         return f"{self.way}:{self.alpha:g}" if self.way == "dirichlet" else self.way
 
 
-def deal(classes: Mapping[str, Parts], nodes: int, dealing: Dealing, seed: int) -> tuple[NodeSection, ...]:
+def deal(classes: Mapping[str, Parts], nodes: int, dealing: Dealing, seed: int, fewest: int) -> tuple[NodeSection, ...]:
     """Deal all clips to nodes: no clip is held twice, and none by nobody.
-
-    No node holds so little of a class that nothing of it would train.
 
     Args:
         classes: the clips of each, divided.
         nodes: how many.
         dealing: how.
         seed: of what is drawn, and of the order of the clips in which blocks lie.
+        fewest: clips that train, in what a node holds of a class, unless it holds all there are.
 
     Raises:
         MissingError: there are too few clips for so many nodes, or a class has none that train.
@@ -86,12 +85,12 @@ def deal(classes: Mapping[str, Parts], nodes: int, dealing: Dealing, seed: int) 
     if untrained:
         raise MissingError(f"no clip of {', '.join(untrained)} trains", hint="--set data.split=ratio")
     train = np.array([len(classes[name]["train"]) for name in names])
-    least = np.minimum(counts, np.ceil(_FEWEST_TRAINING * counts / train)).astype(int)
+    least = np.minimum(counts, np.ceil((fewest + _ROUNDING) * counts / train)).astype(int)
     most = int((counts // least).sum())
     if nodes > most:
         raise MissingError(
             f"there are clips for {most} nodes at most, and {nodes} are asked for",
-            [f"a node holds at least {least.min()} clips of a class, so that some of them train"],
+            [f"a node holds at least {least.min()} clips of a class, so that {fewest} of them train"],
             hint=f"--nodes {most}",
         )
     random = np.random.default_rng(seed)

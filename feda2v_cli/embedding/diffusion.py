@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from feda2v_cli.embedding.hub import Fetching, find_model
+from feda2v_cli.embedding.hub import Fetching, find_model, marked_by
 from feda2v_cli.errors import FailedError, UsageError
 
 PipelineKind = Literal["flux", "sd"]
@@ -124,7 +124,7 @@ def open_pipeline(name: str, fetching: Fetching | None = None) -> PipelineDirect
         UsageError: it is of another kind.
         FailedError: its index cannot be read.
     """
-    path = find_model(name, "images.pipeline", "model_index.json", fetching or Fetching())
+    path = find_model(name, "images.pipeline", marked_by("model_index.json"), fetching or Fetching())
     index = _read_json(path / "model_index.json")
     found = index.get("_class_name")
     if found not in _KINDS:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from feda2v_cli.embedding.identity import MELSTATS, Identity, check_name
+from feda2v_cli.errors import UsageError
 from feda2v_cli.profile.schema import EmbeddingSection, Profile, Tokens
 
 #: What /proc/cpuinfo calls the instructions for bfloat16, on x86 and on ARM.
@@ -115,5 +116,10 @@ def node_encoders(encoder: Encoder, profile: Profile) -> dict[int, Encoder]:
     for node in profile.nodes:
         tokens = profile.tokens_of(node)
         if tokens not in by_tokens:
-            by_tokens[tokens] = encoder.with_tokens(tokens)
+            try:
+                by_tokens[tokens] = encoder.with_tokens(tokens)
+            except UsageError as error:
+                raise UsageError(
+                    f"node {node.id}: {error.title}", error.details, "change tokens of this node"
+                ) from error
     return {node.id: by_tokens[profile.tokens_of(node)] for node in profile.nodes}

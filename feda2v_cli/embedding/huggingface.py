@@ -1,15 +1,15 @@
 """Audio models of Hugging Face as encoders: frozen; their last hidden states as they are, or averaged over time."""
 
-from importlib import import_module
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from feda2v_cli.data.clip import SHORTEST_SECONDS
+from feda2v_cli.embedding.audio_model import digest_of_model, find_audio_model, short_name
+from feda2v_cli.embedding.hub import transformers_for
 from feda2v_cli.embedding.identity import ALL, CLS, HUGGING_FACE_VERSION, Identity, no_class_token
-from feda2v_cli.embedding.model_directory import digest_of_model, find_model, short_name
-from feda2v_cli.errors import FailedError, Feda2vError, MissingError, UsageError, first_line
+from feda2v_cli.errors import FailedError, Feda2vError, UsageError, first_line
 from feda2v_cli.profile.schema import Tokens
 from feda2v_cli.threads import threads_of_large_operations, threads_per_operation
 
@@ -218,16 +218,9 @@ def load_huggingface(
         FailedError: its files cannot be read, or it is no audio model.
         UsageError: seconds or tokens do not fit the model.
     """
-    try:
-        transformers: Any = import_module("transformers")  # types of its own, which differ between versions
-    except ImportError as error:
-        raise MissingError(
-            f"embedding.encoder = {name_or_path} needs transformers, which is not installed",
-            hint="pip install 'feda2v[hf]'",
-        ) from error
-    directory = find_model(name_or_path)
-    transformers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.set_verbosity_error()  # what matters of its reports is checked below
+    # It reports nothing: what matters is checked below.
+    transformers = transformers_for(f"embedding.encoder = {name_or_path}")
+    directory = find_audio_model(name_or_path, fetch=True)
     try:
         extractor = transformers.AutoFeatureExtractor.from_pretrained(
             directory, local_files_only=True, trust_remote_code=False

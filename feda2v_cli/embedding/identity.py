@@ -6,7 +6,7 @@ Neither PyTorch nor transformers is needed: the verifier compares identities too
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from feda2v_cli.embedding.model_directory import digest_of_model, find_model_here, may_name_model, short_name
+from feda2v_cli.embedding.audio_model import digest_of_model, find_audio_model, may_name_model, short_name
 from feda2v_cli.errors import UsageError, closest
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def known_identity(section: "EmbeddingSection") -> dict[str, str | int | float]:
         # A model of Hugging Face has a sample rate of its own.
         return {"name": MELSTATS, "version": MELSTATS_VERSION, **known, "sample_rate": section.sample_rate}
     check_name(section.encoder)
-    weights = digest_of_model(find_model_here(section.encoder))
+    weights = digest_of_model(find_audio_model(section.encoder, fetch=False))
     return {"name": short_name(section.encoder), "version": HUGGING_FACE_VERSION, "weights": weights, **known}
 
 

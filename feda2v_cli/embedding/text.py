@@ -14,7 +14,7 @@ from torch.nn.functional import normalize
 
 from feda2v_cli.atomic_write import atomic_write
 from feda2v_cli.embedding.diffusion import PipelineDirectory
-from feda2v_cli.embedding.hub import Fetching, find_model, transformers_for
+from feda2v_cli.embedding.hub import Fetching, find_model, marked_by, transformers_for
 from feda2v_cli.errors import FailedError, MissingError, UsageError, first_line
 from feda2v_cli.threads import threads_per_operation
 
@@ -132,7 +132,7 @@ class SentenceText:
     """
 
     def __init__(self, name: str, device: torch.device, fetching: Fetching | None = None) -> None:
-        self.path = find_model(name, "adapter.targets", "config.json", fetching or Fetching())
+        self.path = find_model(name, "adapter.targets", marked_by("config.json"), fetching or Fetching())
         self._transformers = transformers_for(f"adapter.targets = {name}")
         self._name = name
         self._device = device

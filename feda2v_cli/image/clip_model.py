@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from feda2v_cli.embedding.hub import Fetching, find_model, transformers_for
+from feda2v_cli.embedding.hub import Fetching, find_model, marked_by, transformers_for
 from feda2v_cli.embedding.text import joint_features
 from feda2v_cli.errors import FailedError, UsageError, first_line
 
@@ -67,4 +67,4 @@ def find_clip(name: str, fetching: Fetching | None = None) -> Path:
     Raises:
         MissingError: it is not there.
     """
-    return find_model(name, "--score", "config.json", fetching or Fetching())
+    return find_model(name, "--score", marked_by("config.json"), fetching or Fetching())

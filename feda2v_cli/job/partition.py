@@ -82,7 +82,9 @@ def partition(
     if data.clips_per_class is not None:
         raise UsageError("data.clips_per_class leaves clips out, and a partition deals all of them", hint="unset it")
     split = Split.of(data, NodeSection(id=0, classes=("any",)), dataset.usual_split)
-    sections = deal(split.divide(dataset), nodes, dealing, seed)
+    # Equal parts are equal, however small they are; others are made as large as generators need them.
+    fewest = 1 if dealing.way == "iid" else loaded.profile.generator.fewest_clips
+    sections = deal(split.divide(dataset), nodes, dealing, seed, fewest)
     document = tomlkit.parse(loaded.text) if keep else tomlkit.document()
     if not keep:
         document.add(tomlkit.comment(f"{dataset.place} dealt to {nodes} nodes, by {dealing}, seed {seed}."))

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from feda2v_cli.embedding.cache import encoder_key
-from feda2v_cli.embedding.encoder import make_encoder
+from feda2v_cli.embedding.encoder import make_encoder, node_encoders
 from feda2v_cli.errors import MissingError, UsageError
-from feda2v_cli.profile.schema import EmbeddingSection
+from feda2v_cli.profile.schema import EmbeddingSection, Profile
 
 CPU = torch.device("cpu")
 
@@ -53,3 +53,18 @@ def test_a_directory_that_is_not_there_is_missing(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="no such directory") as caught:
         make_encoder(a_section(encoder=str(tmp_path / "tiny-asd")), CPU)
     assert caught.value.details == (f"did you mean {tmp_path / 'tiny-ast'}?",)
+
+
+def test_tokens_that_an_encoder_does_not_give_are_told_with_the_node_that_asks_for_them() -> None:
+    nodes = [{"id": 3, "classes": ["dog"]}, {"id": 7, "classes": ["cow"], "tokens": "cls"}]
+    with pytest.raises(UsageError, match=r"node 7: embedding\.tokens = cls — melstats has no class token"):
+        node_encoders(make_encoder(EmbeddingSection(), CPU), Profile.model_validate({"nodes": nodes}))
+
+
+def test_nodes_with_the_same_tokens_have_the_same_encoder() -> None:
+    nodes = [{"id": node, "classes": ["dog"], "tokens": tokens} for node, tokens in enumerate((None, 2, 4, 2))]
+    encoder = make_encoder(EmbeddingSection(), CPU)
+
+    own = node_encoders(encoder, Profile.model_validate({"nodes": nodes}))
+
+    assert (own[0] is encoder, own[2] is encoder, own[1] is own[3], own[1].shape) == (True, True, True, (2, 768))

@@ -249,6 +249,7 @@ def test_going_online_without_a_key_is_refused_before_the_service_asks() -> None
 def test_without_a_key_runs_are_kept_offline_and_with_one_they_go_online(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    pytest.importorskip("wandb")
     assert mode_of(TrackingSection()) == "offline"
     (tmp_path / "netrc").write_text("machine api.wandb.ai login user password key\n")
     assert mode_of(TrackingSection()) == "online"

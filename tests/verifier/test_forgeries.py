@@ -65,7 +65,8 @@ def test_a_sealed_forgery_is_named_by_its_code_or_loads_as_exactly_what_was_veri
             continue
         forge(draft, forgery, path)
         started = time.process_time()
-        findings = verify([path], deep=True).findings
+        # FA022 is of what a file says of its clips, which a forgery may change and stay loadable.
+        findings = [finding for finding in verify([path], deep=True).findings if finding.code != "FA022"]
         catalogue([path])
         if findings:
             assert {finding.code for finding in findings} <= CODES, name

@@ -111,6 +111,11 @@ def test_no_remedy_changes_a_file_that_it_does_not_name(code: str, monkeypatch: 
     assert {path for path, content in before.items() if after.get(path) != content} <= named
 
 
+def found(paths: list[Path], *, deep: bool = False) -> tuple:
+    """What is wrong with checkpoints, but that so few clips can be told, which is no damage."""
+    return tuple(finding for finding in verify(paths, deep=deep).findings if finding.code != "FA022")
+
+
 def findings_of(words: list[str], profile: str | None) -> list:
     from feda2v_cli.profile.load import load_profile
     from feda2v_cli.verifier.expectation import Expectation
@@ -226,20 +231,20 @@ def test_what_was_trained_on_recordings_is_mended_on_them_and_nothing_else_is_to
     code, harm = DAMAGE[damage]
     harm()
     before = contents()
-    findings = verify([DIRECTORY], deep=True).findings
+    findings = found([DIRECTORY], deep=True)
     assert code in {finding.code for finding in findings}
     named = set().union(*(paste(hint) for hint in dict.fromkeys(finding.hint for finding in findings) if hint))
     after = contents()
     touched = {path for path in before if before[path] != after.get(path)}
     assert touched <= named
     assert len(touched) <= 3
-    assert verify([DIRECTORY], deep=True).findings == ()
+    assert found([DIRECTORY], deep=True) == ()
     assert {read_metadata(path).dataset_name for path in DIRECTORY.glob("*.pt")} == {"esc50"}
 
 
 def test_one_of_a_node_s_generators_is_trained_alone(own: Path) -> None:
     flip_bit(DOG, middle_of(DOG, "data/0"))
-    (finding,) = verify([DIRECTORY]).findings
+    (finding,) = found([DIRECTORY])
     run = read_metadata(COW).run_directory
     assert run is not None
     assert Path(run).parent == own / "runs"
@@ -254,7 +259,7 @@ def test_a_remedy_that_is_pasted_elsewhere_goes_where_the_run_was(
 ) -> None:
     flip_bit(DOG, middle_of(DOG, "data/0"))
     monkeypatch.chdir(tmp_path)
-    (finding,) = verify([own / DIRECTORY]).findings
+    (finding,) = found([own / DIRECTORY])
     assert finding.hint is not None
     assert finding.hint.startswith(f"(cd {own} && feda2v train-generators --profile {own}/runs/")
     assert finding.hint.endswith(")")
@@ -265,7 +270,7 @@ def test_where_the_run_is_gone_the_remedy_says_that_it_cannot_know(own: Path) ->
     try:
         flip_bit(DOG, middle_of(DOG, "data/0"))
         before = contents()
-        (finding,) = verify([DIRECTORY]).findings
+        (finding,) = found([DIRECTORY])
         assert finding.hint is not None
         assert "--profile PROFILE" in finding.hint
         assert finding.hint.endswith("# PROFILE: the one that trained it; the files do not tell")
@@ -280,7 +285,7 @@ def test_a_broken_adapter_is_made_anew_beside_the_others(tmp_path: Path) -> None
     for harm in (lambda: flip_bit(path, -1), lambda: path.write_bytes(b"")):
         harm()
         before = contents()
-        (finding,) = verify([tmp_path]).findings
+        (finding,) = found([tmp_path])
         assert finding.hint is not None
         assert f"--checkpoint-dir {tmp_path}/adapters_again" in finding.hint
         assert "--force" not in finding.hint
@@ -293,7 +298,7 @@ def test_a_rename_never_overwrites_a_file_that_was_not_looked_at(own: Path) -> N
     before = OTHER_DOG.read_bytes()
     aside = own / DIRECTORY / "mine_node9_class_dog.pt"
     shutil.copy(DOG, aside)
-    (finding,) = verify([aside]).findings
+    (finding,) = found([aside])
     assert finding.code == "FA012"
     assert finding.hint is not None
     paste(finding.hint)
@@ -303,6 +308,6 @@ def test_a_rename_never_overwrites_a_file_that_was_not_looked_at(own: Path) -> N
 def test_a_pointer_of_git_lfs_is_fetched(tmp_path: Path) -> None:
     path = tmp_path / "vae_unified_node0.pt"
     path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12345\n")
-    (finding,) = verify([path]).findings
+    (finding,) = found([path])
     assert (finding.code, finding.hint) == ("FA009", f"git lfs pull --include {path}")
     assert "is a pointer of git-lfs" in finding.message

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from feda2v_cli.data.clip import FileClip
-from feda2v_cli.data.layout.layout import Layout, Listing, check_classes, first, listing, no_root, without_absent
+from feda2v_cli.data.layout.layout import Layout, Listing, check_classes, first, listing, without_absent
 from feda2v_cli.data.layout.table import Row, read_table
 from feda2v_cli.errors import FailedError, MissingError
 from feda2v_cli.paths import entries, is_directory, is_file
@@ -38,8 +38,6 @@ def esc50_clips(root: Path, skip_absent: bool = False) -> Listing:
         FailedError: the metadata is empty, lacks columns, holds wrong values or rows that do not fit the header, or two
             categories that would become one class; with line numbers.
     """
-    if not is_directory(root):
-        raise no_root(root)
     metadata, audio = root / _METADATA, root / _AUDIO
     for path, holds in ((metadata, is_file(metadata)), (audio, is_directory(audio))):
         if not holds:

@@ -19,7 +19,6 @@ from feda2v_cli.data.layout.layout import (
     first,
     is_audio,
     listing,
-    no_root,
     without_absent,
 )
 from feda2v_cli.errors import FailedError, MissingError
@@ -40,8 +39,6 @@ def esc50_folds_clips(root: Path, skip_absent: bool = False) -> Listing:
         MissingError: the root, folds, a JSON file or files that it names are not there.
         FailedError: a JSON file is none, or does not say one class of each file.
     """
-    if not is_directory(root):
-        raise no_root(root)
     folds = _folds(root)
     if not folds:
         raise MissingError(

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from feda2v_cli.data.clip import FileClip
-from feda2v_cli.data.layout.layout import PARTS, Layout, Listing, check_classes, is_audio, listing, no_root
+from feda2v_cli.data.layout.layout import PARTS, Layout, Listing, check_classes, is_audio, listing
 from feda2v_cli.errors import FailedError, MissingError
-from feda2v_cli.paths import entries, is_directory
+from feda2v_cli.paths import entries
 from feda2v_cli.profile.schema import PartName, as_class_name
 
 #: Directories that hold the sounds of all classes, in layouts that need metadata.
@@ -26,8 +26,6 @@ def folder_clips(root: Path, skip_absent: bool = False) -> Listing:  # noqa: ARG
         MissingError: the root is not there, or holds no directories with sounds.
         FailedError: a directory's name is no class, or two would become one.
     """
-    if not is_directory(root):
-        raise no_root(root)
     clips: list[FileClip] = []
     others: Counter[str] = Counter()
     categories = []

@@ -56,16 +56,23 @@ class Layout:
     clips: Callable[[Path, bool], Listing]
 
 
-def no_root(root: Path) -> MissingError:
-    """The error for a root that is not there, or is a file."""
+def no_root(root: Path, key: str) -> MissingError:
+    """The error for a root that is not there, or is a file.
+
+    Args:
+        root: that a profile names.
+        key: of the profile that names it.
+    """
     if is_there(root):
-        return MissingError(f"data.root {root} is a file — expected the directory of a data set")
+        return MissingError(f"{key} {root} is a file — expected the directory of a data set")
     siblings = [path.name for path in entries(root.parent) if path.is_dir()] if is_directory(root.parent) else []
     near = closest(root.name, siblings)
     return MissingError(
-        f"data.root {root} is not there",
+        f"{key} {root} is not there",
         [f"did you mean {root.parent / near}?"] if near else [],
-        hint="--data-root DIR takes the directory of a data set; without it the built-in sounds are used",
+        hint="--data-root DIR takes the directory of a data set; without it the built-in sounds are used"
+        if key == "data.root"
+        else f"--set {key}=DIR",
     )
 
 

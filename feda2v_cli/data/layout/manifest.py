@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from feda2v_cli.data.clip import FileClip
-from feda2v_cli.data.layout.layout import PARTS, Layout, Listing, check_classes, first, listing, no_root, without_absent
+from feda2v_cli.data.layout.layout import PARTS, Layout, Listing, check_classes, first, listing, without_absent
 from feda2v_cli.data.layout.table import Row, columns_of, read_table
 from feda2v_cli.errors import FailedError, MissingError
 from feda2v_cli.paths import entries, is_directory, is_file
@@ -87,8 +87,6 @@ def _manifest(root: Path) -> Path:
         return found[0]
     if is_file(root):
         return root  # what it lacks is told with the line
-    if not is_directory(root):
-        raise no_root(root)
     if found:
         raise MissingError(
             f"{root} holds several manifests: {', '.join(path.name for path in found)}",

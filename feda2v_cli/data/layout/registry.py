@@ -5,12 +5,12 @@ from pathlib import Path
 from feda2v_cli.data.layout.esc50 import ESC50
 from feda2v_cli.data.layout.esc50_folds import ESC50_FOLDS
 from feda2v_cli.data.layout.folder import FOLDER
-from feda2v_cli.data.layout.layout import Layout, listing, no_root
+from feda2v_cli.data.layout.layout import Layout, listing
 from feda2v_cli.data.layout.manifest import CSV
 from feda2v_cli.data.layout.vegas import VEGAS
 from feda2v_cli.data.layout.vggsound import VGGSOUND
 from feda2v_cli.errors import MissingError
-from feda2v_cli.paths import entries, is_directory, is_file
+from feda2v_cli.paths import entries, is_directory
 
 #: By name, in the order in which messages tell them.
 LAYOUTS = {layout.name: layout for layout in (ESC50, ESC50_FOLDS, VEGAS, VGGSOUND, CSV, FOLDER)}
@@ -30,15 +30,13 @@ def layout_of(name: str, root: Path) -> Layout:
 
 
 def recognise(root: Path) -> Layout:
-    """The layout of a directory, from what lies in it.
+    """The layout of a root that is there, from what lies in it.
 
     Raises:
-        MissingError: it is not there, it has none of the layouts, or several.
+        MissingError: it has none of the layouts, or several.
     """
-    if is_file(root) and CSV.recognises(root):
-        return CSV
     if not is_directory(root):
-        raise no_root(root)
+        return CSV
     found = _layouts_of(root)
     if len(found) == 1:
         return found[0]
@@ -53,7 +51,7 @@ def recognise(root: Path) -> Layout:
         f"{root} has none of the layouts that are known here",
         [
             f"it holds {listing(root)}",
-            *([f"did you mean {beside[0]}?"] if beside else []),
+            *([f"did you mean {' or '.join(map(str, beside[:3]))}?"] if beside else []),
             "looked for:",
             *(f"{layout.name}: {layout.holds}" for layout in LAYOUTS.values()),
         ],

@@ -15,7 +15,6 @@ from feda2v_cli.data.layout.layout import (
     check_classes,
     is_audio,
     listing,
-    no_root,
     without_absent,
 )
 from feda2v_cli.data.layout.table import read_rows
@@ -44,8 +43,6 @@ def vegas_clips(root: Path, skip_absent: bool = False) -> Listing:
         MissingError: the root, classes, audio directories or files that the metadata list are not there.
         FailedError: the metadata is no table, or two directories would become one class.
     """
-    if not is_directory(root):
-        raise no_root(root)
     directories = _classes(root)
     if not directories:
         raise MissingError(

@@ -16,7 +16,6 @@ from feda2v_cli.data.layout.layout import (
     check_classes,
     first,
     listing,
-    no_root,
 )
 from feda2v_cli.data.layout.table import Row, read_table
 from feda2v_cli.errors import FailedError, MissingError
@@ -41,8 +40,6 @@ def vggsound_clips(root: Path, skip_absent: bool = False) -> Listing:  # noqa: A
         MissingError: the root, the metadata, the audio or all of its files are not there.
         FailedError: the metadata holds wrong values, or two labels that would become one class.
     """
-    if not is_directory(root):
-        raise no_root(root)
     metadata = root / _METADATA
     if not is_file(metadata):
         raise MissingError(

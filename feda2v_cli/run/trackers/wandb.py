@@ -52,6 +52,7 @@ class WandB:
             x_disable_stats=True,
             init_timeout=_INIT_SECONDS,
         )
+        wandb.setup(settings=settings)  # which tells of keys before a run begins
         self._run: Any = wandb.init(
             dir=str(directory),
             project=section.project,
@@ -91,8 +92,19 @@ def mode_of(section: TrackingSection) -> str:
 def _has_key() -> bool:
     if os.environ.get("WANDB_API_KEY"):
         return True
-    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
     try:
-        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
+        known = netrc.netrc(os.environ.get("NETRC"))
     except (OSError, netrc.NetrcParseError):
         return False
+    return any(known.authenticators(host) is not None for host in _hosts())
+
+
+def _hosts() -> set[str]:
+    """Servers whose key would do: the one that is set, or those that the package has used by itself."""
+    if "WANDB_BASE_URL" in os.environ:
+        addresses = {os.environ["WANDB_BASE_URL"]}
+    else:
+        import wandb
+
+        addresses = {"https://api.wandb.ai", str(wandb.Settings().base_url)}
+    return {urlparse(address).hostname or "" for address in addresses}

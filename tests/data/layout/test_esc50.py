@@ -70,7 +70,7 @@ def test_a_root_that_is_not_there_names_the_closest_sibling(esc50: Esc50) -> Non
     root = esc50(name="ESC-50-master")
 
     with pytest.raises(MissingError, match="ESC-50-mster is not there") as caught:
-        esc50_clips(root.parent / "ESC-50-mster")
+        open_dataset("esc50", root.parent / "ESC-50-mster")
     assert caught.value.details == (f"did you mean {root}?",)
 
 
@@ -78,7 +78,7 @@ def test_a_root_that_is_a_file_is_told_so(tmp_path: Path) -> None:
     (tmp_path / "root").touch()
 
     with pytest.raises(MissingError, match="is a file"):
-        esc50_clips(tmp_path / "root")
+        open_dataset("esc50", tmp_path / "root")
 
 
 @pytest.mark.parametrize(
