@@ -266,6 +266,9 @@ class SyntheticSection(Section):
         description="node: a node's generators are those of its id; class: any that make its classes, whoever trained",
     )
     refresh: Literal["once", "round"] = Field("round", description="samples are drawn once a run, or every round")
+    max_epsilon: PositiveFloat | None = Field(
+        None, description="only generators that promise their clips this epsilon, or a smaller one; unset: any"
+    )
 
 
 class AdapterSection(Section):
