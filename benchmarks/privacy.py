@@ -3,7 +3,8 @@
     python benchmarks/privacy.py                                 32 clips a class, three seeds
     python benchmarks/privacy.py --clips 400 --seeds 1           more of them
     python benchmarks/privacy.py --set generator.rank=256        another setting
-    python benchmarks/privacy.py --granularities unified
+    python benchmarks/privacy.py --granularities unified --types gaussian --set generator.projection=public \
+        --set generator.epsilon=8                                with a promise
 
 Built-in sounds that no fold holds: every seed trains on others, and 100 of each class are left to judge by. The attacks
 are those of `feda2v audit`, on more clips than a user holds out. Half a minute a line at 32 clips on one core, once the
@@ -11,7 +12,8 @@ embeddings are in the cache, which takes 20 ms a clip.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 
@@ -25,8 +27,10 @@ from feda2v_cli.embedding.encoder import make_encoder
 from feda2v_cli.generator.generator import Generator
 from feda2v_cli.generator.granularity import GeneratorSpec, generator_specs
 from feda2v_cli.generator.registry import GENERATORS
-from feda2v_cli.generator.training_set import training_set
+from feda2v_cli.generator.training_set import TrainingSet, training_set
+from feda2v_cli.job.public_basis import coordinates_of, public_basis
 from feda2v_cli.privacy.inquiry import Suspects, attack_files, attack_with_public_clips, strongest
+from feda2v_cli.privacy.release import Promise, released_set
 from feda2v_cli.profile.load import load_profile
 from feda2v_cli.profile.schema import Profile
 from feda2v_cli.quality.neighbours import Distances, neighbourhood
@@ -59,7 +63,7 @@ def _measured(profile: Profile, seed: int, arguments: argparse.Namespace) -> tup
     clips = _embedded(profile, seed, arguments.clips, arguments.cache)
     members = {name: values[: arguments.clips] for name, values in clips.items()}
     others = {name: values[arguments.clips :] for name, values in clips.items()}
-    generators = _trained(profile, members, seed)
+    generators = _trained(profile, members, seed, arguments.cache)
     suspects = [
         Suspects(generator, name, members[name], others[name]) for generator in generators for name in generator.classes
     ]
@@ -85,9 +89,17 @@ def _embedded(profile: Profile, seed: int, count: int, cache: Path) -> dict[str,
     return found
 
 
-def _trained(profile: Profile, members: dict[str, torch.Tensor], seed: int) -> list[Generator]:
+def _trained(profile: Profile, members: dict[str, torch.Tensor], seed: int, cache: Path) -> list[Generator]:
     section = profile.generator
-    sets = [_training_set(spec, members, profile) for spec in generator_specs(profile)]
+    release = None
+    if section.projection == "public":
+        encoder = make_encoder(profile.embedding, torch.device("cpu"))
+        fewest = min(map(len, members.values()))
+        cached = profile.model_copy(update={"embedding": profile.embedding.model_copy(update={"cache": cache})})
+        basis = public_basis(cached, encoder, coordinates_of(profile, fewest))
+        promise = None if section.epsilon is None else Promise.of(section.epsilon, section.delta, basis)
+        release = partial(released_set, basis=basis, promise=promise)
+    sets = [_training_set(spec, members, profile, release) for spec in generator_specs(profile)]
     kind = GENERATORS[section.type]
     fitting = kind.fitting(sets, section, learning_rate=section.learning_rate, seed=seed, device=torch.device("cpu"))
     for number in range(1, (1 if kind.closed_form else section.rounds) + 1):
@@ -95,10 +107,15 @@ def _trained(profile: Profile, members: dict[str, torch.Tensor], seed: int) -> l
     return [fitting.generator(place) for place in range(len(sets))]
 
 
-def _training_set(spec: GeneratorSpec, members: dict[str, torch.Tensor], profile: Profile):
+def _training_set(
+    spec: GeneratorSpec, members: dict[str, torch.Tensor], profile: Profile, release: Callable[..., TrainingSet] | None
+) -> TrainingSet:
     values = torch.cat([members[name] for name in spec.classes])
+    embeddings = values.view(len(values), profile.embedding.tokens, -1)
     names = [name for name in spec.classes for _ in members[name]]
-    return training_set(spec, values.view(len(values), profile.embedding.tokens, -1), names, profile.generator)
+    if release is not None:
+        return release(spec, embeddings, names)
+    return training_set(spec, embeddings, names, profile.generator)
 
 
 def _worth(

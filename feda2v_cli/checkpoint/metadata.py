@@ -139,6 +139,9 @@ class GeneratorMetadata(Metadata):
         run_directory: absolute path of the directory of the run that wrote the file, for commands that train it again;
             None when that path is no UTF-8.
             Files of earlier versions lack it.
+        privacy: what is promised of every clip: `epsilon`, `delta`, `mechanism`, what is `released`,
+            `noise_multiplier`, `clipping_bound`, `adjacency` and `public_basis`; None for no promise. Files of earlier
+            versions lack it.
         split: which clips of its classes the node holds and what divides them, as keys of profiles: `split` (folds,
             official or ratio), and where they matter `train_ratio`, `val_ratio`, `test_ratio`, `split_seed`,
             `clips_per_class` and `block`. Files of format version 1 lack it: folds divided their clips.
@@ -146,7 +149,7 @@ class GeneratorMetadata(Metadata):
 
     kind = "generator"
     state_key = "generator_state_dict"
-    optional = frozenset({"node_fingerprint", "run_directory", "split"})
+    optional = frozenset({"node_fingerprint", "run_directory", "privacy", "split"})
 
     base_name: str
     node_id: int
@@ -182,6 +185,7 @@ class GeneratorMetadata(Metadata):
     format_version: int = FORMAT_VERSION
     node_fingerprint: str | None = None
     run_directory: str | None = None
+    privacy: dict[str, Any] | None = None
     split: dict[str, Any] | None = None
 
     def check(self) -> None:
@@ -255,7 +259,8 @@ class AdapterMetadata(Metadata):
         torch_version: version of PyTorch that wrote the file.
         profile_hash: SHA-256 of the effective profile, of what results depend on.
         format_version: version of the file format.
-        split: as of generators; of the server's, that of the first node.
+        split: as of generators; of the server's, what all nodes have in common beside their blocks, and null where they
+            differ.
     """
 
     kind = "adapter"

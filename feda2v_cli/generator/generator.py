@@ -147,7 +147,8 @@ class Generator:
             "type": self._sampler.type,
             "tokens": self.shape[0],
             "dim": self.shape[1],
-            "projection": "none" if self._projection.axes is None else "pca",
+            "projection": self._kind_of_projection(),
+            **({} if self._projection.public is None else {"public_basis": self._projection.public}),
             "rank": self._projection.rank,
             "classes": len(self.classes),
             **({"remainder": "diagonal"} if "model.remainder" in self.state() else {}),
@@ -157,3 +158,8 @@ class Generator:
     def state(self) -> dict[str, Tensor]:
         """Its tensors by name, float32."""
         return self._projection.state() | {f"model.{name}": value for name, value in self._sampler.state().items()}
+
+    def _kind_of_projection(self) -> str:
+        if self._projection.public is not None:
+            return "public"
+        return "none" if self._projection.axes is None else "pca"

@@ -34,12 +34,14 @@ class Projection:
         axes: A, [rank, features], orthonormal rows; None keeps every feature as a coordinate.
         remainder: D^½, deviation of the features of a token beyond the axes, the same for all tokens, [dim]; None
             where there is nothing beyond them.
+        public: digest of the public basis that it is; None where it was fitted to the node's own clips.
     """
 
     mean: Tensor
     scale: Tensor
     axes: Tensor | None
     remainder: Tensor | None = None
+    public: str | None = None
 
     @property
     def rank(self) -> int:
@@ -137,17 +139,22 @@ class Projection:
         return {"projection.mean": self.mean, "projection.scale": self.scale, **axes, **remainder}
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Tensor]) -> Self:
-        """The projection that gave `state`."""
-        parts = (state.get(f"projection.{name}") for name in ("axes", "remainder"))
-        return cls(state["projection.mean"], state["projection.scale"], *parts)
+    def from_state(cls, state: Mapping[str, Tensor], public: str | None = None) -> Self:
+        """The projection that gave `state`.
+
+        Args:
+            state: its tensors.
+            public: digest of the public basis that it is.
+        """
+        axes, remainder = (state.get(f"projection.{name}") for name in ("axes", "remainder"))
+        return cls(state["projection.mean"], state["projection.scale"], axes, remainder, public)
 
 
 def projection_shapes(kind: object, rank: int, features: int, remainder: int) -> dict[str, tuple[int, ...]]:
     """Shapes of the tensors of a projection's `state` by name.
 
     Args:
-        kind: `pca` or `none`.
+        kind: `pca`, `public` or `none`.
         rank: coordinates of an embedding.
         features: tokens × dim of an embedding.
         remainder: dim of an embedding where what lies beyond axes is modelled; 0 where it is not.
@@ -157,7 +164,7 @@ def projection_shapes(kind: object, rank: int, features: int, remainder: int) ->
     """
     shapes: dict[str, tuple[int, ...]] = {"projection.mean": (features,), "projection.scale": (rank,)}
     match kind:
-        case "pca":
+        case "pca" | "public":
             beyond = {"projection.remainder": (remainder,)} if remainder else {}
             return shapes | {"projection.axes": (rank, features)} | beyond
         case "none" if rank == features:
@@ -173,7 +180,7 @@ def fitting_bytes(kind: object, clips: int, features: int) -> int:
         clips: that it is fitted on.
         features: of an embedding.
     """
-    if kind == "none":
+    if kind in ("none", "public"):
         return 4 * min(clips, CLIPS_AT_ONCE) * features
     side = min(clips, features)
     # The matrix and its copy, which becomes its vectors, their order turned, and LAPACK's syevd: 1 + 6 n + 2 n².

@@ -26,6 +26,9 @@ def state_shapes(architecture: Mapping[str, Any]) -> dict[str, tuple[tuple[int, 
     if type(name) is not str or name not in GENERATORS:
         raise ValueError(f"generator type {name!r}")
     sizes = {key: _size(architecture, key) for key in GENERATORS[name].size_names}
+    public = architecture.get("public_basis")
+    if (architecture.get("projection") == "public") != (type(public) is str):
+        raise ValueError(f"public_basis {public!r} with projection {architecture.get('projection')!r}")
     remainder = architecture.get("remainder")
     if remainder not in (None, "diagonal"):
         raise ValueError(f"remainder {remainder!r}")
@@ -60,7 +63,7 @@ def rebuild(architecture: Mapping[str, Any], classes: Sequence[str], state: Mapp
         wrong = sorted(name for name in shapes.keys() | found.keys() if shapes.get(name) != found.get(name))
         raise ValueError(f"{len(classes)} classes; tensors that do not fit the architecture: {', '.join(wrong)}")
     model = {name.removeprefix("model."): tensor for name, tensor in state.items() if name.startswith("model.")}
-    projection = Projection.from_state(state)
+    projection = Projection.from_state(state, architecture.get("public_basis"))
     sampler = GENERATORS[architecture["type"]].sampler(model, projection.scale)
     shape = (architecture["tokens"], architecture["dim"])
     return Generator(classes, shape, projection, sampler)

@@ -15,6 +15,8 @@ from feda2v_cli.threads import threads_per_operation
 
 #: Most axes within the classes of a generator, whose number is chosen by their clips.
 LARGEST_RANK = 256
+#: Most coordinates on a public basis, likewise.
+LARGEST_PUBLIC_RANK = 64
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class TrainingSet:
         coordinates: [clips, rank].
         labels: index of each clip's class in `spec.classes`, [clips].
         shape: tokens and dim of an embedding.
+        released: means and components on a public basis, which is all that is told of the clips then; None where they
+            are taken of the coordinates.
     """
 
     spec: GeneratorSpec
@@ -34,6 +38,7 @@ class TrainingSet:
     coordinates: Tensor
     labels: Tensor
     shape: tuple[int, int]
+    released: PrincipalComponents | None = None
 
     def components(self, section: GeneratorSection) -> PrincipalComponents:
         """Mean and principal components of each class's coordinates.
@@ -41,6 +46,8 @@ class TrainingSet:
         Args:
             section: says how much of the covariance is shared, and how many components are kept.
         """
+        if self.released is not None:
+            return self.released
         classes = len(self.spec.classes)
         counts = torch.bincount(self.labels, minlength=classes).tolist()
         most = [axes_of_class(count) for count in counts] if section.rank == "auto" else None
@@ -133,6 +140,8 @@ def largest_rank(samples_per_class: Mapping[str, int], features: int, section: G
     """Most coordinates that a projection of so many clips of each class can have."""
     if section.projection == "none":
         return features
+    if section.projection == "public":
+        return min(features, LARGEST_PUBLIC_RANK if section.rank == "auto" else section.rank)
     classes, clips = len(samples_per_class), sum(samples_per_class.values())
     within = min(axes_within(samples_per_class, section), clips - classes)
     return max(1, min(within + classes - 1, features))
@@ -146,5 +155,7 @@ def largest_width(samples_per_class: Mapping[str, int], rank: int, section: Gene
         rank: coordinates of an embedding.
         section: of the profile.
     """
+    if section.projection == "public":
+        return rank
     most = max(map(axes_of_class, samples_per_class.values())) if section.rank == "auto" else None
     return PrincipalComponents.largest_width(samples_per_class, rank, section.shrinkage, most)

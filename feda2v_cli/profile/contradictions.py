@@ -26,7 +26,7 @@ def contradictions(profile: Profile) -> list[Problem]:
         One problem a contradiction, each with the key to change.
     """
     data = (*_data(profile), *_blocks(profile), *_shared_classes(profile))
-    return [*data, *_groups(profile), *_loading(profile), *_images(profile), *_nodes(profile)]
+    return [*data, *_groups(profile), *_privacy(profile), *_loading(profile), *_images(profile), *_nodes(profile)]
 
 
 def _data(profile: Profile) -> Iterator[Problem]:
@@ -153,6 +153,20 @@ def _overlapping(profile: Profile, indices: list[int], name: str, told: set[int]
                 f"clips {after[0] + 1} to {after[1]} of {name} overlap with {before[0] + 1} to {before[1]} of node "
                 f"{holder}: give them different ids, and the same size",
             )
+
+
+def _privacy(profile: Profile) -> Iterator[Problem]:
+    generator = profile.generator
+    if generator.projection == "public" and generator.type != "gaussian":
+        why = "on a public basis a class is its mean alone, which needs gaussian: a vae learns the shape of the clips"
+        yield Problem(("generator", "type"), generator.type, why)
+    if generator.projection != "public":
+        for key in ("epsilon", "privacy_budget", "public_root"):
+            value = getattr(generator, key)
+            if value is not None:
+                yield Problem(("generator", key), str(value), "generator.projection is not public, which it is for")
+    elif generator.privacy_budget is not None and generator.epsilon is None:
+        yield Problem(("generator", "privacy_budget"), generator.privacy_budget, "generator.epsilon is not set")
 
 
 def _groups(profile: Profile) -> Iterator[Problem]:

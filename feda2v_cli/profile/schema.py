@@ -198,8 +198,24 @@ class GeneratorSection(Section):
     learning_rate: PositiveFloat = Field(5e-4, description="AdamW")
     weight_decay: NonNegativeFloat = Field(0.0, description="AdamW, of all parameters")
     clip_norm: PositiveFloat = Field(5.0, description="largest norm of a model's gradient")
-    projection: Literal["pca", "none"] = Field(
-        "pca", description="pca: whitened principal axes; none: the dense model on all tokens x dim"
+    projection: Literal["pca", "none", "public"] = Field(
+        "pca",
+        description="pca: principal axes of the node's own clips; public: of clips that all may know (gaussian alone); "
+        "none: the dense model on all tokens x dim",
+    )
+    public_root: UserPath | None = Field(
+        None, description="public: directory of clips that all may know; unset: built-in sounds that no fold holds"
+    )
+    epsilon: PositiveFloat | None = Field(
+        None, description="public: differential privacy of each clip, by noise on class means; unset: none is promised"
+    )
+    delta: Annotated[StrictFloat, Field(gt=0, lt=0.5)] = Field(1e-5, description="of epsilon")
+    privacy_budget: PositiveFloat | None = Field(
+        None, description="the largest epsilon that a clip may spend over all trainings that the ledger knows"
+    )
+    ledger: UserPath = Field(
+        Path("~/.local/share/feda2v/privacy-ledger.json"),
+        description="what clips of this machine have spent with epsilon; never shared",
     )
     rank: Width | Literal["auto"] = Field(
         "auto",
@@ -250,6 +266,9 @@ class SyntheticSection(Section):
         description="node: a node's generators are those of its id; class: any that make its classes, whoever trained",
     )
     refresh: Literal["once", "round"] = Field("round", description="samples are drawn once a run, or every round")
+    max_epsilon: PositiveFloat | None = Field(
+        None, description="only generators that promise their clips this epsilon, or a smaller one; unset: any"
+    )
 
 
 class AdapterSection(Section):

@@ -214,6 +214,13 @@ _MEANINGS = (
         "clips a class, before it leaves its node. docs/privacy.md says what is promised.",
         is_warning=True,
     ),
+    Meaning(
+        "FA023",
+        "privacy-claim",
+        "What the file promises of its clips' privacy does not hold: its noise is too small for its epsilon and delta, "
+        "or its axes are the node's own. A run may also ask for more than a file promises.",
+        "Train the generator again with feda2v, with generator.projection = public and the epsilon that is asked for.",
+    ),
 )
 CODES = {meaning.code: meaning for meaning in _MEANINGS}
 

@@ -60,6 +60,7 @@ class Expectation:
         generator_type: vae or gaussian.
         train_folds: folds that trained.
         test_folds: folds that were held out.
+        max_epsilon: the largest ε that generators may promise their clips; None asks for no promise.
         has_groups: whether the profile defines groups, so that it can train per_group generators.
         by_class: whether generators stand for the classes that they make: their nodes are not those of the profile.
         data_root: directory of the data set, when an option or the environment names it and not the profile's file.
@@ -77,6 +78,7 @@ class Expectation:
     generator_type: str | None = None
     train_folds: tuple[int, ...] | None = None
     test_folds: tuple[int, ...] | None = None
+    max_epsilon: float | None = None
     has_groups: bool = False
     by_class: bool = False
     data_root: Path | None = None
@@ -115,6 +117,9 @@ class Expectation:
         granularity = profile.generator.granularity
         by_class = profile.synthetic.match == "class"
         taking_part = [node for node in profile.nodes if nodes is None or node.id in nodes]
+        section = profile.embedding
+        if not profile.nodes_that_differ:  # all may have the same tokens of their own
+            section = section.model_copy(update={"tokens": profile.tokens_of(profile.nodes[0])})
         knows_type = granularity != "auto" or "generator.type" in loaded.origins
         return cls(
             profile=named,
@@ -123,12 +128,13 @@ class Expectation:
             granularity=None if granularity == "auto" else granularity,
             nodes=() if by_class else tuple(_expected(node, profile) for node in taking_part),
             classes=tuple(sorted({name for node in taking_part for name in node.classes})) if by_class else (),
-            encoder=known_identity(profile.embedding) if encoder is None else encoder,
+            encoder=known_identity(section) if encoder is None else encoder,
             settings=_settings(loaded),
             adapter_base_name=profile.checkpoint.adapter_base_name,
             generator_type=profile.generator.type if knows_type else None,
             train_folds=profile.data.train_folds,
             test_folds=profile.data.test_folds,
+            max_epsilon=profile.synthetic.max_epsilon,
             has_groups=bool(profile.generator.groups),
             by_class=by_class,
             data_root=profile.data.root if loaded.is_set_outside("data.root") else None,

@@ -14,6 +14,7 @@ from feda2v_cli.checkpoint.metadata import AdapterMetadata, GeneratorMetadata, M
 from feda2v_cli.checkpoint.name import GeneratorName, parse_name
 from feda2v_cli.generator.axes import axes_of_class
 from feda2v_cli.legacy.checkpoint import LegacyCheckpoint, check_records, read_legacy
+from feda2v_cli.privacy.accountant import delta_of
 from feda2v_cli.profile.generator_names import GeneratorTypeName
 
 #: Share of the data's spread below which samples have lost its variety. Measured were 0.3 of collapsed
@@ -21,6 +22,8 @@ from feda2v_cli.profile.generator_names import GeneratorTypeName
 SMALLEST_SPREAD = 0.5
 #: Clips of a class of which a generator tells each, if there are fewer.
 FEWEST_CLIPS = 8
+#: By so much a delta may be above the one that is promised: rounding.
+ROUNDING_OF_DELTA = 1e-6
 #: An attack that ranks clips that trained higher than others more often than this tells them.
 LARGEST_AUC = 0.75
 _LONGEST_START = 200
@@ -181,8 +184,26 @@ def _what_reveals(metadata: GeneratorMetadata) -> Iterator[str]:
         yield f"an attack in its training had an AUC above {low:.2f}, expected at most {LARGEST_AUC}"
 
 
+def _claiming(_: Path, metadata: Metadata) -> list[Defect]:
+    """FA023: what the file promises does not hold."""
+    if not isinstance(metadata, GeneratorMetadata) or metadata.privacy is None:
+        return []
+    claim, architecture = metadata.privacy, metadata.architecture
+    values = [claim.get(name) for name in ("epsilon", "delta", "noise_multiplier")]
+    epsilon, delta, multiplier = (float(one) if type(one) in (int, float) else 0.0 for one in values)  # type: ignore[arg-type]
+    if not (epsilon > 0 and 0 < delta < 1 and multiplier > 0) or claim.get("mechanism") != "gaussian":
+        return [Defect("FA023", "promises privacy without an epsilon, a delta and the noise that gives them")]
+    if architecture.get("projection") != "public" or claim.get("public_basis") != architecture.get("public_basis"):
+        return [Defect("FA023", "promises privacy of clips, and its axes are not those of the public basis it names")]
+    given = delta_of(multiplier, epsilon)
+    if given > delta * (1 + ROUNDING_OF_DELTA):
+        told = f"at epsilon = {epsilon:g} its noise gives delta = {given:.2g}"
+        return [Defect("FA023", f"promises delta = {delta:g}, and {told}")]
+    return []
+
+
 #: What the metadata of a file whose bytes are sound can be wrong in.
-CHECKS: tuple[Callable[[Path, Metadata], list[Defect]], ...] = (_misnamed, _collapsed, _revealing)
+CHECKS: tuple[Callable[[Path, Metadata], list[Defect]], ...] = (_misnamed, _collapsed, _revealing, _claiming)
 
 
 def _spreads(quality: Mapping[str, Any]) -> dict[str, float]:

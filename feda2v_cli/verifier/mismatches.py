@@ -176,6 +176,17 @@ def _class_groups(metadata: GeneratorMetadata, expectation: Expectation, node: E
     return f"was trained with groups {_group_words(there)}; {expectation.asks_for(_group_words(wanted))}"
 
 
+def _privacy(metadata: GeneratorMetadata, expectation: Expectation, _: ExpectedNode) -> str:
+    """FA023: less privacy than is asked for."""
+    if expectation.max_epsilon is None:
+        return ""
+    epsilon = (metadata.privacy or {}).get("epsilon")
+    if isinstance(epsilon, int | float) and epsilon <= expectation.max_epsilon:
+        return ""
+    promised = "promises its clips nothing" if epsilon is None else f"promises its clips epsilon = {epsilon}"
+    return f"{promised}, {expectation.asks_for(f'at most {expectation.max_epsilon:g}')}"
+
+
 #: Everything in which a file can be another than is asked for, with its code, in the order in which it is told.
 CHECKS: tuple[tuple[str, _Check], ...] = (
     ("FA003", _granularity),
@@ -184,6 +195,7 @@ CHECKS: tuple[tuple[str, _Check], ...] = (
     ("FA006", _class_groups),
     ("FA016", _dataset),
     ("FA016", _split),
+    ("FA023", _privacy),
 )
 
 

@@ -220,6 +220,14 @@ def revealing() -> list[str]:
     return []
 
 
+def claiming() -> list[str]:
+    basis = "ab" * 32
+    claim = {"epsilon": 1.0, "delta": 1e-5, "mechanism": "gaussian", "noise_multiplier": 1.9, "public_basis": basis}
+    architecture = architecture_of(2) | {"projection": "public", "public_basis": basis}
+    write_set(UNIFIED, "unified", architecture=architecture, privacy=claim)
+    return []
+
+
 SCENARIOS: dict[str, Callable[[], list[str]]] = {
     "FA001": not_found,
     "FA002": base_name_mismatch,
@@ -243,5 +251,6 @@ SCENARIOS: dict[str, Callable[[], list[str]]] = {
     "FA020": collapsed,
     "FA021": stale,
     "FA022": revealing,
+    "FA023": claiming,
 }
 WARNINGS = ("FA015", "FA016", "FA018", "FA019", "FA020", "FA021", "FA022")

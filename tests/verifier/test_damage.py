@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from checkpoint_samples import GRANULARITIES, GROUPS, metadata_of, state_of, write, write_set
+from checkpoint_samples import GRANULARITIES, GROUPS, architecture_of, metadata_of, state_of, write, write_set
 from checkpoint_scenarios import flip_bit, middle_of, swap
 
 from feda2v_cli.checkpoint.file import write_checkpoint
@@ -344,3 +344,13 @@ def test_files_of_before_that_know_no_fingerprint_of_their_node_are_not_held_aga
     for place, key in enumerate(("dog", "cow")):
         write(tmp_path, metadata_of("per_class", 0, key, node_fingerprint="0" if place else None), seed=place)
     assert codes(tmp_path) == []
+
+
+@pytest.mark.parametrize(("promised", "found"), [(None, ["FA023"]), (8.0, ["FA023"]), (1.0, [])])
+def test_a_generator_that_promises_less_privacy_than_is_asked_for_is_found(tmp_path, promised, found):
+    basis = "ab" * 32
+    words = {"delta": 1e-5, "mechanism": "gaussian", "noise_multiplier": 4.0, "public_basis": basis}
+    claim = None if promised is None else {"epsilon": promised, **words}
+    architecture = architecture_of(2) | {"projection": "public", "public_basis": basis}
+    write_set(tmp_path, "unified", privacy=claim, architecture=architecture)
+    assert sorted(set(codes(tmp_path, Expectation(max_epsilon=2.0)))) == found

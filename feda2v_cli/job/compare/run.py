@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from feda2v_cli.checkpoint.name import Granularity
 from feda2v_cli.data.nodes import clips_of_nodes
-from feda2v_cli.embedding.encoder import make_encoder
+from feda2v_cli.embedding.encoder import make_encoder, node_encoders
 from feda2v_cli.engine.memory import memory_budget
 from feda2v_cli.errors import FailedError, OverwriteError, RunInterrupted, UsageError
 from feda2v_cli.job.compare.picture import draw_comparison, require_matplotlib
@@ -241,6 +241,7 @@ def _embed_once(loaded: LoadedProfile, listener: Listener) -> int:
     """Fill the cache, so that no granularity pays for the embeddings of the others; bytes of all of them."""
     profile = loaded.profile
     encoder = make_encoder(profile.embedding, choose_device(profile.experiment.device))
+    encoder = node_encoders(encoder, profile)[profile.nodes[0].id]  # the same of all
     nodes = clips_of_nodes(profile)
     if nodes[0].dataset.root is None:
         listener(Noted("no data.root is set: comparing on the built-in sounds (--data-root DIR takes recordings)"))

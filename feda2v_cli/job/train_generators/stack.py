@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import torch
@@ -26,10 +27,13 @@ from feda2v_cli.generator.granularity import GeneratorSpec, generator_specs
 from feda2v_cli.generator.registry import GENERATORS, same_steps
 from feda2v_cli.generator.training_set import TrainingSet, training_set
 from feda2v_cli.job.nodes import cache_directory
+from feda2v_cli.job.public_basis import coordinates_of, public_basis
 from feda2v_cli.job.train_generators.plan import GeneratorPlan, PlannedGenerator
 from feda2v_cli.job.train_generators.resume import StackToTrain, save_state
 from feda2v_cli.paths import as_text
 from feda2v_cli.privacy.inquiry import attack_in_training
+from feda2v_cli.privacy.ledger import charge
+from feda2v_cli.privacy.release import Promise, PublicBasis, released_set
 from feda2v_cli.profile.load import profile_hash
 from feda2v_cli.quality.figures import cheap_figures
 from feda2v_cli.run.event import CheckpointSaved, EpochEnded, Listener, RoundEnded, StackNarrowed
@@ -57,6 +61,9 @@ class StackTraining:
         self._stack = 0
         self._type = GENERATORS[plan.profile.generator.type]
         self._total = 0
+        self._bases: dict[tuple[tuple[int, int], int], PublicBasis] = {}
+        self._basis_lock = Lock()
+        self._promises: dict[GeneratorSpec, dict[str, Any]] = {}
         self._attacks: dict[GeneratorSpec, dict[str, Any]] = {}
         self._profile_hash = profile_hash(plan.whole)
         self.clips_seen = 0
@@ -135,6 +142,20 @@ class StackTraining:
             planned.clips, planned.encoder, cache_directory(profile), numbers=profile.embedding.cache_dtype
         )
         names = [clip.class_name for clip in embeddings.clips]
+        self._attacks[planned.spec] = {}
+        if profile.generator.projection == "public":
+            basis = self._basis(planned)
+            promise = self._promise(planned, basis)
+            if promise is not None:
+                section = profile.generator
+                charge(
+                    section.ledger,
+                    embeddings.content_hashes,
+                    promise.noise_multiplier,
+                    promise.delta,
+                    section.privacy_budget,
+                )
+            return released_set(planned.spec, embeddings.values, names, basis, promise)
         try:
             data = training_set(planned.spec, embeddings.values, names, profile.generator)
             found = attack_in_training(planned.spec, embeddings.values, names, profile.generator)
@@ -143,6 +164,23 @@ class StackTraining:
             return data
         except ValueError as error:
             raise FailedError(f"{planned.spec} cannot be trained — {error}") from error
+
+    def _basis(self, planned: PlannedGenerator) -> PublicBasis:
+        """The basis for a generator, made once for all generators of as many coordinates."""
+        rank = coordinates_of(self._plan.profile, min(planned.samples_per_class.values()))
+        with self._basis_lock:  # training sets are made side by side
+            key = (planned.encoder.shape, rank)
+            if key not in self._bases:
+                self._bases[key] = public_basis(self._plan.profile, planned.encoder, rank)
+            return self._bases[key]
+
+    def _promise(self, planned: PlannedGenerator, basis: PublicBasis) -> Promise | None:
+        section = self._plan.profile.generator
+        if section.epsilon is None:
+            return None
+        promise = Promise.of(section.epsilon, section.delta, basis)
+        self._promises[planned.spec] = promise.to_dict(basis.digest)
+        return promise
 
     def _fitting(self, sets: list[TrainingSet], stack: StackToTrain) -> Fitting:
         profile = self._plan.profile
@@ -230,6 +268,7 @@ class StackTraining:
             torch_version=str(torch.__version__),
             profile_hash=self._profile_hash,
             node_fingerprint=fingerprint(node.train),
+            privacy=self._promises.get(spec),
             run_directory=as_text(self._resume.parent.absolute()),
             split=dict(node.keys),
         )

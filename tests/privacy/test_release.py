@@ -1,0 +1,108 @@
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from generator_samples import spec
+
+from feda2v_cli.engine.random_stream import random_stream
+from feda2v_cli.errors import FailedError
+from feda2v_cli.privacy.accountant import delta_of, epsilon_of, noise_multiplier_for
+from feda2v_cli.privacy.advantage import Advantage
+from feda2v_cli.privacy.bound import largest_auc
+from feda2v_cli.privacy.ledger import charge
+from feda2v_cli.privacy.release import Promise, PublicBasis, released_set, secret_noise
+
+
+def clips(count: int, number: int, kinds: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
+    """Clips [clips, 2, 8] of some classes, and their labels."""
+    random = random_stream(9, number)
+    means = 2 * torch.randn(kinds, 16, generator=random_stream(9, "means"))
+    labels = torch.arange(count) % kinds
+    return (means[labels] + torch.randn(count, 16, generator=random)).view(count, 2, 8), labels
+
+
+@pytest.fixture(scope="module")
+def basis() -> PublicBasis:
+    return PublicBasis.of(*clips(300, 0), rank=4)
+
+
+def test_the_accountant_agrees_with_a_case_that_is_computed_by_hand() -> None:
+    # z = 1, ε = 1: δ = Φ(−½) − e Φ(−3/2) = 0.308538 − 2.718282 × 0.066807
+    assert delta_of(1.0, 1.0) == pytest.approx(0.308538 - 2.718282 * 0.066807, abs=1e-5)
+
+
+def test_the_noise_is_the_least_that_promises() -> None:
+    noise = noise_multiplier_for(1.0, 1e-5)
+    assert delta_of(noise, 1.0) <= 1e-5 < delta_of(0.999 * noise, 1.0)
+    assert epsilon_of(noise, 1e-5) == pytest.approx(1.0, rel=1e-3)
+    assert delta_of(1e-3, 900.0) > 0.99
+
+
+def test_noise_that_no_seed_gives_is_normal() -> None:
+    noise = secret_noise(20_001)
+    assert len(noise) == 20_001
+    assert abs(float(noise.mean())) < 0.04
+    assert float(noise.std()) == pytest.approx(1, abs=0.03)
+    assert not torch.equal(secret_noise(5), secret_noise(5))
+
+
+def test_a_release_depends_on_the_clips_by_its_means_alone(basis: PublicBasis) -> None:
+    one, other = (released_set(spec(), clips(30, number, 1)[0], ["dog"] * 30, basis, None) for number in (1, 2))
+    assert not torch.equal(one.released.means, other.released.means)
+    assert torch.equal(one.released.loadings, other.released.loadings)
+    assert one.projection is other.projection
+    assert one.projection.public == basis.digest
+
+
+def test_with_a_promise_not_even_losses_are_of_the_clips(basis: PublicBasis) -> None:
+    promise = Promise.of(1.0, 1e-5, basis)
+    values = clips(30, 1, 1)[0]
+    made = released_set(spec(), values, ["dog"] * 30, basis, promise)
+    scores = made.released.scores(made.coordinates, made.labels)
+    assert not torch.allclose(made.coordinates, basis.projection.project(values.flatten(1)))
+    assert scores.norm(dim=1).max() < 5
+
+
+def test_an_attack_on_200_releases_finds_what_is_promised_and_more_with_half_the_noise(basis: PublicBasis) -> None:
+    others, _ = clips(8, 1, 1)
+    far = 3 * basis.bound * torch.eye(4)[:1]
+    # Two clips that are hardest to hide: beyond the bound, and opposite to each other.
+    pair = [basis.projection.restore(side * far).view(1, 2, 8) for side in (1, -1)]
+
+    def released(clip: torch.Tensor, promise: Promise) -> torch.Tensor:
+        data = released_set(spec(), torch.cat([clip, others]), ["dog"] * 9, basis, promise)
+        return data.released.means[0, 0]
+
+    def attack(promise: Promise) -> Advantage:
+        return Advantage.of(*(torch.stack([released(clip, promise) for _ in range(200)]) for clip in pair))
+
+    promise = Promise.of(4.0, 1e-5, basis)
+    # Noise of z sensitivities: two normal distributions, 1 / z of their deviation apart.
+    most = 0.5 * math.erfc(-1 / promise.noise_multiplier / 2)
+    assert attack(promise).low < most < largest_auc(4.0, 1e-5)
+    assert attack(replace(promise, noise_multiplier=promise.noise_multiplier / 2)).low > most
+
+
+def test_the_ledger_adds_up_what_a_clip_has_spent(tmp_path: Path) -> None:
+    ledger, noise = tmp_path / "kept" / "ledger.json", noise_multiplier_for(1.0, 1e-5)
+    assert charge(ledger, ["a", "b"], noise, 1e-5, None) == pytest.approx(1.0, rel=1e-3)
+    twice = charge(ledger, ["b", "c"], noise, 1e-5, None)
+    assert twice == pytest.approx(epsilon_of(noise / math.sqrt(2), 1e-5), rel=1e-3)
+    assert 1.3 < twice < 2
+
+
+def test_the_ledger_refuses_what_is_above_the_budget_and_charges_nothing_then(tmp_path: Path) -> None:
+    ledger, noise = tmp_path / "ledger.json", noise_multiplier_for(1.0, 1e-5)
+    charge(ledger, ["a"], noise, 1e-5, 1.1)
+    before = ledger.read_bytes()
+    with pytest.raises(FailedError, match=r"1 of 2 clips would have spent up to ε = 1\.\d+ .*privacy_budget is 1\.1"):
+        charge(ledger, ["a", "new"], noise, 1e-5, 1.1)
+    assert ledger.read_bytes() == before
+
+
+def test_a_damaged_ledger_stops_the_release(tmp_path: Path) -> None:
+    (tmp_path / "ledger.json").write_text('{"version": 1, "spent"')
+    with pytest.raises(FailedError, match="is damaged"):
+        charge(tmp_path / "ledger.json", ["a"], 1.0, 1e-5, None)
