@@ -1,6 +1,6 @@
 """What samples are worth in a federation, and what a round costs beside the training itself.
 
-    python benchmarks/federate.py gap        accuracy with samples, with fedavg and in central training
+    python benchmarks/federate.py gap        accuracy with samples, in one shot, with fedavg and in central training
     python benchmarks/federate.py overhead   a round against a plain PyTorch loop, at 10 nodes
     python benchmarks/federate.py growth     time and memory of a round from 10 to 1,000 nodes
 
@@ -57,7 +57,8 @@ SEED_OF_DATA = 0
 def gap(arguments: argparse.Namespace) -> None:
     print(f"{arguments.rounds} rounds, {arguments.samples} samples a class, {arguments.seeds} seeds", flush=True)
     print(
-        "layout  granularity   seed   fedavg  samples  central   samples after 5 rounds (fedavg, central)", flush=True
+        "layout  granularity   seed   fedavg  one shot  samples  central   samples after 5 rounds (fedavg, central)",
+        flush=True,
     )
     for layout in ["profile"] if arguments.profile else arguments.layouts:
         baselines: dict[int, dict[str, list[float]]] = {}
@@ -69,17 +70,22 @@ def gap(arguments: argparse.Namespace) -> None:
                 finals.append(last)
                 first = {name: curve[0] for name, curve in curves.items()}
                 print(
-                    f"{layout:7} {granularity:11} {seed:6}  {last['fedavg']:7.3f} {last['chosen']:8.3f} "
-                    f"{last['central']:8.3f}   {first['chosen']:.3f} ({first['fedavg']:.3f}, {first['central']:.3f})",
+                    f"{layout:7} {granularity:11} {seed:6}  {last['fedavg']:7.3f} {last['one_shot']:9.3f} "
+                    f"{last['chosen']:8.3f} {last['central']:8.3f}   "
+                    f"{first['chosen']:.3f} ({first['fedavg']:.3f}, {first['central']:.3f})",
                     flush=True,
                 )
-            fedavg, samples, central = (mean(last[name] for last in finals) for name in ("fedavg", "chosen", "central"))
+            means = {name: mean(last[name] for last in finals) for name in finals[0]}
+            fedavg, samples, central = means["fedavg"], means["chosen"], means["central"]
             closed = (
                 f"closes {(samples - fedavg) / (central - fedavg):.0%} of the gap"
                 if central - fedavg > 0.01
                 else f"no gap to close; samples - central = {samples - central:+.3f}"
             )
-            print(f"{layout:7} {granularity:11}   mean  {fedavg:7.3f} {samples:8.3f} {central:8.3f}   {closed}")
+            print(
+                f"{layout:7} {granularity:11}   mean  {fedavg:7.3f} {means['one_shot']:9.3f} {samples:8.3f} "
+                f"{central:8.3f}   {closed}"
+            )
 
 
 def _curves(
@@ -104,7 +110,8 @@ def _curves(
             setup = replace(setup, held_out=unseen_clips(setup, plan, arguments.unseen))
         if seed not in baselines:
             baselines[seed] = {name: _curve(setup.baseline(name), Path(place) / name) for name in ("fedavg", "central")}
-        return baselines[seed] | {"chosen": _curve(setup, Path(place) / "chosen")}
+        one_shot = _curve(setup.with_strategy("one_shot"), Path(place) / "one_shot")
+        return baselines[seed] | {"chosen": _curve(setup, Path(place) / "chosen"), "one_shot": one_shot}
 
 
 def unseen_clips(setup: Setup, plan: FederationPlan, per_class: int) -> HeldOut:

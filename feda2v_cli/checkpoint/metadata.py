@@ -259,7 +259,8 @@ class AdapterMetadata(Metadata):
         torch_version: version of PyTorch that wrote the file.
         profile_hash: SHA-256 of the effective profile, of what results depend on.
         format_version: version of the file format.
-        split: as of generators; of the server's, that of the first node.
+        split: as of generators; of the server's, what all nodes have in common beside their blocks, and null where they
+            differ.
     """
 
     kind = "adapter"

@@ -74,6 +74,6 @@ def _tables(compared: "Comparison") -> list["Table | str"]:
     return [
         granularities,
         "",
-        explanation(compared.without_samples, compared.setting),
+        explanation(compared.without_samples, compared.one_shot, compared.setting),
         f"wrote {', '.join(map(str, compared.files))} in {compared.seconds:.0f} s; run {compared.run_dir}",
     ]

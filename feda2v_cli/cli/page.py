@@ -205,6 +205,7 @@ DATA: Mapping[str, Mapping[str, str]] = {
         "table[].verdict": "as of `evaluate`",
         "table[].accuracy": "of adapters after federate",
         "without_samples.accuracy": "the same without samples",
+        "one_shot.accuracy": "the same by strategy `one_shot`, with unified generators; null without samples",
         "setting": "data, clips, rounds and seed",
         "seconds": "from start to end",
         "files": "what was written",

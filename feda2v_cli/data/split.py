@@ -120,29 +120,23 @@ def keys_of_node(data: DataSection, node: NodeSection, split: Split) -> dict[str
     return keys
 
 
-def data_of(data: DataSection, keys: Mapping[str, Any] | None, folds: Mapping[str, tuple[int, ...]]) -> DataSection:
-    """What a profile says of data, with the split that `keys_of_node` says of a node.
+def data_of(data: DataSection, keys: Mapping[str, Any], folds: Mapping[str, tuple[int, ...]]) -> DataSection:
+    """What a profile says of data, for nodes that `keys_of_node` describes; the rest `with_keys` gives each of them.
 
     Args:
         data: of a profile.
-        keys: of a node; None for folds alone.
-        folds: `train_folds` and `test_folds`, where folds divide the clips.
+        keys: of any of the nodes.
+        folds: `train_folds` and `test_folds`; empty where nothing is divided by folds.
     """
-    own = {key: value for key, value in (keys or FOLDS_ALONE).items() if key != "block"}
-    known = folds if own["split"] == "folds" else {}
-    return DataSection.model_validate(data.model_dump() | own | dict(known))
+    known = {name: numbers for name, numbers in folds.items() if numbers}
+    seed = {"split_seed": keys["split_seed"]} if "split_seed" in keys else {}
+    return DataSection.model_validate(data.model_dump() | {"clips_per_class": None} | known | seed)
 
 
-def node_of(node_id: int, classes: Sequence[str], keys: Mapping[str, Any] | None) -> NodeSection:
-    """A node that holds what `keys_of_node` says.
-
-    Args:
-        node_id: its id.
-        classes: of its clips.
-        keys: None for folds alone.
-    """
-    own = {key: value for key, value in (keys or FOLDS_ALONE).items() if key != "split_seed"}
-    return NodeSection.model_validate({"id": node_id, "classes": tuple(classes)} | own)
+def with_keys(node: NodeSection, keys: Mapping[str, Any]) -> NodeSection:
+    """A node that holds of its classes what `keys_of_node` says; a block of its own stays when they name none."""
+    own = {key: value for key, value in keys.items() if key != "split_seed"}
+    return NodeSection.model_validate(node.model_dump() | own)
 
 
 def described(keys: Mapping[str, Any] | None) -> str:

@@ -108,7 +108,7 @@ class Link:
         from flwr.proto.control_pb2 import RegisterNodeRequest
 
         with self._talking():
-            known = {info.public_key for info in self._registered()}
+            known = {info.public_key for info in registered(self._control())}
             for node, key in self._nodes.items():
                 if key not in known:
                     self._control().RegisterNode(RegisterNodeRequest(public_key=key, name=f"node {node}"))
@@ -119,7 +119,7 @@ class Link:
             by_key = {key: node for node, key in self._nodes.items()}
             return {
                 by_key[info.public_key]: info.node_id
-                for info in self._registered()
+                for info in registered(self._control())
                 if info.status == "online" and info.public_key in by_key
             }
 
@@ -233,19 +233,9 @@ class Link:
         self._grid._retry_invoker.max_time = SERVER_SECONDS
         self._grid.set_run(run_from_proto(given.run))
 
-    def _registered(self) -> list[Any]:
-        from flwr.proto.control_pb2 import ListNodesRequest
-
-        return list(self._control().ListNodes(ListNodesRequest()).nodes_info)
-
     def _control(self) -> Any:
-        from flwr.supercore.control.control_http_client import ControlHttpClient
-        from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
-
         if self._control_client is None:
-            self._control_client = ControlHttpClient.from_server_address(
-                self.address, False, self._authority, [RuntimeVersionHttpInterceptor(component_name="flwr-cli")]
-            )
+            self._control_client = control_client(self.address, self._authority)
             self._clients.append(self._control_client)
         return self._control_client
 
@@ -278,6 +268,22 @@ class Link:
                 ["what was done is kept"],
                 hint="feda2v flower server --keys DIR --port PORT, then the same command with --resume",
             ) from error
+
+
+def control_client(address: str, authority: bytes) -> Any:
+    """A connection to the part of a SuperLink that knows runs and nodes; to be closed."""
+    from flwr.supercore.control.control_http_client import ControlHttpClient
+    from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
+
+    version = RuntimeVersionHttpInterceptor(component_name="flwr-cli")
+    return ControlHttpClient.from_server_address(address, False, authority, [version])
+
+
+def registered(control: Any) -> list[Any]:
+    """What a SuperLink says of its nodes: of each its public key, its id and whether it is online."""
+    from flwr.proto.control_pb2 import ListNodesRequest
+
+    return list(control.ListNodes(ListNodesRequest()).nodes_info)
 
 
 def reachable(address: str, keys: Keys) -> bool:

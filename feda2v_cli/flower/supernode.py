@@ -19,12 +19,19 @@ from typing import Any
 from feda2v_cli.errors import Feda2vError
 from feda2v_cli.flower.keys import AUTHORITY, Keys, node_key
 from feda2v_cli.flower.letter import Letter, LetterError, from_record, to_record
+from feda2v_cli.flower.link import control_client, registered
 from feda2v_cli.flower.process import free_port
 
 #: Between two looks for messages: of the SuperNode at the server, and of the worker at the SuperNode.
 POLL_SECONDS = 0.5
 WORKER_POLL_SECONDS = 0.1
 _FLOWERS_POLL_SECONDS = 3
+#: A node that was killed counts as connected until two heartbeats are missing. It is Flower's shortest interval.
+_HEARTBEAT_SECONDS = 10
+#: So long its successor waits for that.
+ACTIVATION_SECONDS = 30.0
+#: Stands in the log while it does.
+STILL_CONNECTED = "the server counts this node as connected still: waiting until it does not"
 _ACQUIRE = "/flwr.proto.Runtime/AcquireTask"
 
 #: Does what a letter asks, and gives the answer.
@@ -67,6 +74,10 @@ def run_supernode(options: NodeOptions, handle: Handler, secret_file: Path) -> N
     # Its own wait for the next message would be most of a round.
     loop: Any = import_module("flwr.supernode.start_client_internal")
     loop.time = SimpleNamespace(**vars(time) | {"sleep": _short_sleep})
+    for name in ("flwr.supercore.heartbeat", "flwr.supernode.fleet_http_connection"):
+        heart: Any = import_module(name)
+        heart.HEARTBEAT_DEFAULT_INTERVAL = _HEARTBEAT_SECONDS
+    _be_patient(options)
     sys.argv = [
         "flower-supernode",
         "--superlink", options.server,
@@ -78,6 +89,40 @@ def run_supernode(options: NodeOptions, handle: Handler, secret_file: Path) -> N
         "--superexec-auth-secret-file", str(secret_file),
     ]  # fmt: skip
     flower_supernode()
+
+
+def _be_patient(options: NodeOptions) -> None:
+    """Let the SuperNode wait while the server takes a process for connected that was killed."""
+    import httpx
+
+    fleet: Any = import_module("flwr.supernode.fleet_http_client").FleetHttpClient
+    activate = fleet.ActivateNode
+    authority = options.keys.file(AUTHORITY).read_bytes()
+
+    def patiently(client: Any, request: Any) -> Any:
+        deadline = time.monotonic() + ACTIVATION_SECONDS
+        told = False
+        while True:
+            try:
+                return activate(client, request)
+            except httpx.HTTPStatusError:
+                if time.monotonic() > deadline or not _is_connected(options.server, authority, request.public_key):
+                    raise
+            if not told:
+                print(STILL_CONNECTED, flush=True)
+                told = True
+            time.sleep(1.0)
+
+    fleet.ActivateNode = patiently
+
+
+def _is_connected(server: str, authority: bytes, public_key: bytes) -> bool:
+    """Whether the server counts the node of a key as connected."""
+    control = control_client(server, authority)
+    try:
+        return any(info.public_key == public_key and info.status == "online" for info in registered(control))
+    finally:
+        control.close()
 
 
 def _short_sleep(seconds: float) -> None:
@@ -100,6 +145,7 @@ def _work(address: str, secret: bytes, secret_file: Path, handle: Handler) -> No
             SuperExecAuthHttpInterceptor(master_secret=secret, protected_methods={_ACQUIRE}),
         ],
     )
+    one_at_a_time = threading.Lock()
     while True:
         try:
             acquired = client.AcquireTask(AcquireTaskRequest(supported_task_types=[TaskType.CLIENT_APP]))
@@ -108,12 +154,14 @@ def _work(address: str, secret: bytes, secret_file: Path, handle: Handler) -> No
             continue
         secret_file.unlink(missing_ok=True)
         if acquired.token:
-            _do_task(address, acquired.token, handle)
+            # A message of a command that was killed while it sent may never be whole: others must not wait for it.
+            arguments = (address, acquired.token, handle, one_at_a_time)
+            threading.Thread(target=_do_task, args=arguments, daemon=True, name="task").start()
         else:
             time.sleep(WORKER_POLL_SECONDS)
 
 
-def _do_task(address: str, token: str, handle: Handler) -> None:
+def _do_task(address: str, token: str, handle: Handler, one_at_a_time: threading.Lock) -> None:
     """Do one task, as `flwr-clientapp` does, but for the code that came with it."""
     from flwr.app import Error, Message
     from flwr.common.constant import ErrorCode, SubStatus
@@ -148,25 +196,29 @@ def _do_task(address: str, token: str, handle: Handler) -> None:
     context = None
     try:
         given = client.PullTaskInput(PullTaskInputRequest())
-        TaskIdentity.task_id, TaskIdentity.run_id = given.task_id, given.run.run_id
-        TaskIdentity.node_id = given.context.node_id
         context = context_from_proto(given.context)
-        tree = client.PullMessages(PullAppMessagesRequest()).message_object_trees[0]
+        pulled = client.PullMessages(PullAppMessagesRequest())
+        tree, header = pulled.message_object_trees[0], pulled.messages_list[0].metadata
         node = Node(node_id=context.node_id)
         message: Any = pull_and_inflate_object_from_tree(
             tree,
             make_pull_object_fn_protobuf(client.PullObject, node, context.run_id),
             make_confirm_message_received_fn_protobuf(client.ConfirmMessageReceived, node, context.run_id),
             return_type=Message,
+            max_time=header.created_at + header.ttl - time.time(),
         )
         message.metadata.__dict__["_message_id"] = tree.object_id
-        try:
-            answer = _answer(message.content, handle)
-            reply = Message(to_record(answer), reply_to=message)
-        except Exception as error:  # noqa: BLE001 - whatever happens, the server is told, and the node stays
-            print(f"failed: {type(error).__name__}: {error}", file=sys.stderr)
-            code = ErrorCode.CLIENT_APP_RAISED_EXCEPTION
-            reply = Message(Error(code=code, reason=type(error).__name__), reply_to=message)
+        with one_at_a_time:
+            # Flower knows one task a process.
+            TaskIdentity.task_id, TaskIdentity.run_id = given.task_id, given.run.run_id
+            TaskIdentity.node_id = context.node_id
+            try:
+                answer = _answer(message.content, handle)
+                reply = Message(to_record(answer), reply_to=message)
+            except Exception as error:  # noqa: BLE001 - whatever happens, the server is told, and the node stays
+                print(f"failed: {type(error).__name__}: {error}", file=sys.stderr)
+                code = ErrorCode.CLIENT_APP_RAISED_EXCEPTION
+                reply = Message(Error(code=code, reason=type(error).__name__), reply_to=message)
         push_message(client, reply, context)
         status = SubStatus.COMPLETED
     except Exception as error:  # noqa: BLE001 - the next message is a new chance

@@ -1,5 +1,6 @@
 """A clip in a page: its sound and its spectrogram."""
 
+import os
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
@@ -61,13 +62,17 @@ class Clips:
 
         try:
             profile = load_profile(str(self._record.path / "resolved.toml"), environment={}).profile
-            if profile.data.root is not None:
-                own = profile.data.model_copy(update={"root": self._directory / profile.data.root})
-                profile = profile.model_copy(update={"data": own})
+            data = profile.data.model_copy(update=self._root(profile.data.root))
+            own = tuple(node.model_copy(update=self._root(node.root)) for node in profile.nodes)
+            profile = profile.model_copy(update={"data": data, "nodes": own})
             nodes = clips_of_nodes(profile)
         except Feda2vError:
             return {}
         return {clip.name: clip for node in nodes for clip in node.all}
+
+    def _root(self, root: Path | None) -> dict[str, Path]:
+        """Where a root lay from the directory in which the run ran."""
+        return {} if root is None else {"root": self._directory / os.path.expanduser(root)}
 
 
 def _is_file(path: Path) -> bool:

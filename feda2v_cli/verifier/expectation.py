@@ -117,6 +117,9 @@ class Expectation:
         granularity = profile.generator.granularity
         by_class = profile.synthetic.match == "class"
         taking_part = [node for node in profile.nodes if nodes is None or node.id in nodes]
+        section = profile.embedding
+        if not profile.nodes_that_differ:  # all may have the same tokens of their own
+            section = section.model_copy(update={"tokens": profile.tokens_of(profile.nodes[0])})
         knows_type = granularity != "auto" or "generator.type" in loaded.origins
         return cls(
             profile=named,
@@ -125,7 +128,7 @@ class Expectation:
             granularity=None if granularity == "auto" else granularity,
             nodes=() if by_class else tuple(_expected(node, profile) for node in taking_part),
             classes=tuple(sorted({name for node in taking_part for name in node.classes})) if by_class else (),
-            encoder=known_identity(profile.embedding) if encoder is None else encoder,
+            encoder=known_identity(section) if encoder is None else encoder,
             settings=_settings(loaded),
             adapter_base_name=profile.checkpoint.adapter_base_name,
             generator_type=profile.generator.type if knows_type else None,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from feda2v_cli.data.clip import FileClip
 from feda2v_cli.data.dataset import Dataset
 from feda2v_cli.data.nodes import NodeClips, check_held_out, clips_of_nodes
-from feda2v_cli.data.split import Split, chosen, data_of, in_order, keys_of_node, node_of
+from feda2v_cli.data.split import Split, chosen, data_of, in_order, keys_of_node, with_keys
 from feda2v_cli.errors import MissingError, UsageError
 from feda2v_cli.profile.contradictions import contradictions
 from feda2v_cli.profile.schema import BlockSection, DataSection, NodeSection, Profile
@@ -268,7 +268,7 @@ def test_what_a_checkpoint_says_of_a_nodes_clips_gives_the_same_clips_again(
     split = Split.of(section, own, "folds")
     keys = keys_of_node(section, own, split)
 
-    again = node_of(0, ("dog",), keys)
+    again = with_keys(NodeSection(id=0, classes=("dog",)), keys)
     renewed = data_of(DataSection(), keys, {})
 
     assert Split.of(renewed, again, "ratio") == split

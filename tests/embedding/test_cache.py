@@ -1,8 +1,10 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +141,32 @@ def test_an_entry_whose_clip_is_another_after_a_changed_bit_is_nobodys(kept: Emb
     assert again().find(HASH) is None
     with pytest.raises(DamagedEntryError):
         again().find(HASH[:-1] + "1")
+
+
+def test_a_cache_that_is_opened_again_knows_what_was_written_since_by_anyone(
+    kept: EmbeddingCache, again: Again
+) -> None:
+    third = "cd" + OTHER[2:]
+    kept.write(HASH, EMBEDDING)
+    assert again().find(HASH) == 0
+    clip, values = bytes.fromhex(OTHER), EMBEDDING.tobytes()
+    with kept.path.open("ab") as file:  # as another process would
+        file.write(clip + sha256(clip + values).digest() + values)
+    kept.write(third, EMBEDDING)
+
+    opened = again()
+
+    assert [opened.find(name) for name in (HASH, OTHER, third)] == [0, 1, 2]
+
+
+def test_a_cache_that_was_emptied_is_empty(cache: Path, kept: EmbeddingCache, again: Again) -> None:
+    kept.write(HASH, EMBEDDING)
+    assert again().find(HASH) == 0
+
+    shutil.rmtree(cache)
+
+    assert again().find(HASH) is None
+    assert again().write(OTHER, EMBEDDING) == 0
 
 
 def test_a_damaged_entry_is_written_over_where_it_lies(kept: EmbeddingCache, again: Again) -> None:

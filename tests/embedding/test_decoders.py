@@ -33,30 +33,19 @@ def as_kind(clip: BuiltinClip, kind: type[BuiltinClip]) -> BuiltinClip:
     return kind(clip.name, clip.class_name, clip.fold, take=clip.take)
 
 
-def test_a_process_decodes_to_the_same_bits(clips: Clips) -> None:
+def test_a_process_decodes_to_the_same_bits_tells_what_it_cannot_use_and_is_replaced_when_a_clip_brings_it_down(
+    clips: Clips,
+) -> None:
     with Decoders(1, 16_000, 5.0) as decoders:
-        decoded = [decoders.waveform(clip) for clip in clips[:3]]
-
-    assert all(
-        torch.equal(own, waveform_of(clip, clip.content(), 16_000, 5.0))
-        for own, clip in zip(decoded, clips, strict=False)
-    )
-    assert not multiprocessing.active_children()
-
-
-def test_a_clip_that_cannot_be_used_is_told_as_it_would_be_here(clips: Clips) -> None:
-    with Decoders(1, 16_000, 5.0) as decoders:
+        for clip in clips[:3]:
+            assert torch.equal(decoders.waveform(clip), waveform_of(clip, clip.content(), 16_000, 5.0))
         with pytest.raises(UnreadableClipError) as caught:
             decoders.waveform(as_kind(clips[0], SilentClip))
         assert caught.value.reason == "it is silent \udcff"
-        assert len(decoders.waveform(clips[0])) == 80_000
-
-
-def test_a_clip_that_brings_its_decoder_down_is_unreadable_and_the_next_one_is_read(clips: Clips) -> None:
-    with Decoders(1, 16_000, 5.0) as decoders:
         with pytest.raises(UnreadableClipError, match="its decoder ended by signal 11"):
             decoders.waveform(as_kind(clips[0], CrashingClip))
         assert len(decoders.waveform(clips[0])) == 80_000
+    assert not multiprocessing.active_children()
 
 
 def test_processes_end_when_the_one_that_started_them_is_killed() -> None:

@@ -1,120 +1,168 @@
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from flower_places import FEDA2V, Place, run, wait_until
+from flower_places import FEDA2V, SECONDS, Place, wait_until
+
+from feda2v_cli.errors import FailedError
 
 pytestmark = pytest.mark.flower
 
-
-def _federate(place: Place, adapters: str, *options: str) -> "subprocess.CompletedProcess[str]":
-    words = ["federate", "-p", "node.toml", "--engine", "flower", "--server", place.address, "--keys", "keys"]
-    return run(place.path, *words, "--checkpoint-dir", adapters, *options)
-
-
-def _node_processes(place: Place, name: str) -> list[int]:
-    """The ids of the processes that a `feda2v flower node` or server has started."""
-    parent = place.processes[name].pid
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text()
-    return [int(child) for child in children.split()]
+#: Long enough for a round on a busy machine, and short enough to be waited for.
+DEADLINE = 10.0
+#: More than are waited for: the command is ended when the test has seen enough.
+ROUNDS = ("--rounds", "500", "--set", f"federation.deadline={DEADLINE}", "--set", "federation.evaluate_every=500")
 
 
-def test_a_node_with_another_key_is_refused(served: Place, tmp_path: Path) -> None:
-    shutil.copytree(served.path / "keys", tmp_path / "keys")
-    other = run(tmp_path, "flower", "keys", "-o", "other", "--host", "localhost", "--nodes", "1")
-    assert other.returncode == 0
-    shutil.copy(tmp_path / "other" / "node_0.key", tmp_path / "keys" / "node_0.key")
-    words = ["flower", "node", "-p", "node.toml", "--id", "0", "--server", served.address]
-    done = run(served.path, *words, "--keys", str(tmp_path / "keys"))
-    assert done.returncode == 1
-    assert f"{served.address} does not know node 0 by the key" in done.stderr
-    done = run(served.path, *words, "--keys", str(tmp_path / "other"))
-    assert done.returncode == 1
-    assert f"{served.address} is not the server of" in done.stderr
+@pytest.fixture(scope="module")
+def strangers(served: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[int, str]]]:
+    """How nodes ended that are not of the federation, started all at once: exit code and what they said."""
+    from feda2v_cli.flower.keys import make_keys
+
+    other, mixed, none = (tmp_path_factory.mktemp("keys") / name for name in ("other", "mixed", "none"))
+    make_keys(other, ["localhost"], range(2))
+    shutil.copytree(served.path / "keys", mixed)
+    shutil.copy(other / "node_0.key", mixed / "node_0.key")
+    none.mkdir()
+    started = {
+        keys.name: subprocess.Popen(
+            served.node_words(0, str(keys)), cwd=served.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        for keys in (other, mixed, none)
+    }
+    try:
+        said = {name: process.communicate(timeout=SECONDS)[0].decode() for name, process in started.items()}
+        yield {name: (process.returncode, said[name]) for name, process in started.items()}
+    finally:
+        for process in started.values():
+            process.kill()
 
 
-def test_a_node_without_a_key_is_refused(served: Place, tmp_path: Path) -> None:
-    words = ["flower", "node", "-p", "node.toml", "--id", "0", "--server", served.address, "--keys", str(tmp_path)]
-    done = run(served.path, *words)
-    assert done.returncode == 3
-    assert "ca.crt is not there" in done.stderr
+def test_a_node_with_another_key_is_refused(served: Place, strangers: dict[str, tuple[int, str]]) -> None:
+    code, said = strangers["mixed"]
+    assert code == 1
+    assert f"{served.address} does not know node 0 by the key" in said
 
 
-def test_a_server_of_another_authority_is_refused(served: Place, tmp_path: Path) -> None:
-    assert run(tmp_path, "flower", "keys", "-o", "other", "--host", "localhost", "--nodes", "2").returncode == 0
-    words = ["federate", "-p", "node.toml", "--engine", "flower", "--server", served.address]
-    done = run(served.path, *words, "--keys", str(tmp_path / "other"), "--checkpoint-dir", "refused")
-    assert done.returncode == 1
-    assert "is not the one of ca.crt" in done.stderr
-    # The right authority, and not the command's key.
-    shutil.copy(served.path / "keys" / "ca.crt", tmp_path / "other" / "ca.crt")
-    done = run(served.path, *words, "--keys", str(tmp_path / "other"), "--checkpoint-dir", "refused")
-    assert done.returncode == 1
-    assert "does not accept command.key" in done.stderr
+def test_a_node_refuses_a_server_of_another_authority(served: Place, strangers: dict[str, tuple[int, str]]) -> None:
+    code, said = strangers["other"]
+    assert code == 1
+    assert f"{served.address} is not the server of" in said
 
 
-def test_a_node_that_does_not_agree_is_named(served: Place) -> None:
-    done = _federate(served, "disagree", "--set", "embedding.tokens=2")
-    assert done.returncode == 1
-    assert "node 0: the audio encoder — it has" in done.stderr
-    assert "nothing has been trained" in done.stderr
+def test_a_node_without_a_key_is_refused(strangers: dict[str, tuple[int, str]]) -> None:
+    code, said = strangers["none"]
+    assert code == 3
+    assert "ca.crt is not there" in said
+
+
+def test_the_command_refuses_a_server_of_another_authority(place: Place, tmp_path: Path) -> None:
+    from feda2v_cli.flower.keys import make_keys
+
+    make_keys(tmp_path / "other", ["localhost"], range(2))
+    with pytest.raises(FailedError, match=r"is not the one of ca\.crt"):
+        place.federate("refused", keys=str(tmp_path / "other"))
+
+
+def test_a_command_without_the_command_s_key_is_refused(place: Place, tmp_path: Path) -> None:
+    shutil.copytree(place.path / "keys", tmp_path / "keys")
+    (tmp_path / "keys" / "command.key").write_text("0" * 64)
+    with pytest.raises(FailedError, match=r"does not accept command\.key"):
+        place.federate("refused", keys=str(tmp_path / "keys"))
+
+
+def test_a_node_that_does_not_agree_is_named(place: Place) -> None:
+    with pytest.raises(FailedError) as raised:
+        place.federate("disagree", "embedding.tokens=2")
+    assert any(line.startswith("node 0: the audio encoder — it has") for line in raised.value.details)
+    assert "nothing has been trained" in raised.value.details
+
+
+def test_a_second_server_with_the_same_state_is_refused(served: Place) -> None:
+    from feda2v_cli.checkpoint.lock import LockedError
+    from feda2v_cli.flower.process import free_port
+    from feda2v_cli.job.flower.serve import serve
+
+    state = served.path / "flower-server"
+    with pytest.raises(LockedError, match="another server runs with the state in"):
+        serve(served.path / "keys", "127.0.0.1", free_port(), state, print)
 
 
 def test_a_node_that_hangs_is_named_left_out_and_back_when_it_goes_on(served: Place) -> None:
-    (hung,) = _node_processes(served, "node1")
-    words = ["federate", "-p", "node.toml", "--engine", "flower", "--server", served.address, "--keys", "keys"]
-    words += ["--checkpoint-dir", "hung", "--rounds", "4", "--set", "federation.deadline=15.0"]
-    with (served.path / "hung.log").open("w") as log:
-        federation = subprocess.Popen([FEDA2V, *words], cwd=served.path, stderr=log, stdout=log)
-        wait_until(lambda: "round 1 of 4" in (served.path / "hung.log").read_text() or federation.poll() is not None)
+    (hung,) = served.children("node1")
+    with served.federating("hung", *ROUNDS) as federation:
+        federation.wait_for(lambda: len(federation.present()) >= 1)
         os.kill(hung, signal.SIGSTOP)
-        wait_until(lambda: "it is left out" in (served.path / "hung.log").read_text() or federation.poll() is not None)
-        os.kill(hung, signal.SIGCONT)
-        assert federation.wait(200) == 0
-    text = (served.path / "hung.log").read_text()
-    assert re.search(r"(round|evaluation).*: node 1 has not answered within 15 s; it is left out", text), text
-    run_dir = served.path / re.findall(r"run (runs/\S+)", text)[-1]
-    rounds = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
-    present = [event["present"] for event in rounds if event["event"] == "federation_round_ended"]
-    assert present[0] == [0, 1]
+        try:
+            federation.wait_for_text(f"node 1 has not answered within {DEADLINE:.0f} s; it is left out")
+        finally:
+            os.kill(hung, signal.SIGCONT)
+        federation.wait_for(lambda: _left_out_and_back(federation.present()))
 
 
-def test_a_run_goes_on_after_server_and_command_were_killed(trained_place: Path) -> None:
-    from feda2v_cli.flower.process import free_port
+def test_a_node_that_was_killed_is_named_left_out_and_back_when_it_is_started_again(served: Place) -> None:
+    (killed,) = served.children("node1")
+    with served.federating("node_killed", *ROUNDS) as federation:
+        federation.wait_for(lambda: len(federation.present()) >= 1)
+        os.kill(killed, signal.SIGKILL)
+        served.processes.pop("node1").wait(SECONDS)
+        served.start_node(1)
+        federation.wait_for_text("it is left out")
+        federation.wait_for(lambda: _left_out_and_back(federation.present()))
 
-    place = Place(trained_place, free_port())
+
+def _left_out_and_back(present: list[list[int]]) -> bool:
+    return [0] in present and [0, 1] in present[present.index([0]) :]
+
+
+def test_a_letter_of_which_only_a_part_was_sent_blocks_no_node(served: Place, tmp_path: Path) -> None:
+    from feda2v_cli.flower.keys import Keys
+    from feda2v_cli.flower.letter import Letter
+    from feda2v_cli.flower.link import Link
+
+    def stop(_: object) -> None:
+        raise InterruptedError
+
+    keys, letter = Keys(served.path / "keys"), Letter("evaluate", {"run": "another"})
+    first, second = (Link(served.address, keys, tmp_path / name) for name in ("first", "second"))
+    log = max(served.path.glob("runs/*-node0*/flower/node.log"), key=lambda path: path.stat().st_mtime)
+    received = log.read_text().count("Receiving:")
+    first.open()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(first._grid._runtime_client, "PushObject", stop)
+        with pytest.raises(InterruptedError):
+            first.ask({0: letter}, DEADLINE)
+    wait_until(lambda: log.read_text().count("Receiving:") > received, DEADLINE)
+    first.close(completed=False)
+    second.open()
     try:
-        place.start_server()
-        place.wait_for("server", "serving 2 nodes")
-        place.start_node(0)
-        place.start_node(1)
-        words = ["federate", "-p", "node.toml", "--engine", "flower", "--server", place.address, "--keys", "keys"]
-        words += ["--checkpoint-dir", "killed", "--rounds", "6"]
-        log = place.path / "killed.log"
-        with log.open("w") as output:
-            federation = subprocess.Popen([FEDA2V, *words], cwd=place.path, stderr=output, stdout=output)
-        wait_until(lambda: "round 2 of 6" in log.read_text() or federation.poll() is not None)
-        assert federation.poll() is None, log.read_text()
-        (superlink,) = _node_processes(place, "server")
-        os.kill(superlink, signal.SIGKILL)
-        federation.kill()
-        federation.wait()
-        place.processes.pop("server").wait(30)
-        (place.path / "server.log").write_text("")
-        place.start_server()
-        place.wait_for("server", "serving 2 nodes")
-        done = run(place.path, *words, "--resume")
-        assert done.returncode == 0, done.stderr
-        assert "2 rounds done" in done.stderr or "3 rounds done" in done.stderr
-        assert "accuracy" in done.stdout
+        answer = second.ask({0: letter}, 3 * DEADLINE)[0].letter
+        assert answer is not None
+        assert answer.kind == "unprepared"
     finally:
-        place.stop_all()
+        second.close(completed=True)
+
+
+def test_a_run_goes_on_after_server_and_command_were_killed(served: Place) -> None:
+    with served.federating("killed", "--rounds", "3") as federation:
+        federation.wait_for(lambda: len(federation.present()) >= 2)
+        (superlink,) = served.children("server")
+        os.kill(superlink, signal.SIGKILL)
+        federation.process.kill()
+    served.processes.pop("server").wait(SECONDS)
+    (served.path / "server.log").write_text("")
+    served.start_server()
+    served.wait_for("server", "serving 2 nodes")
+    with served.federating("killed", "--rounds", "3", "--resume") as federation:
+        federation.end()
+        assert "round 3 of 3" in federation.log.read_text()
+        assert any(f"{done} rounds done" in federation.log.read_text() for done in (1, 2))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])

@@ -1,24 +1,61 @@
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
+from flower_places import Place
+
+from feda2v_cli.flower.letter import CONTENT, Letter
+from feda2v_cli.job.federate.run import Federated
 
 pytestmark = pytest.mark.flower
 
 STRATEGIES = ("fedavg", "fedadam", "median", "kd", "one_shot")
 
 
-def _run(served, monkeypatch: pytest.MonkeyPatch, engine: str, adapters: str, strategy: str, *settings: str):
-    from feda2v_cli.job.federate.run import federate
-    from feda2v_cli.profile.load import load_profile
+@dataclass(frozen=True)
+class Recorded:
+    """A run on Flower, and every letter of it."""
 
-    monkeypatch.chdir(served.path)
-    given = [f"federation.engine={engine}", f"federation.strategy={strategy}", f"checkpoint.adapter_dir={adapters}"]
-    if engine == "flower":
-        given += [f"flower.server='{served.address}'", "flower.keys='keys'", "federation.deadline=200.0"]
-    return federate(load_profile("node.toml", settings=[*given, *settings]), force=True)
+    done: Federated
+    letters: dict[str, list[Letter]]
+
+
+@pytest.fixture(scope="module")
+def recorded() -> dict[str, Recorded]:
+    """Runs that were done already, by strategy."""
+    return {}
+
+
+def _settings(strategy: str) -> tuple[str, str]:
+    return f"federation.strategy={strategy}", "federation.evaluate_every=2"
+
+
+def _on_flower(place: Place, recorded: dict[str, Recorded], strategy: str) -> Recorded:
+    from feda2v_cli.flower import link
+
+    if strategy not in recorded:
+        letters: dict[str, list[Letter]] = {"sent": [], "came": []}
+
+        def sent(letter: Letter) -> object:
+            letters["sent"].append(letter)
+            return to_record(letter)
+
+        def came(record: object) -> Letter:
+            letters["came"].append(from_record(record))
+            return letters["came"][-1]
+
+        to_record, from_record = link.to_record, link.from_record
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(link, "to_record", sent)
+            patch.setattr(link, "from_record", came)
+            done = place.federate(
+                f"flower_{strategy}", f"federation.strategy={strategy}", "federation.evaluate_every=2"
+            )
+        recorded[strategy] = Recorded(done, letters)
+    return recorded[strategy]
 
 
 def _tensors(path: Path) -> dict[str, torch.Tensor]:
@@ -29,9 +66,11 @@ def _tensors(path: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_adapters_are_the_same_bits_as_those_of_one_process(served, monkeypatch, strategy: str) -> None:
-    here = _run(served, monkeypatch, "local", f"local_{strategy}", strategy)
-    there = _run(served, monkeypatch, "flower", f"flower_{strategy}", strategy)
+def test_adapters_are_the_same_bits_as_those_of_one_process(place: Place, recorded, strategy: str) -> None:
+    here = place.federate(
+        f"local_{strategy}", f"federation.strategy={strategy}", "federation.evaluate_every=2", engine="local"
+    )
+    there = _on_flower(place, recorded, strategy).done
     assert [path.name for path in here.adapters] == [path.name for path in there.adapters]
     for mine, theirs in zip(here.adapters, there.adapters, strict=True):
         left, right = _tensors(mine), _tensors(theirs)
@@ -41,49 +80,40 @@ def test_adapters_are_the_same_bits_as_those_of_one_process(served, monkeypatch,
     assert here.confusion == there.confusion
 
 
-def test_keys_of_one_space_and_equal_weights_mean_the_same_on_several_machines(served, monkeypatch) -> None:
+def test_one_shot_asks_a_node_for_its_generators_once_and_sends_the_adapters_once(place: Place, recorded) -> None:
+    letters = _on_flower(place, recorded, "one_shot").letters
+    assert [letter.kind for letter in letters["sent"]] == ["join", "join", "evaluate", "evaluate"]
+    assert [len(letter.checkpoints) for letter in letters["came"] if letter.kind == "joined"] == [1, 1]
+    assert not any(letter.checkpoints for letter in letters["sent"])
+
+
+def test_keys_of_one_space_and_equal_weights_mean_the_same_on_several_machines(place: Place) -> None:
     keys = ["federation.weighting=equal", "adapter.clip_schedule=constant", "adapter.t5_weight_decay=0.5"]
-    here = _run(served, monkeypatch, "local", "local_keys", "fedavg", *keys)
-    there = _run(served, monkeypatch, "flower", "flower_keys", "fedavg", *keys)
+    keys += ["federation.evaluate_every=2"]
+    here = place.federate("local_keys", *keys, engine="local")
+    there = place.federate("flower_keys", *keys)
     left, right = _tensors(here.adapters[-1]), _tensors(there.adapters[-1])
     assert all(torch.equal(left[name], right[name]) for name in left)
-    evaluated = _run(
-        served, monkeypatch, "flower", "none", "fedavg", "federation.rounds=0", "checkpoint.load_adapters=local_keys"
-    )
+    evaluated = place.federate("none", "federation.rounds=0", "checkpoint.load_adapters=local_keys")
     assert evaluated.confusion == here.confusion
     assert evaluated.final["loss"] == here.final["loss"]
 
 
-def test_generators_of_unknown_nodes_are_refused_where_nodes_give_their_own(served, monkeypatch) -> None:
+def test_generators_of_unknown_nodes_are_refused_where_nodes_give_their_own(place: Place) -> None:
     from feda2v_cli.errors import UsageError
 
     with pytest.raises(UsageError, match="trained itself"):
-        _run(served, monkeypatch, "flower", "never", "fedavg", "synthetic.match=class")
+        place.federate("never", "synthetic.match=class")
 
 
-def test_no_message_holds_a_clip_a_name_of_a_file_or_a_path(served, monkeypatch) -> None:
-    from feda2v_cli.flower import link
-    from feda2v_cli.flower.letter import CONTENT, Letter
+def test_no_message_holds_a_clip_a_name_of_a_file_or_a_path(place: Place, recorded) -> None:
     from feda2v_cli.job.federate.plan import plan_federation
     from feda2v_cli.job.federate.set_up import set_up_federation
     from feda2v_cli.job.nodes import embed_nodes
     from feda2v_cli.profile.load import load_profile
     from feda2v_cli.run.event import ignore_event
 
-    letters: list[Letter] = []
-    to_record, from_record = link.to_record, link.from_record
-
-    def sent(letter: Letter) -> object:
-        letters.append(letter)
-        return to_record(letter)
-
-    def came(record: object) -> Letter:
-        letters.append(from_record(record))
-        return letters[-1]
-
-    monkeypatch.setattr(link, "to_record", sent)
-    monkeypatch.setattr(link, "from_record", came)
-    _run(served, monkeypatch, "flower", "recorded", "fedavg")
+    letters = [letter for way in _on_flower(place, recorded, "fedavg").letters.values() for letter in way]
     assert {letter.kind for letter in letters} >= {"join", "joined", "train", "trained", "evaluate", "evaluated"}
     assert {letter.kind for letter in letters} <= CONTENT.keys()
     plan = plan_federation(load_profile("node.toml", settings=["synthetic.per_class=0"]))
@@ -96,7 +126,7 @@ def test_no_message_holds_a_clip_a_name_of_a_file_or_a_path(served, monkeypatch)
         everything = [*(array.contiguous().numpy().tobytes() for array in letter.arrays.values()), *letter.checkpoints]
         for content in everything:
             assert not any(token in content for token in wanted)
-            assert str(served.path).encode() not in content
+            assert str(place.path).encode() not in content
             assert not re.search(rb"[/\\]home[/\\]|\.wav|\.flac", content)
         text = json.dumps(letter.values)
         assert "/" not in text.replace("/s", "")

@@ -124,9 +124,6 @@ def test_wandb_opens_what_was_kept_offline_without_a_key(tmp_path: Path) -> None
 
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert done.stderr.strip() == (f"curves are kept for Weights & Biases: wandb sync {tmp_path}/wandb/offline-run-*")
-    command = [sys.executable, "-m", "wandb", "sync", "--dry-run"]
-    would = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert "Would sync 1 run" in would.stdout + would.stderr
     (file,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
     run, history = read_wandb(file)
     assert (run.project, run.entity, run.display_name) == ("sounds", "us", tmp_path.name)

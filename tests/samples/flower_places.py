@@ -1,13 +1,19 @@
 """A real server and real nodes, each a process as users start them."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from feda2v_cli.job.federate.run import Federated, federate
+from feda2v_cli.profile.load import load_profile
+from feda2v_cli.run.event import Listener, ignore_event
 
 FEDA2V = str(Path(sys.executable).with_name("feda2v"))
 SECONDS = 240.0
@@ -52,21 +58,55 @@ class Place:
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
 
-    def start(self, name: str, *arguments: str) -> "subprocess.Popen[bytes]":
+    def start(self, name: str, *words: str, stdin: int = subprocess.DEVNULL) -> "subprocess.Popen[bytes]":
         """Start a command in the background."""
         with (self.path / f"{name}.log").open("ab") as log:
-            process = subprocess.Popen(
-                [FEDA2V, "flower", *arguments], cwd=self.path, stdout=log, stderr=log, stdin=subprocess.DEVNULL
-            )
+            process = subprocess.Popen(words, cwd=self.path, stdout=log, stderr=log, stdin=stdin)
         self.processes[name] = process
         return process
 
-    def start_server(self, keys: str = "keys") -> None:
-        self.start("server", "server", "--keys", keys, "--port", str(self.port), "--bind", "127.0.0.1")
+    def start_server(self) -> None:
+        self.start("server", FEDA2V, "flower", "server", "--keys", "keys", "--port", str(self.port),
+                   "--bind", "127.0.0.1")  # fmt: skip
 
-    def start_node(self, node: int, *options: str, keys: str = "keys", profile: str = "node.toml") -> None:
-        words = ["node", "-p", profile, "--id", str(node), "--server", self.address, "--keys", keys, *options]
-        self.start(f"node{node}", *words)
+    def node_words(self, node: int, keys: str = "keys") -> list[str]:
+        """The command of a node."""
+        return [FEDA2V, "flower", "node", "-p", "node.toml", "--id", str(node), "--server", self.address,
+                "--keys", keys]  # fmt: skip
+
+    def start_node(self, node: int) -> None:
+        self.start(f"node{node}", *self.node_words(node))
+
+    def federate_words(self, adapters: str, *options: str) -> list[str]:
+        """The command that directs the federation."""
+        return [FEDA2V, "federate", "-p", "node.toml", "--engine", "flower", "--server", self.address,
+                "--keys", "keys", "--checkpoint-dir", adapters, *options]  # fmt: skip
+
+    @contextmanager
+    def federating(self, adapters: str, *options: str) -> Iterator["Background"]:
+        """The command that directs the federation, while it runs."""
+        log, runs = self.path / f"{adapters}.log", self.path / f"{adapters}_runs"
+        words = [*self.federate_words(adapters, *options), "--set", f"experiment.runs='{runs}'"]
+        with log.open("ab") as output:
+            process = subprocess.Popen(words, cwd=self.path, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+        try:
+            yield Background(process, log, runs)
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(SECONDS)
+
+    def federate(self, adapters: str, *settings: str, engine: str = "flower", listener: Listener = ignore_event,
+                 server: str | None = None, keys: str = "keys") -> Federated:  # fmt: skip
+        """Direct the federation from this process; the working directory has to be `path`."""
+        given = [f"federation.engine={engine}", f"checkpoint.adapter_dir={adapters}"]
+        if engine == "flower":
+            given += [f"flower.server='{server or self.address}'", f"flower.keys='{keys}'", "federation.deadline=200.0"]
+        return federate(load_profile("node.toml", settings=[*given, *settings]), force=True, listener=listener)
+
+    def children(self, name: str) -> list[int]:
+        """The ids of the processes that a command has started."""
+        parent = self.processes[name].pid
+        return [int(child) for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
 
     def log(self, name: str) -> str:
         return (self.path / f"{name}.log").read_text()
@@ -75,17 +115,58 @@ class Place:
         wait_until(lambda: text in self.log(name) or self.processes[name].poll() is not None)
         assert text in self.log(name), self.log(name)
 
-    def stop(self, name: str, number: int = signal.SIGTERM) -> None:
+    @contextmanager
+    def server_says(self, text: str) -> Iterator[None]:
+        """Wait at the end until the server has said it once more."""
+        before = self.log("server").count(text)
+        yield
+        wait_until(lambda: self.log("server").count(text) > before)
+
+    def stop(self, name: str) -> None:
         process = self.processes.pop(name)
-        process.send_signal(number)
-        process.wait(30)
+        process.terminate()
+        process.communicate(timeout=30)
 
     def stop_all(self) -> None:
         for process in self.processes.values():
             process.terminate()
         for process in self.processes.values():
-            process.wait(30)
+            process.communicate(timeout=30)
         self.processes.clear()
+
+
+@dataclass(frozen=True)
+class Background:
+    """A command that directs a federation.
+
+    Attributes:
+        process: it.
+        log: what it says.
+        runs: the directory of its run.
+    """
+
+    process: "subprocess.Popen[bytes]"
+    log: Path
+    runs: Path
+
+    def wait_for(self, is_so: Callable[[], bool]) -> None:
+        """Wait until something is so, or the command has ended."""
+        wait_until(lambda: is_so() or self.process.poll() is not None)
+        assert is_so(), self.log.read_text()
+
+    def wait_for_text(self, text: str) -> None:
+        """Wait until the command has said something."""
+        self.wait_for(lambda: text in self.log.read_text())
+
+    def present(self) -> list[list[int]]:
+        """The nodes that were there in each round so far."""
+        lines = [line for path in self.runs.glob("*/metrics.jsonl") for line in path.read_text().splitlines(True)]
+        events = [json.loads(line) for line in lines if line.endswith("\n")]
+        return [event["present"] for event in events if event["event"] == "federation_round_ended"]
+
+    def end(self) -> None:
+        """Wait until it has ended, well."""
+        assert self.process.wait(SECONDS) == 0, self.log.read_text()
 
 
 def wait_until(is_so: Callable[[], bool], seconds: float = SECONDS) -> None:

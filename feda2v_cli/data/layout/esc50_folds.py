@@ -5,7 +5,6 @@ here, as in the official ESC-50, from 1. Where there is a fold05 and no fold00, 
 """
 
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from feda2v_cli.data.layout.layout import (
     first,
     is_audio,
     listing,
+    names_in,
     without_absent,
 )
 from feda2v_cli.errors import FailedError, MissingError
@@ -53,7 +53,7 @@ def esc50_folds_clips(root: Path, skip_absent: bool = False) -> Listing:
     for number, directory in folds.items():
         metadata = _metadata(root, directory.name)
         classes = _classes(metadata)
-        there = set(os.listdir(directory))
+        there = set(names_in(directory))
         categories += [(category, metadata.name, as_class_name(category) or "") for category in classes.values()]
         absent = [f"{metadata}: {name}" for name in classes if name not in there]
         notes += without_absent(metadata, directory, absent, len(classes), skip_absent=skip_absent)
@@ -80,7 +80,7 @@ def esc50_folds_clips(root: Path, skip_absent: bool = False) -> Listing:
 def _folds(root: Path) -> dict[int, Path]:
     """Directory of each fold, by the number in its name."""
     audio = root / "audio"
-    names = os.listdir(audio) if is_directory(audio) else []
+    names = names_in(audio) if is_directory(audio) else []
     found = sorted((int(match[1]), match[0]) for match in map(_FOLD.match, names) if match)
     return {number: audio / name for number, name in found if is_directory(audio / name)}
 

@@ -1,14 +1,13 @@
 """A directory per class, with sounds in it; or such directories in `train/`, `val/` and `test/`."""
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from feda2v_cli.data.clip import FileClip
-from feda2v_cli.data.layout.layout import PARTS, Layout, Listing, check_classes, is_audio, listing
+from feda2v_cli.data.layout.layout import PARTS, Layout, Listing, check_classes, is_audio, listing, names_in, walk
 from feda2v_cli.errors import FailedError, MissingError
-from feda2v_cli.paths import entries
+from feda2v_cli.paths import entries, is_directory
 from feda2v_cli.profile.schema import PartName, as_class_name
 
 #: Directories that hold the sounds of all classes, in layouts that need metadata.
@@ -61,7 +60,7 @@ def _class_directories(root: Path) -> Iterator[tuple[PartName | None, Path]]:
 
 
 def _directories(root: Path) -> list[Path]:
-    return [path for path in entries(root) if not path.name.startswith(".") and path.is_dir()]
+    return [path for path in entries(root) if not path.name.startswith(".") and is_directory(path)]
 
 
 def _has_parts(root: Path) -> bool:
@@ -71,17 +70,15 @@ def _has_parts(root: Path) -> bool:
 
 
 def _holds_sounds(directory: Path) -> bool:
-    with os.scandir(directory) as found:
-        return any(is_audio(entry.name) for entry in found)
+    return any(map(is_audio, names_in(directory)))
 
 
 def _files(directory: Path) -> Iterator[tuple[Path, str]]:
     """Files in a directory and in those within it, each with its place below the directory's parent."""
-    for place, inner, names in os.walk(directory):
-        inner.sort()
+    for place, names in walk(directory):
         beside = Path(place)
         below = f"{directory.name}{place[len(str(directory)) :]}"
-        for name in sorted(names):
+        for name in names:
             yield beside / name, f"{below}/{name}"
 
 

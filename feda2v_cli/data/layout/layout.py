@@ -1,7 +1,8 @@
 """What a layout is, and what all of them check alike."""
 
+import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def no_root(root: Path, key: str) -> MissingError:
     """
     if is_there(root):
         return MissingError(f"{key} {root} is a file — expected the directory of a data set")
-    siblings = [path.name for path in entries(root.parent) if path.is_dir()] if is_directory(root.parent) else []
+    siblings = [path.name for path in entries(root.parent) if is_directory(path)] if is_directory(root.parent) else []
     near = closest(root.name, siblings)
     return MissingError(
         f"{key} {root} is not there",
@@ -138,6 +139,37 @@ def listing(directory: Path) -> str:
     """What a directory holds, in words."""
     names = sorted(path.name for path in entries(directory) if not path.name.startswith("."))
     return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "") if names else "nothing"
+
+
+def names_in(directory: Path) -> list[str]:
+    """Names of all that a directory holds, in any order.
+
+    Raises:
+        FailedError: it cannot be listed.
+    """
+    try:
+        return os.listdir(directory)
+    except OSError as error:
+        raise _unlisted(directory, error) from error
+
+
+def walk(directory: Path) -> Iterator[tuple[str, list[str]]]:
+    """Every directory within a directory, itself first, with the sorted names of the files in it.
+
+    Raises:
+        FailedError: one of them cannot be listed.
+    """
+
+    def fail(error: OSError) -> None:
+        raise _unlisted(Path(error.filename or directory), error) from error
+
+    for place, inner, names in os.walk(directory, onerror=fail):
+        inner.sort()
+        yield place, sorted(names)
+
+
+def _unlisted(directory: Path, error: OSError) -> FailedError:
+    return FailedError(f"{directory} cannot be listed — {error.strerror}", hint=f"ls -ld {directory}")
 
 
 def is_audio(name: str) -> bool:

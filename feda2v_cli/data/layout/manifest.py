@@ -9,7 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from feda2v_cli.data.clip import FileClip
-from feda2v_cli.data.layout.layout import PARTS, Layout, Listing, check_classes, first, listing, without_absent
+from feda2v_cli.data.layout.layout import (
+    PARTS,
+    Layout,
+    Listing,
+    check_classes,
+    first,
+    listing,
+    names_in,
+    without_absent,
+)
 from feda2v_cli.data.layout.table import Row, columns_of, read_table
 from feda2v_cli.errors import FailedError, MissingError
 from feda2v_cli.paths import entries, is_directory, is_file
@@ -67,7 +76,7 @@ class _There:
     def has(self, path: str) -> bool:
         directory, name = os.path.split(path)
         if directory not in self._names:
-            found = os.listdir(directory) if is_directory(Path(directory)) else []
+            found = names_in(Path(directory)) if is_directory(Path(directory)) else []
             self._names[directory] = frozenset(found)
         return name in self._names[directory]
 

@@ -9,7 +9,7 @@ from feda2v_cli.data.layout.layout import Layout, listing
 from feda2v_cli.data.layout.manifest import CSV
 from feda2v_cli.data.layout.vegas import VEGAS
 from feda2v_cli.data.layout.vggsound import VGGSOUND
-from feda2v_cli.errors import MissingError
+from feda2v_cli.errors import FailedError, MissingError
 from feda2v_cli.paths import entries, is_directory
 
 #: By name, in the order in which messages tell them.
@@ -46,7 +46,7 @@ def recognise(root: Path) -> Layout:
             [f"{layout.name}: it holds {layout.holds}" for layout in found],
             hint=f"--set data.dataset={found[0].name} says which it is",
         )
-    beside = [path for path in (root.parent, *(path for path in entries(root) if path.is_dir())) if _layouts_of(path)]
+    beside = [path for path in (root.parent, *entries(root)) if _has_a_layout(path)]
     raise MissingError(
         f"{root} has none of the layouts that are known here",
         [
@@ -57,6 +57,14 @@ def recognise(root: Path) -> Layout:
         ],
         hint=f"--data-root {beside[0]}" if beside else "--set data.dataset=folder says which it is",
     )
+
+
+def _has_a_layout(path: Path) -> bool:
+    """Whether it could have been meant; what may not be looked at was not."""
+    try:
+        return is_directory(path) and bool(_layouts_of(path))
+    except FailedError:
+        return False
 
 
 def _layouts_of(root: Path) -> list[Layout]:

@@ -3,20 +3,12 @@
 Zhou et al., "Visual to Sound: Generating Natural Sound for Videos in the Wild" (CVPR 2018).
 """
 
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from feda2v_cli.data.clip import FileClip
-from feda2v_cli.data.layout.layout import (
-    Layout,
-    Listing,
-    check_classes,
-    is_audio,
-    listing,
-    without_absent,
-)
+from feda2v_cli.data.layout.layout import Layout, Listing, check_classes, is_audio, listing, names_in, without_absent
 from feda2v_cli.data.layout.table import read_rows
 from feda2v_cli.errors import FailedError, MissingError
 from feda2v_cli.paths import entries, is_directory, is_file
@@ -64,7 +56,7 @@ def vegas_clips(root: Path, skip_absent: bool = False) -> Listing:
 
 
 def _classes(root: Path) -> list[Path]:
-    return [path for path in entries(root) if path.is_dir() and is_file(path / _INFO)]
+    return [path for path in entries(root) if is_directory(path) and is_file(path / _INFO)]
 
 
 def _of_class(directory: Path, *, skip_absent: bool) -> tuple[list[FileClip], list[str]]:
@@ -79,7 +71,7 @@ def _of_class(directory: Path, *, skip_absent: bool) -> tuple[list[FileClip], li
     numbers = _numbers(metadata, rows)
     sources = _sources(rows)
     files: dict[int, str] = {}
-    for name in sorted(os.listdir(audio), reverse=True):  # of several with one number, .flac comes before .wav
+    for name in sorted(names_in(audio), reverse=True):  # of several with one number, .flac comes before .wav
         found = _VIDEO.match(name)
         if found and is_audio(name):
             files[int(found[1])] = name

@@ -4,19 +4,10 @@ Chen et al., "VGGSound: A Large-scale Audio-Visual Dataset" (ICASSP 2020). The f
 `"---g-f_I2yQ","1","people marching","test"`.
 """
 
-import os
 from pathlib import Path
 
 from feda2v_cli.data.clip import FileClip
-from feda2v_cli.data.layout.layout import (
-    AUDIO_ENDINGS,
-    PARTS,
-    Layout,
-    Listing,
-    check_classes,
-    first,
-    listing,
-)
+from feda2v_cli.data.layout.layout import AUDIO_ENDINGS, PARTS, Layout, Listing, check_classes, first, listing, names_in
 from feda2v_cli.data.layout.table import Row, read_table
 from feda2v_cli.errors import FailedError, MissingError
 from feda2v_cli.paths import is_directory, is_file
@@ -103,7 +94,7 @@ def _files(places: list[Path]) -> dict[str, Path]:
     """Audio files by their name without ending; of several, the one whose ending comes first in `AUDIO_ENDINGS`."""
     found: dict[str, tuple[int, Path]] = {}
     for place in places:
-        for name in os.listdir(place):
+        for name in names_in(place):
             stem, dot, ending = name.rpartition(".")
             if f"{dot}{ending.lower()}" in AUDIO_ENDINGS:
                 rank = AUDIO_ENDINGS.index(f".{ending.lower()}")

@@ -85,12 +85,19 @@ class Row:
         )
 
 
-def markdown(rows: Sequence[Row], without_samples: float, setting: Mapping[str, Any], picture: str | None) -> str:
+def markdown(
+    rows: Sequence[Row],
+    without_samples: float,
+    one_shot: float | None,
+    setting: Mapping[str, Any],
+    picture: str | None,
+) -> str:
     """The report as Markdown.
 
     Args:
         rows: of the table.
         without_samples: accuracy of the federation that exchanges parameters alone.
+        one_shot: of the one that exchanges the generators of the first row alone; None when there was none.
         setting: what the figures were measured with.
         picture: file name of the picture, beside the report; None without one.
     """
@@ -101,14 +108,14 @@ def markdown(rows: Sequence[Row], without_samples: float, setting: Mapping[str, 
         f"|{'|'.join(['---', *['---:'] * (len(HEADINGS) - 1)])}|",
         *(f"| {' | '.join(row.cells())} |" for row in rows),
         "",
-        explanation(without_samples, setting),
+        explanation(without_samples, one_shot, setting),
     ]
     if picture:
         lines += ["", f"![Quality against time and disk, and real and synthetic embeddings by class]({picture})"]
     return "\n".join(lines) + "\n"
 
 
-def explanation(without_samples: float, setting: Mapping[str, Any]) -> str:
+def explanation(without_samples: float, one_shot: float | None, setting: Mapping[str, Any]) -> str:
     """What the figures were measured with, in a few sentences."""
     data = str(setting["data"])
     sentences = (
@@ -120,7 +127,8 @@ def explanation(without_samples: float, setting: Mapping[str, Any]) -> str:
         "Training is of all nodes on this machine, beside other parts of the comparison and without making embeddings; "
         "memory is planned, PyTorch included.",
         f"Accuracy is of {setting['federation_rounds']} rounds with {setting['local_epochs']} local epochs and "
-        f"{setting['samples_per_class']} samples a class; without samples it is {without_samples:.3f}.",
+        f"{setting['samples_per_class']} samples a class; without samples it is {without_samples:.3f}"
+        + ("." if one_shot is None else f", with strategy one_shot and unified generators {one_shot:.3f}."),
     )
     return " ".join(sentences)
 

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from feda2v_cli.checkpoint.name import Granularity
 from feda2v_cli.data.nodes import clips_of_nodes
-from feda2v_cli.embedding.encoder import make_encoder
+from feda2v_cli.embedding.encoder import make_encoder, node_encoders
 from feda2v_cli.engine.memory import memory_budget
 from feda2v_cli.errors import FailedError, OverwriteError, RunInterrupted, UsageError
 from feda2v_cli.job.compare.picture import draw_comparison, require_matplotlib
@@ -40,6 +40,9 @@ GRANULARITIES: tuple[Granularity, ...] = get_args(Granularity)
 #: Fewer rounds than a federation has by default: the accuracies are compared with each other alone.
 FEDERATION_ROUNDS = 15
 WITHOUT_SAMPLES = "without samples"
+ONE_SHOT = "one shot"
+#: Whose generators that federation takes.
+OF_ONE_SHOT = GRANULARITIES[0]
 #: Of all clips, that a part holds at once: as they come, standardised, and on their way to either.
 COPIES_OF_EMBEDDINGS = 4
 #: What is left for a training when memory is shared.
@@ -55,6 +58,7 @@ class Comparison:
         run_dir: directory of the run; those of what it trained, evaluated and federated lie in its `runs/`.
         rows: one a granularity.
         without_samples: accuracy of the federation that exchanges parameters alone.
+        one_shot: accuracy of the one that exchanges the generators of the first row alone; None without samples.
         setting: clips, rounds and seeds that the figures were measured with.
         seconds: that all of it took.
         files: what was written.
@@ -63,6 +67,7 @@ class Comparison:
     run_dir: Path
     rows: tuple[Row, ...]
     without_samples: float
+    one_shot: float | None
     setting: dict[str, Any]
     seconds: float
     files: tuple[Path, ...]
@@ -73,6 +78,7 @@ class Comparison:
             "run_dir": str(self.run_dir),
             "table": [row.to_dict() for row in self.rows],
             "without_samples": {"accuracy": self.without_samples},
+            "one_shot": None if self.one_shot is None else {"accuracy": self.one_shot},
             "setting": self.setting,
             "seconds": self.seconds,
             "files": [str(path) for path in self.files],
@@ -132,7 +138,11 @@ def compare(
             hint="the same tokens for all nodes",
         )
     profiles = {name: _profile(profile, name, output, settings, flags or {}, rounds) for name in GRANULARITIES}
-    alone = _profile(profile, GRANULARITIES[0], output, settings, flags or {}, rounds, samples=False)
+    others = {
+        title: _profile(profile, OF_ONE_SHOT, output, settings, flags or {}, rounds, other=title)
+        for title in (WITHOUT_SAMPLES, ONE_SHOT)
+        if title != ONE_SHOT or asked.profile.synthetic.per_class != 0
+    }
     run = RunDirectory.create(
         asked.profile.experiment.runs,
         "compare",
@@ -149,7 +159,8 @@ def compare(
             at_once, memory = _share(profiles[GRANULARITIES[0]].profile, clips, side_by_side)
             shared = {name: _within(run, loaded, name, memory) for name, loaded in profiles.items()}
             threads = max(1, threads_of_large_operations() // at_once)
-            parts = _parts(shared, _within(run, alone, WITHOUT_SAMPLES.replace(" ", "_"), memory))
+            inner = {title: _within(run, loaded, title.replace(" ", "_"), memory) for title, loaded in others.items()}
+            parts = _parts(shared, inner)
             results = run_parts(parts, at_once, threads, listener)
             evaluations: list[Evaluation] = [results[f"{name}: evaluating"] for name in GRANULARITIES]
             rows = [
@@ -166,6 +177,7 @@ def compare(
                 run_dir=run.path,
                 rows=tuple(rows),
                 without_samples=results[f"{WITHOUT_SAMPLES}: federating"],
+                one_shot=results.get(f"{ONE_SHOT}: federating"),
                 setting=_setting(profiles[GRANULARITIES[0]], evaluations[0], rounds),
                 seconds=time.monotonic() - started,
                 files=tuple(files),
@@ -187,7 +199,9 @@ def _within(run: RunDirectory, loaded: LoadedProfile, name: str, memory: str) ->
 def _write_report(finished: Comparison, evaluations: Sequence[Evaluation], output: Path, *, picture: bool) -> None:
     _write(
         output / REPORT,
-        markdown(finished.rows, finished.without_samples, finished.setting, PICTURE if picture else None),
+        markdown(
+            finished.rows, finished.without_samples, finished.one_shot, finished.setting, PICTURE if picture else None
+        ),
     )
     if picture:
         maps = [EmbeddingMap.of(evaluated.points) for evaluated in evaluations]
@@ -203,20 +217,23 @@ def _profile(
     flags: dict[str, tuple[str, Any]],
     rounds: int,
     *,
-    samples: bool = True,
+    other: str | None = None,
 ) -> LoadedProfile:
-    place = output / granularity if samples else output / "without_samples"
+    place = output / granularity
+    adapters = place if other is None else output / other.replace(" ", "_")
     own: dict[str, tuple[str, Any]] = {
         "compare granularity": ("generator.granularity", granularity),
         "compare generators": ("checkpoint.dir", str(place / "generators")),
         "compare base name": ("checkpoint.base_name", BASE_NAMES[granularity]),
-        "compare adapters": ("checkpoint.adapter_dir", str(place / "adapters")),
+        "compare adapters": ("checkpoint.adapter_dir", str(adapters / "adapters")),
         "compare saves": ("checkpoint.every", 0),
         "compare rounds": ("federation.rounds", rounds),
         "compare evaluations": ("federation.evaluate_every", rounds),
     }
-    if not samples:
+    if other == WITHOUT_SAMPLES:
         own["compare samples"] = ("synthetic.per_class", 0)
+    elif other == ONE_SHOT:
+        own["compare strategy"] = ("federation.strategy", "one_shot")
     return load_profile(profile, settings=settings, flags=flags | own)
 
 
@@ -224,6 +241,7 @@ def _embed_once(loaded: LoadedProfile, listener: Listener) -> int:
     """Fill the cache, so that no granularity pays for the embeddings of the others; bytes of all of them."""
     profile = loaded.profile
     encoder = make_encoder(profile.embedding, choose_device(profile.experiment.device))
+    encoder = node_encoders(encoder, profile)[profile.nodes[0].id]  # the same of all
     nodes = clips_of_nodes(profile)
     if nodes[0].dataset.root is None:
         listener(Noted("no data.root is set: comparing on the built-in sounds (--data-root DIR takes recordings)"))
@@ -243,14 +261,16 @@ def _share(profile: Profile, embeddings_bytes: int, side_by_side: int | None) ->
     return at_once, f"{max(SMALLEST_TRAINING_BYTES, budget // at_once - held) // 1024**2}MiB"
 
 
-def _parts(profiles: Mapping[Granularity, LoadedProfile], alone: LoadedProfile) -> dict[str, Part]:
+def _parts(profiles: Mapping[Granularity, LoadedProfile], others: Mapping[str, LoadedProfile]) -> dict[str, Part]:
     parts = {}
     for name, loaded in profiles.items():
         training = f"{name}: training"
         parts[training] = Part(partial(_train, training, loaded))
         parts[f"{name}: evaluating"] = Part(partial(_evaluate, f"{name}: evaluating", loaded), after=training)
         parts[f"{name}: federating"] = Part(partial(_federate, f"{name}: federating", loaded), after=training)
-    parts[f"{WITHOUT_SAMPLES}: federating"] = Part(partial(_federate, f"{WITHOUT_SAMPLES}: federating", alone))
+    for title, loaded in others.items():
+        after = f"{OF_ONE_SHOT}: training" if title == ONE_SHOT else None
+        parts[f"{title}: federating"] = Part(partial(_federate, f"{title}: federating", loaded), after=after)
     return parts
 
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.data.clip import Clip
 from feda2v_cli.data.nodes import NodeClips, check_held_out, clips_of_nodes
-from feda2v_cli.data.split import data_of, node_of
+from feda2v_cli.data.split import FOLDS_ALONE, data_of, with_keys
 from feda2v_cli.embedding.encoder import Encoder, make_encoder, node_encoders
 from feda2v_cli.embedding.identity import differences, in_words, source_of
 from feda2v_cli.errors import MissingError, UsageError
@@ -21,7 +21,7 @@ from feda2v_cli.job.nodes import cache_directory
 from feda2v_cli.paths import is_file
 from feda2v_cli.profile.load import LoadedProfile
 from feda2v_cli.profile.problem import shown
-from feda2v_cli.profile.schema import EmbeddingSection, Profile
+from feda2v_cli.profile.schema import EmbeddingSection, NodeSection, Profile
 from feda2v_cli.verifier.expectation import Expectation
 from feda2v_cli.verifier.finding import Finding, FindingsError
 from feda2v_cli.verifier.loading import load_set
@@ -198,10 +198,13 @@ def _as_trained(loaded: LoadedProfile, generators: "Sequence[Loaded]", directory
     folds = {"train_folds": of_folds.train_folds, "test_folds": of_folds.test_folds}
     known = {key: metadata.encoder[key] for key in _OF_AN_ENCODER if key in metadata.encoder}
     try:
-        nodes = {one.node_id: node_of(one.node_id, one.node_classes, one.split) for one, _ in generators}
+        nodes = {
+            one.node_id: with_keys(NodeSection(id=one.node_id, classes=one.node_classes), one.split or FOLDS_ALONE)
+            for one, _ in generators
+        }
         return profile.model_copy(
             update={
-                "data": data_of(profile.data, metadata.split, folds),
+                "data": data_of(profile.data, metadata.split or FOLDS_ALONE, folds),
                 "embedding": EmbeddingSection.model_validate(
                     profile.embedding.model_dump() | known | {"encoder": _source(loaded, metadata.encoder, directory)}
                 ),

@@ -107,7 +107,7 @@ def sides_of(
     nodes = {node.node_id: node for node in plan.nodes}
     sides = []
     for source in sources:
-        held = [clip for clip in nodes[source.metadata.node_id].test if clip in embedded]
+        held = [clip for clip in nodes[source.metadata.node_id].held_out if clip in embedded]
         for name in source.generator.classes:
             members = [clip for clip in source.clips if clip.class_name == name]
             others = [clip for clip in held if clip.class_name == name]

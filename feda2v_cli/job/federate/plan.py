@@ -38,7 +38,7 @@ class FederationPlan:
     Attributes:
         profile: of the run, with the nodes that take part.
         whole: the profile with all of its nodes.
-        encoder: of the profile.
+        encoder: of all nodes; of the profile where they differ.
         encoders: of each node, by its id: the same, or the same with tokens of its own.
         targets: of all classes.
         spaces: adapters and targets.
@@ -190,6 +190,8 @@ def plan_federation(
     targets = make_targets(profile.adapter, profile.classes, sources)
     encoder = make_encoder(profile.embedding, device)
     encoders = node_encoders(encoder, profile)
+    if not profile.nodes_that_differ:
+        encoder = encoders[profile.nodes[0].id]
     trained = load_trained(profile, encoder, targets)
     if trained is not None:
         adapter = profile.adapter.model_copy(update={"hidden": trained.hidden})

@@ -1,6 +1,6 @@
 """Saves what a federation has trained: adapters of the server and of every node, as checkpoints of their own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -52,7 +52,7 @@ def save_adapters(plan: FederationPlan, run: ResumableFederation, emit: Listener
             embedding_shape=encoder.shape,
             targets=dict(plan.targets.identity) | plan.targets_source,
             targets_fingerprint=plan.targets.fingerprint,
-            **data[min(data) if owner is None else owner],
+            **(_of_all(list(data.values())) if owner is None else data[owner]),
             synthetic_per_class=setup.most_samples_per_class,
             generators={}
             if plan.generators is None
@@ -80,6 +80,15 @@ def _data(plan: FederationPlan, node: NodeSection) -> dict[str, Any]:
         "test_folds": folds[1] if folds else (),
         "split": None if split is None else keys_of_node(data, node, split),
     }
+
+
+def _of_all(nodes: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What the metadata of the server's adapters say of the clips of all nodes."""
+    by_folds = [node for node in nodes if node["train_folds"]]
+    splits = [{key: value for key, value in (node["split"] or {}).items() if key != "block"} for node in nodes]
+    alike = all(split == splits[0] for split in splits)
+    split = splits[0] if alike and splits[0] else None
+    return (by_folds or nodes)[0] | {"dataset_name": nodes[0]["dataset_name"], "split": split}
 
 
 def _state(setup: Setup, adapters: Mapping[str, Tensor]) -> dict[str, Tensor]:

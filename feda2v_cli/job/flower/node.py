@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from feda2v_cli.checkpoint.file import write_checkpoint
 from feda2v_cli.data.nodes import clips_of_nodes
-from feda2v_cli.embedding.encoder import Encoder, make_encoder
+from feda2v_cli.embedding.encoder import Encoder, make_encoder, node_encoders
 from feda2v_cli.embedding.target import TextSources
 from feda2v_cli.errors import Feda2vError
 from feda2v_cli.flower.node import NodeData
@@ -34,7 +34,7 @@ def prepare_node(loaded: LoadedProfile, node: int, emit: Listener) -> NodeData:
     """
     profile = choose_nodes(loaded.profile, [node])
     device = choose_device(profile.experiment.device)
-    encoder = make_encoder(profile.embedding, device)
+    encoder = node_encoders(make_encoder(profile.embedding, device), profile)[node]
     nodes = clips_of_nodes(profile)
     embeddings = embed_nodes(nodes, encoder, profile, emit)
     (held,) = (one.without({clip for clip, _ in embeddings.skipped}) for one in nodes)

@@ -1,14 +1,19 @@
 """The server and a node of several machines: they run until they are told to end."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
+from feda2v_cli.checkpoint.lock import LockedError
 from feda2v_cli.errors import FailedError
 from feda2v_cli.flower.keys import AUTHORITY, Keys, node_key
 from feda2v_cli.flower.link import Link
 from feda2v_cli.flower.process import Process, flower_environment, require_flower
 from feda2v_cli.flower.superlink import start_superlink
+from feda2v_cli.flower.supernode import STILL_CONNECTED
 from feda2v_cli.job.nodes import choose_nodes
 from feda2v_cli.profile.load import LoadedProfile, resolved_toml
 from feda2v_cli.run.directory import RunDirectory
@@ -30,10 +35,32 @@ def serve(keys: Path, bind: str, port: int, state: Path, say: Say) -> None:
 
     Raises:
         MissingError: Flower or a key is not there.
+        LockedError: another server has this state.
         FailedError: it does not start, or ends by itself.
     """
     require_flower()
-    held = Keys(keys)
+    with _alone(state):
+        _serve(Keys(keys), bind, port, state, say)
+
+
+@contextmanager
+def _alone(state: Path) -> Iterator[None]:
+    """Two servers with one state would take each other's messages, and nodes would wait for them."""
+    state.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(state / "server.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise LockedError(
+            f"another server runs with the state in {state}", hint="--state DIR: every server needs its own"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _serve(held: Keys, bind: str, port: int, state: Path, say: Say) -> None:
     process = start_superlink(held, bind, port, state, lasting=True)
     link = Link(f"127.0.0.1:{port}", held, state / "home")
     try:
@@ -136,6 +163,10 @@ def _explain(process: Process, server: str, keys: Path, node: int) -> None:
         raise FailedError(
             f"{server} is not the server of {keys / AUTHORITY}: its certificate is of another authority or name",
             hint="take ca.crt from where the server's keys were made",
+        )
+    if STILL_CONNECTED in text and "Failed to initialize the connection" in text:
+        raise FailedError(
+            f"another process is node {node} of {server}", ["it has the same key"], hint="end that one first"
         )
     if "Failed to initialize the connection" in text or "401" in text:
         raise FailedError(

@@ -1,16 +1,17 @@
 """What `feda2v images` is going to do: by whose adapters, of which clips, made how; everything that can be refused."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from feda2v_cli.checkpoint.metadata import AdapterMetadata
 from feda2v_cli.data.clip import Clip
-from feda2v_cli.data.nodes import clips_of_nodes
-from feda2v_cli.data.split import data_of, node_of
+from feda2v_cli.data.nodes import clips_of_nodes, notes_on
+from feda2v_cli.data.split import FOLDS_ALONE, data_of, with_keys
 from feda2v_cli.embedding.encoder import Encoder, make_encoder
 from feda2v_cli.embedding.hub import Fetching
 from feda2v_cli.embedding.identity import differences, in_words, source_of
@@ -213,6 +214,8 @@ def _chosen(
     classes = request.classes or profile.classes
     check_classes(request.classes, profile.classes)
     nodes = clips_of_nodes(profile)
+    for note in notes_on(nodes):
+        warn(note)
     chosen = choose_clips(nodes, profile, classes)
     absent = lacking(chosen, classes)
     if absent and (request.classes or not chosen):
@@ -236,6 +239,7 @@ def _as_trained(loaded: LoadedProfile, adapters: Sequence[Adapters]) -> Profile:
     """
     profile = loaded.profile
     metadata = adapters[0].metadata
+    keys = _keys(metadata)
     folds = {"train_folds": metadata.train_folds, "test_folds": metadata.test_folds}
     known = {key: metadata.encoder[key] for key in EmbeddingSection.model_fields if key in metadata.encoder}
     by_user = loaded.is_set_outside("embedding.encoder")
@@ -250,7 +254,7 @@ def _as_trained(loaded: LoadedProfile, adapters: Sequence[Adapters]) -> Profile:
         images = images.model_copy(update={"pipeline": pipeline})
     return profile.model_copy(
         update={
-            "data": data_of(profile.data, metadata.split, folds),
+            "data": profile.data if keys is None else data_of(profile.data, keys, folds),
             "embedding": embedding,
             "adapter": adapter,
             "images": images,
@@ -261,11 +265,19 @@ def _as_trained(loaded: LoadedProfile, adapters: Sequence[Adapters]) -> Profile:
 
 def _nodes(profile: Profile, adapters: Sequence[Adapters]) -> tuple[NodeSection, ...]:
     """The profile's nodes where its classes are the adapters'; else those that the checkpoints tell."""
-    metadata = adapters[0].metadata
+    metadata, holdings = adapters[0].metadata, node_holdings(adapters)
     if set(profile.classes) == set(metadata.classes):
-        return profile.nodes
-    holdings = node_holdings(adapters)
+        # What the server's adapters say holds for all nodes.
+        common = _keys(metadata) if metadata.node_id is None else None
+        own = {node: _keys(one) for node, one in holdings.items()}
+        return tuple(with_keys(node, own.get(node.id) or common or {}) for node in profile.nodes)
     if set(metadata.classes) <= {name for one in holdings.values() for name in one.node_classes}:
-        return tuple(node_of(node, one.node_classes, one.split) for node, one in holdings.items())
+        told = {node: NodeSection(id=node, classes=one.node_classes) for node, one in holdings.items()}
+        return tuple(with_keys(node, _keys(holdings[node.id]) or {}) for node in told.values())
     root = next((node.root for node in profile.nodes if node.root is not None), None)
-    return (NodeSection(id=0, classes=metadata.classes, root=root),)
+    return (with_keys(NodeSection(id=0, classes=metadata.classes, root=root), _keys(metadata) or {}),)
+
+
+def _keys(metadata: AdapterMetadata) -> Mapping[str, Any] | None:
+    """What says which clips a node held; None of a server whose nodes differ in it."""
+    return FOLDS_ALONE if metadata.format_version == 1 else metadata.split

@@ -80,7 +80,7 @@ class GeneratorPlan:
         whole: the profile with all of its nodes.
         directory: where checkpoints go.
         base_name: first part of their names.
-        encoder: of the profile; a node may have it with other tokens.
+        encoder: of all nodes; of the profile where they differ in their tokens.
         device: where training happens.
         budget: bytes that training may take.
         rounds: of training.
@@ -187,6 +187,8 @@ def plan_generators(
     profile = choose_nodes(profile, list(dict.fromkeys(spec.node for spec in specs)))
     nodes = clips_of_nodes(profile)
     encoders = node_encoders(encoder, profile)
+    if not profile.nodes_that_differ:
+        encoder = encoders[profile.nodes[0].id]
     sections = {node.id: node for node in profile.nodes}
     held = {node.node_id: node for node in nodes}
     generators = tuple(

@@ -1,6 +1,7 @@
 """Every layout of data: clips, classes, folds, parts and sources, and what is told when something is amiss."""
 
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -318,3 +319,13 @@ def test_two_hundred_thousand_rows_are_listed_in_seconds(tmp_path: Path) -> None
 
     assert len(open_dataset("auto", tmp_path).clips) == 20_000
     assert time.process_time() - started < 3
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the system refuses root nothing")
+def test_a_directory_that_may_not_be_listed_is_told_in_the_systems_words(tmp_path: Path) -> None:
+    root = write_vegas(tmp_path / "data", ("dog",), 2)
+    (root / "dog" / "audios").chmod(0)
+
+    with pytest.raises(FailedError, match="audios cannot be listed — Permission denied"):
+        open_dataset("auto", root)
+    (root / "dog" / "audios").chmod(0o755)

@@ -79,6 +79,7 @@ def test_a_comparison_is_a_run_that_holds_the_runs_it_has_made(compared: Compari
     made = {(inner.kind, inner.title, inner.state) for inner in record.inner}
     assert made == {
         ("federate", "without_samples", "done"),
+        ("federate", "one_shot", "done"),
         *(
             (kind, f"{prefix}{granularity}", "done")
             for granularity in ("unified", "per_class", "per_group")
@@ -112,15 +113,16 @@ def test_figures_do_not_depend_on_how_much_is_done_side_by_side(
     )
     assert figures(other) == figures(compared)
     assert other.without_samples == compared.without_samples
+    assert other.one_shot == compared.one_shot
     assert steps(told) == steps(events)
 
 
-def test_the_federation_without_samples_leaves_the_adapters_of_the_others_alone(
-    compared: Comparison, output: Path
-) -> None:
+def test_the_federations_beside_the_rows_leave_the_adapters_of_those_alone(compared: Comparison, output: Path) -> None:
     assert compared.without_samples >= 0
+    assert compared.one_shot is not None
+    assert compared.one_shot > 0
     adapters = {path.parent.parent.name for path in output.glob("*/adapters/*.pt")}
-    assert adapters == {"unified", "per_class", "per_group", "without_samples"}
+    assert adapters == {"unified", "per_class", "per_group", "without_samples", "one_shot"}
 
 
 def figures(comparison: Comparison) -> list[Row]:
