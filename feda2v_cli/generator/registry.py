@@ -43,7 +43,8 @@ def largest_shapes(
     """
     rank = largest_rank(samples_per_class, features, section)
     sizes = GENERATORS[section.type].largest_sizes(samples_per_class, rank, section)
-    return state_shapes_of(section.type, section.projection, features, rank, len(samples_per_class), sizes, dim or features)
+    classes, beyond = len(samples_per_class), dim or features
+    return state_shapes_of(section.type, section.projection, features, rank, classes, sizes, beyond)
 
 
 def state_shapes_of(
