@@ -30,17 +30,21 @@ def same_steps(clips: int, section: GeneratorSection, learning_rate: float) -> t
     return optimiser(section, learning_rate).steps_per_epoch(clips), learning_rate
 
 
-def largest_shapes(samples_per_class: Mapping[str, int], features: int, section: GeneratorSection) -> Shapes:
+def largest_shapes(
+    samples_per_class: Mapping[str, int], features: int, section: GeneratorSection, dim: int | None = None
+) -> Shapes:
     """Shapes of a generator's tensors by name, at most.
 
     Args:
         samples_per_class: clips of each class.
         features: tokens × dim of an embedding.
         section: its type and sizes.
+        dim: of an embedding; None for as many as there are features.
     """
     rank = largest_rank(samples_per_class, features, section)
     sizes = GENERATORS[section.type].largest_sizes(samples_per_class, rank, section)
-    return state_shapes_of(section.type, section.projection, features, rank, len(samples_per_class), sizes, features)
+    classes, beyond = len(samples_per_class), dim or features
+    return state_shapes_of(section.type, section.projection, features, rank, classes, sizes, beyond)
 
 
 def state_shapes_of(

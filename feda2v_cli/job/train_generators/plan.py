@@ -241,7 +241,7 @@ def _planned(
     features = encoder.shape[0] * encoder.shape[1]
     samples_per_class = Counter(clip.class_name for clip in clips)
     counts = {name: samples_per_class[name] for name in spec.classes}
-    parameters = sum(math.prod(shape) for shape in largest_shapes(counts, features, section).values())
+    parameters = sum(math.prod(shape) for shape in largest_shapes(counts, features, section, encoder.shape[1]).values())
     return PlannedGenerator(
         spec=spec,
         node=node,
