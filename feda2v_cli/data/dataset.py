@@ -1,7 +1,9 @@
 """A data set: clips of classes, in whatever layout."""
 
+import gc
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -67,6 +69,22 @@ class Dataset:
         return "the built-in sounds" if self.root is None else str(self.root)
 
 
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Let hundreds of thousands of clips be made without walking all of them again and again: it halves the time.
+
+    None of them is part of a cycle, so there is nothing to collect.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@collector_paused()
 def open_dataset(dataset: str, root: Path | None, *, skip_absent: bool = False, key: str = "data.root") -> Dataset:
     """List the clips of a data set; no audio is read.
 

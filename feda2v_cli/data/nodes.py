@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from feda2v_cli.data.clip import Clip
-from feda2v_cli.data.dataset import Dataset, glance, open_dataset
+from feda2v_cli.data.dataset import Dataset, collector_paused, glance, open_dataset
 from feda2v_cli.data.split import PARTS, Parts, Split, chosen, in_order, keys_of_node
 from feda2v_cli.errors import MissingError, UsageError, closest
 from feda2v_cli.profile.schema import DataSection, NodeSection, PartName, Profile
@@ -74,6 +74,7 @@ class NodeClips:
         return replace(self, train=train, val=val, test=test, held_out=held_out)
 
 
+@collector_paused()
 def clips_of_nodes(profile: Profile) -> tuple[NodeClips, ...]:
     """The clips of every node, from metadata alone. Each data set is opened and divided once.
 

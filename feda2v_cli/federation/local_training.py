@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 
 import torch
 from torch import Tensor
@@ -103,8 +104,11 @@ class LocalTraining:
         def tokens(task: Task) -> int:
             return tokens_of(pool.embeddings, task.items)
 
+        # Of ten thousand nodes most cost the same.
+        cost_of = cache(partial(self.cost, space))
+
         def cost(task: Task) -> Cost:
-            return self.cost(space, tokens(task), len(task.items))
+            return cost_of(tokens(task), len(task.items))
 
         todo = stacks(
             tasks,

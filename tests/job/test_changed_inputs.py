@@ -35,6 +35,7 @@ def profile(recordings: Path, tmp_path: Path) -> LoadedProfile:
             "generator.rounds=3",
             "generator.epochs=1",
             "generator.projection='none'",
+            "generator.fewest_clips=1",
             "checkpoint.every=0",
             f"experiment.runs='{tmp_path}/runs'",
             f"checkpoint.dir='{tmp_path}/generators'",
