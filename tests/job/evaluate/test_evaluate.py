@@ -28,6 +28,9 @@ State = dict[str, torch.Tensor]
 #: Two nodes of two classes each: as few as can be told apart.
 NODES = 'nodes=[{id=0, classes=["dog", "rain"]}, {id=1, classes=["siren", "crickets"]}]'
 
+#: Tensors that say how far samples are from their mean.
+SPREADING = ("model.loadings", "model.remainder", "projection.remainder")
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -113,7 +116,7 @@ def test_draws_side_by_side_give_the_figures_of_one_after_the_other(evaluated: E
 
 def test_a_collapsed_set_is_called_so(generators: Path) -> None:
     def collapse(_: GeneratorMetadata, state: State) -> State:
-        return state | {"model.loadings": 0.05 * state["model.loadings"]}
+        return state | {name: 0.05 * state[name] for name in SPREADING}
 
     rewrite(generators, collapse)
     assert evaluate(generators, draws=2).verdict.word == "collapsed"
@@ -140,11 +143,11 @@ def test_a_set_that_gives_one_training_clip_away_is_not_called_sound(generators:
         values = embed(clips, plan.encoder, Path(os.environ["FEDA2V_EMBEDDING_CACHE"])).values.flatten(1)
         first = [next(n for n, clip in enumerate(clips) if clip.class_name == c) for c in metadata.generator_classes]
         means = (values[first] - state["projection.mean"]) @ state["projection.axes"].T / state["projection.scale"]
-        return state | {"model.means": means, "model.loadings": 0.01 * state["model.loadings"]}
+        return state | {"model.means": means} | {name: 0.01 * state[name] for name in SPREADING}
 
     rewrite(generators, copy)
     found = evaluate(generators, draws=2)
-    assert found.overall["memorised"].value > 0.99
+    assert found.overall["memorised"].value > 0.95  # of a clip there is what lies in a few axes
     assert found.verdict.word == "collapsed"
 
 
