@@ -82,6 +82,10 @@ def _attacks(audited: "Audit") -> "Table":
         attacks.add_column(heading, justify="right", no_wrap=True)
     for name, attack in audited.attacks.items():
         attacks.add_row(name.replace("_", " "), attack.needs, *_figures(attack.overall))
+    if (bound := audited.bound) is not None:
+        found = (f"{share:.3f}" for share in (bound.found_at_1_percent, bound.found_at_0_1_percent))
+        promise = f"no attack can do more: ε = {bound.epsilon:g}, δ = {bound.delta:g}"
+        attacks.add_row(promise, "any", f"{bound.auc:.3f}", "", *found)
     return attacks
 
 

@@ -20,6 +20,7 @@ from feda2v_cli.job.evaluate.plan import EvaluationPlan, plan_evaluation, testin
 from feda2v_cli.job.evaluate.sources import Source, sides_of, sources_of, suspects_of
 from feda2v_cli.job.machine import device_name
 from feda2v_cli.job.nodes import cache_directory, embed_nodes
+from feda2v_cli.privacy.bound import Bound
 from feda2v_cli.privacy.inquiry import (
     Attack,
     Suspects,
@@ -59,6 +60,7 @@ class Audit:
         attacks: by name.
         strongest: the name of the strongest attack that needs a file alone.
         two_files: share of clips that are read from two files which differ by one clip.
+        bound: the most that any attack finds, where every file promises (ε, δ): that of the weakest promise.
         judgement: in words.
         seconds: that it took.
     """
@@ -74,6 +76,7 @@ class Audit:
     attacks: dict[str, Attack]
     strongest: str
     two_files: float
+    bound: Bound | None
     judgement: Judgement
     seconds: float
 
@@ -93,6 +96,7 @@ class Audit:
             "strongest": self.strongest,
             "per_class": {name: asdict(advantage) for name, advantage in best.per_class.items()},
             "two_files": self.two_files,
+            "bound": self.bound and asdict(self.bound),
             "verdict": self.judgement.word,
             "reasons": list(self.judgement.reasons),
             "seconds": self.seconds,
@@ -204,9 +208,17 @@ def _audit(plan: EvaluationPlan, run: RunDirectory, *, permissive: bool, emit: L
         attacks=attacks,
         strongest=name,
         two_files=told,
+        bound=_bound(sources),
         judgement=judgement(attacks, name, told),
         seconds=time.monotonic() - started,
     )
+
+
+def _bound(sources: Sequence[Source]) -> Bound | None:
+    """The bound of the weakest promise; None where a file promises nothing."""
+    promises = [source.metadata.privacy for source in sources]
+    bounds = [Bound.of(promise["epsilon"], promise["delta"]) for promise in promises if promise]
+    return max(bounds, key=lambda bound: bound.auc) if len(bounds) == len(promises) else None
 
 
 @dataclass(frozen=True)

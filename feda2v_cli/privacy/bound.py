@@ -2,10 +2,37 @@
 
 import itertools
 import math
+from dataclasses import dataclass
+from typing import Self
 
 #: Points of the curve that the largest AUC is the area under.
 _POINTS = 4_001
 _LARGEST_EXPONENT = 700.0
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The most that any attack finds of what promises (ε, δ).
+
+    Attributes:
+        epsilon: ε.
+        delta: δ.
+        auc: of the best attack that there can be.
+        found_at_1_percent: share of members that it finds at 1 % false alarms.
+        found_at_0_1_percent: likewise at 0.1 %.
+    """
+
+    epsilon: float
+    delta: float
+    auc: float
+    found_at_1_percent: float
+    found_at_0_1_percent: float
+
+    @classmethod
+    def of(cls, epsilon: float, delta: float) -> Self:
+        """The bound of a promise."""
+        found = (largest_found(share, epsilon, delta) for share in (0.01, 0.001))
+        return cls(epsilon, delta, largest_auc(epsilon, delta), *found)
 
 
 def largest_found(false_alarms: float, epsilon: float, delta: float) -> float:

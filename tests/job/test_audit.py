@@ -1,0 +1,45 @@
+"""`audit`: what the generators of a set tell of the clips that trained them."""
+
+from pathlib import Path
+
+import pytest
+
+from feda2v_cli.job.audit import Audit, audit
+from feda2v_cli.job.train_generators.run import train_generators
+from feda2v_cli.privacy.bound import largest_auc
+from feda2v_cli.profile.load import LoadedProfile, load_profile
+
+
+def profile_of(place: Path, *settings: str) -> LoadedProfile:
+    given = [
+        'nodes=[{id=0, classes=["dog", "rain"]}, {id=1, classes=["siren", "crickets"]}]',
+        "generator.type=gaussian",
+        "generator.granularity=per_class",
+        "checkpoint.every=0",
+        f"checkpoint.dir='{place}/generators'",
+        f"experiment.runs='{place}/runs'",
+        f"generator.ledger='{place}/ledger'",
+    ]
+    return load_profile("use_pretrained", settings=[*given, *settings], environment={})
+
+
+def audited(place: Path, *settings: str) -> Audit:
+    profile = profile_of(place, *settings)
+    train_generators(profile)
+    return audit(place / "generators", profile, profile_named="use_pretrained")
+
+
+def test_a_file_at_full_rank_tells_its_clips_and_the_default_far_fewer(tmp_path: Path) -> None:
+    full, default = audited(tmp_path / "full", "generator.rank=256"), audited(tmp_path / "default")
+    assert full.judgement.word == "telling"
+    assert full.attacks[full.strongest].overall.auc > 0.95
+    assert default.attacks[default.strongest].overall.auc < 0.85
+    assert default.bound is None
+
+
+def test_beside_a_promise_stands_what_no_attack_exceeds(tmp_path: Path) -> None:
+    promising = audited(tmp_path, "generator.projection=public", "generator.epsilon=1.0")
+    assert promising.bound is not None
+    assert promising.bound.auc == largest_auc(1.0, 1e-5) == pytest.approx(0.73, abs=0.01)
+    assert promising.attacks[promising.strongest].overall.low < promising.bound.auc
+    assert promising.to_dict()["bound"]["epsilon"] == 1.0
