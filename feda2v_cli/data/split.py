@@ -9,15 +9,17 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
-from feda2v_cli.data.clip import Clip
-from feda2v_cli.data.dataset import Dataset
 from feda2v_cli.errors import UsageError
 from feda2v_cli.profile.schema import DataSection, NodeSection, PartName, SplitName
 
+if TYPE_CHECKING:
+    from feda2v_cli.data.clip import Clip
+    from feda2v_cli.data.dataset import Dataset
+
 #: What becomes of the clips of a class.
-Parts = Mapping[PartName, Sequence[Clip]]
+Parts = Mapping[PartName, "Sequence[Clip]"]
 PARTS: tuple[PartName, ...] = get_args(PartName)
 #: What keys say of nodes whose clips folds alone divide.
 FOLDS_ALONE: Mapping[str, Any] = {"split": "folds"}
@@ -67,7 +69,7 @@ class Split:
         shares = " / ".join(f"{self.ratios[part]:g}" for part in PARTS)
         return f"the ratio {shares} (train / val / test) of seed {self.seed}"
 
-    def divide(self, dataset: Dataset) -> Mapping[str, Parts]:
+    def divide(self, dataset: "Dataset") -> Mapping[str, Parts]:
         """The clips of each class by what becomes of them, each in the order of the data set.
 
         By ratio, all clips of one source are in one part. What is left of a class when sources are large differs from
@@ -190,12 +192,12 @@ def chosen(parts: Parts, order: Sequence[tuple[PartName, int]]) -> Parts:
     return {part: [parts[part][place] for place in sorted(own)] for part, own in places.items()}
 
 
-def _source(clip: Clip) -> tuple[str, str]:
+def _source(clip: "Clip") -> tuple[str, str]:
     """What a clip was cut from; a clip without a source is one of its own."""
     return ("", clip.source) if clip.source is not None else (clip.class_name, clip.name)
 
 
-def _by_ratio(dataset: Dataset, split: Split) -> dict[tuple[str, str], PartName | None]:
+def _by_ratio(dataset: "Dataset", split: Split) -> dict[tuple[str, str], PartName | None]:
     """What becomes of each source of a data set; None for those that no part takes."""
     shares: dict[PartName | None, float] = {part: split.ratios[part] for part in ("train", "test", "val")}
     shares[None] = 1 - sum(split.ratios.values())

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from feda2v_cli.checkpoint.name import Granularity
-from feda2v_cli.data.nodes import expected_data
 from feda2v_cli.data.split import keys_of_node
 from feda2v_cli.embedding.identity import known_identity
 
@@ -142,6 +141,8 @@ class Expectation:
 
 
 def _expected(node: "NodeSection", profile: "Profile") -> ExpectedNode:
+    from feda2v_cli.data.nodes import expected_data  # loads NumPy
+
     granularity = profile.granularity_of(node)
     dataset, split = expected_data(profile.data, node)
     return ExpectedNode(

@@ -24,6 +24,8 @@ SMALLEST_SPREAD = 0.5
 FEWEST_CLIPS = 8
 #: By so much a delta may be above the one that is promised: rounding.
 ROUNDING_OF_DELTA = 1e-6
+#: A claim's numbers beyond this are none.
+_LARGEST_NUMBER = 1e9
 #: An attack that ranks clips that trained higher than others more often than this tells them.
 LARGEST_AUC = 0.75
 _LONGEST_START = 200
@@ -184,13 +186,12 @@ def _what_reveals(metadata: GeneratorMetadata) -> Iterator[str]:
         yield f"an attack in its training had an AUC above {low:.2f}, expected at most {LARGEST_AUC}"
 
 
-def _claiming(_: Path, metadata: Metadata) -> list[Defect]:
+def false_claims(_: Path, metadata: Metadata) -> list[Defect]:
     """FA023: what the file promises does not hold."""
     if not isinstance(metadata, GeneratorMetadata) or metadata.privacy is None:
         return []
     claim, architecture = metadata.privacy, metadata.architecture
-    values = [claim.get(name) for name in ("epsilon", "delta", "noise_multiplier")]
-    epsilon, delta, multiplier = (float(one) if type(one) in (int, float) else 0.0 for one in values)  # type: ignore[arg-type]
+    epsilon, delta, multiplier = (_number(claim.get(name)) for name in ("epsilon", "delta", "noise_multiplier"))
     if not (epsilon > 0 and 0 < delta < 1 and multiplier > 0) or claim.get("mechanism") != "gaussian":
         return [Defect("FA023", "promises privacy without an epsilon, a delta and the noise that gives them")]
     if architecture.get("projection") != "public" or claim.get("public_basis") != architecture.get("public_basis"):
@@ -202,8 +203,13 @@ def _claiming(_: Path, metadata: Metadata) -> list[Defect]:
     return []
 
 
+def _number(value: object) -> float:
+    """A number of a claim; 0 for what is none, or too large for one."""
+    return float(value) if isinstance(value, int | float) and abs(value) < _LARGEST_NUMBER else 0.0
+
+
 #: What the metadata of a file whose bytes are sound can be wrong in.
-CHECKS: tuple[Callable[[Path, Metadata], list[Defect]], ...] = (_misnamed, _collapsed, _revealing, _claiming)
+CHECKS: tuple[Callable[[Path, Metadata], list[Defect]], ...] = (_misnamed, _collapsed, _revealing, false_claims)
 
 
 def _spreads(quality: Mapping[str, Any]) -> dict[str, float]:

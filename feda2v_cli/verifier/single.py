@@ -10,6 +10,7 @@ from feda2v_cli.checkpoint.format.archive import read_archive
 from feda2v_cli.checkpoint.format.opening import opened
 from feda2v_cli.checkpoint.metadata import AdapterMetadata, GeneratorMetadata
 from feda2v_cli.verifier.finding import Finding, FindingsError
+from feda2v_cli.verifier.inspection import false_claims
 from feda2v_cli.verifier.tensors import check_state
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def load_checkpoint(path: Path) -> tuple[GeneratorMetadata, dict[str, "Tensor"]]
         What it says of itself, and its tensors by name on the CPU.
 
     Raises:
-        FindingsError: it is damaged, unsafe, not what its name says, does not fit its architecture, or holds NaN.
+        FindingsError: it is damaged, unsafe, not what its name says, does not fit its architecture, holds NaN, or
+            promises more privacy than its noise gives.
     """
     return _load(Path(path), GeneratorMetadata)
 
@@ -75,7 +77,7 @@ def _load(path: Path, kind: type[M]) -> tuple[M, dict[str, "Tensor"]]:
     try:
         content, state = load_content(path, kind)
         check_name(path, content.metadata)
-        for defect in check_state(content.metadata, state):
+        for defect in (*false_claims(path, content.metadata), *check_state(content.metadata, state)):
             raise defect
     except Defect as defect:
         raise FindingsError([Finding.of(path, defect)]) from defect

@@ -38,7 +38,7 @@ def metadata(node=0, key="dog", end=10, final=True, classes=("dog", "sea_waves")
         generator_class_groups={},
         node_classes=classes,
         expected_keys=classes,
-        architecture={"type": "vae"},
+        architecture={"type": "vae", "remainder": "diagonal"},
         encoder={"name": "melstats", "sample_rate": 16000, "seconds": 5.0, "tokens": 4, "version": 1},
         embedding_shape=(4, 768),
         dataset_name="builtin",
@@ -73,12 +73,12 @@ def workplace(tmp_path):
 LISTING = """\
 checkpoints/generators_per_class
   node  key        classes    round     size    encoder   loss
-  0     dog        dog        9         4.8 kB  melstats  12.5
-  0     dog        dog        10        4.8 kB  melstats  12.5
-  0     dog        dog        10 final  4.8 kB  melstats  12.5
-  0     sea_waves  sea_waves  9         4.8 kB  melstats  12.5
-  0     sea_waves  sea_waves  10        4.8 kB  melstats  12.5
-  0     sea_waves  sea_waves  10 final  4.8 kB  melstats  12.5
+  0     dog        dog        9         4.9 kB  melstats  12.5
+  0     dog        dog        10        4.9 kB  melstats  12.5
+  0     dog        dog        10 final  4.9 kB  melstats  12.5
+  0     sea_waves  sea_waves  9         4.9 kB  melstats  12.5
+  0     sea_waves  sea_waves  10        4.9 kB  melstats  12.5
+  0     sea_waves  sea_waves  10 final  4.9 kB  melstats  12.5
 """
 
 

@@ -46,6 +46,7 @@ def test_a_stderr_that_is_lost_changes_no_exit_code(tmp_path: Path, command: str
 
 
 RUN = "train-generators --nodes 0 --rounds 1 --epochs 1"
+MELSTATS = "--set embedding.encoder=melstats --set embedding.tokens=4"
 
 
 @pytest.mark.parametrize("stream", ["2>&-", "2>/dev/full"])
@@ -103,7 +104,7 @@ def test_paths_that_are_no_utf8_are_shown_escaped(tmp_path: Path) -> None:
         assert shell(f"feda2v {command}", here).returncode == 0
     shown = shell("feda2v profiles show $'p\\xfe.toml' --json", here)
     assert json.loads(shown.stdout)["data"]["name"] == "p\udcfe"
-    run = shell(f"feda2v {RUN} -p $'p\\xfe.toml' --set data.dataset=builtin --json", here)
+    run = shell(f"feda2v {RUN} -p $'p\\xfe.toml' --set data.dataset=builtin {MELSTATS} --json", here)
     assert run.returncode == 0, run.stderr
     assert shell("feda2v checkpoints verify $'../d\\xff/checkpoints'", here).returncode == 0
 

@@ -261,7 +261,7 @@ def test_a_disk_that_fills_up_ends_the_run_with_a_clear_error(feda2v, tmp_path: 
         while not list(tmp_path.glob("runs/*/run.json")):
             assert running.poll() is None
             time.sleep(0.01)
-        filler.write_bytes(bytes(7_500_000))
+        filler.write_bytes(bytes(8_700_000))
         _, errors = running.communicate(timeout=120)
         assert running.returncode == 1
         assert "No space left on device" in errors

@@ -21,7 +21,7 @@ from feda2v_cli.verifier.single import load_adapter, load_checkpoint
 from feda2v_cli.verifier.verify import verify
 
 #: Codes of single files that are errors.
-CODES = {"FA008", "FA009", "FA010", "FA011", "FA012", "FA017"}
+CODES = {"FA008", "FA009", "FA010", "FA011", "FA012", "FA017", "FA023"}
 #: A forgery that hangs takes minutes; a machine with other work may be slow.
 LONGEST_SECONDS = 5.0
 GOLDEN = Path(__file__).parent / "golden"
