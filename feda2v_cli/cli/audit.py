@@ -1,12 +1,9 @@
 """The command `feda2v audit`."""
 
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from feda2v_cli.cli.options import BaseName, ConsoleOptions, ProfileOptions, takes_options
+from feda2v_cli.cli.options import BaseName, ConsoleOptions, OtherClips, ProfileOptions, SetPath, takes_options
 from feda2v_cli.cli.output import command_output
 from feda2v_cli.cli.tables import table
 
@@ -27,17 +24,11 @@ Examples:
 
 @takes_options
 def audit(
-    path: Annotated[
-        Path | None,
-        typer.Argument(metavar="PATH", help="Directory of the set.", show_default="the one set under checkpoints/"),
-    ] = None,
+    path: SetPath = None,
     *,
     profile: ProfileOptions,
     base_name: BaseName = None,
-    permissive: Annotated[
-        bool,
-        typer.Option("--permissive", help="Only warn when these are not the clips that trained.", show_default=False),
-    ] = False,
+    permissive: OtherClips = False,
     console: ConsoleOptions,
 ) -> None:
     """What a set of generators tells of its clips.

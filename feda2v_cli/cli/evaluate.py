@@ -1,12 +1,11 @@
 """The command `feda2v evaluate`."""
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from feda2v_cli.cli.options import BaseName, ConsoleOptions, ProfileOptions, takes_options
+from feda2v_cli.cli.options import BaseName, ConsoleOptions, OtherClips, ProfileOptions, SetPath, takes_options
 from feda2v_cli.cli.output import Output, command_output
 from feda2v_cli.cli.tables import table
 from feda2v_cli.quality.meanings import CLASS_FIGURES, MEANINGS
@@ -30,18 +29,12 @@ Examples:
 
 @takes_options
 def evaluate(
-    path: Annotated[
-        Path | None,
-        typer.Argument(metavar="PATH", help="Directory of the set.", show_default="the one set under checkpoints/"),
-    ] = None,
+    path: SetPath = None,
     *,
     profile: ProfileOptions,
     base_name: BaseName = None,
     seeds: Annotated[int, typer.Option(metavar="N", help="Draws of samples that are measured.")] = 5,
-    permissive: Annotated[
-        bool,
-        typer.Option("--permissive", help="Only warn when these are not the clips that trained.", show_default=False),
-    ] = False,
+    permissive: OtherClips = False,
     console: ConsoleOptions,
 ) -> None:
     """How good the samples of a set of generators are.

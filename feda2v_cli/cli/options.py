@@ -80,6 +80,14 @@ BaseName = Annotated[
     typer.Option("--base-name", metavar="NAME", help="First part of file names.", show_default=FROM_GRANULARITY),
     Sets("checkpoint.base_name"),
 ]
+SetPath = Annotated[
+    Path | None,
+    typer.Argument(metavar="PATH", help="Directory of the set.", show_default="the one set under checkpoints/"),
+]
+OtherClips = Annotated[
+    bool,
+    typer.Option("--permissive", help="Only warn when these are not the clips that trained.", show_default=False),
+]
 SkipUnreadable = Annotated[
     bool,
     typer.Option("--skip-unreadable", help="Leave unreadable clips out, and list them.", show_default=False),

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from feda2v_cli.errors import FailedError
+from feda2v_cli.federation.disk_room import take_room
 
 
 class NodeStore:
@@ -90,16 +91,8 @@ class NodeStore:
     def _reserve(self, path: Path, size: int) -> None:
         if path.exists() and path.stat().st_size >= size:
             return
-        try:
-            with path.open("ab") as file:
-                if hasattr(os, "posix_fallocate"):  # not on macOS
-                    os.posix_fallocate(file.fileno(), 0, size)
-        except OSError as error:
-            raise FailedError(
-                f"{path} cannot be written — {error}",
-                [f"the adapters of {len(self._places)} nodes take {size / 1e6:.0f} MB"],
-                hint=f"df -h {self._directory}",
-            ) from error
+        what = f"the adapters of {len(self._places)} nodes take {size / 1e6:.0f} MB"
+        take_room(path, size, what, hint=f"df -h {self._directory}")
 
     def _path(self, round_number: int, space: str) -> Path:
         return self._directory / f"nodes_{space}_{'odd' if round_number % 2 else 'even'}.bin"

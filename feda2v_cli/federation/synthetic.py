@@ -1,6 +1,5 @@
 """Synthetic samples: what other nodes' generators make in place of the clips that may not move."""
 
-import os
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from torch.nn.functional import one_hot
 
 from feda2v_cli.embedding.stored import StoredEmbeddings
 from feda2v_cli.engine.random_stream import random_stream
-from feda2v_cli.errors import FailedError
+from feda2v_cli.federation.disk_room import take_room
 from feda2v_cli.federation.inputs import HELD_BYTES
 from feda2v_cli.generator.generator import Generator
 from feda2v_cli.threads import threads_per_operation
@@ -131,15 +130,8 @@ def _room_for(samples: int, shape: tuple[int, int], file: Path | None) -> npt.ND
     size = 4 * samples * shape[0] * shape[1]
     if file is None or size <= HELD_BYTES:
         return np.empty((samples, *shape), np.float32)
-    try:
-        with file.open("wb") as room:
-            os.posix_fallocate(room.fileno(), 0, size)
-    except OSError as error:
-        raise FailedError(
-            f"{file} cannot be written — {error.strerror}",
-            [f"{samples} samples of {shape[0]} tokens take {size / 1e9:.1f} GB"],
-            hint=f"df -h {file.parent}, or fewer samples: --synthetic-per-class 5",
-        ) from error
+    what = f"{samples} samples of {shape[0]} tokens take {size / 1e9:.1f} GB"
+    take_room(file, size, what, hint=f"df -h {file.parent}, or fewer samples: --synthetic-per-class 5")
     return np.memmap(file, np.float32, "r+", shape=(samples, *shape))
 
 

@@ -297,12 +297,10 @@ def test_a_directory_of_two_layouts_is_ambiguous_and_both_are_named(tmp_path: Pa
     assert open_dataset("esc50_folds", tmp_path / "data").name == "esc50_folds"
 
 
-@pytest.mark.parametrize("layout", WRITERS)
+# A directory with sounds is a class of a folder, whatever it is called.
+@pytest.mark.parametrize("layout", [name for name in WRITERS if name != "folder"])
 def test_data_of_one_layout_are_not_taken_for_anothers(layout: str, tmp_path: Path) -> None:
     root = write_esc50(tmp_path / "esc50", ("dog",), 5) if layout != "esc50" else write_vegas(tmp_path / "v", ("dog",))
-    if layout == "folder":
-        pytest.skip("a directory with sounds is a class of a folder, whatever it is called")
-
     with pytest.raises(Feda2vError):
         open_dataset(layout, root)
 
