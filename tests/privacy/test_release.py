@@ -11,7 +11,7 @@ from feda2v_cli.errors import FailedError
 from feda2v_cli.privacy.accountant import delta_of, epsilon_of, noise_multiplier_for
 from feda2v_cli.privacy.advantage import Advantage
 from feda2v_cli.privacy.bound import largest_auc
-from feda2v_cli.privacy.ledger import charge
+from feda2v_cli.privacy.ledger import charge, refuse_beyond_budget
 from feda2v_cli.privacy.release import Promise, PublicBasis, released_set, secret_noise
 
 
@@ -106,3 +106,11 @@ def test_a_damaged_ledger_stops_the_release(tmp_path: Path) -> None:
     (tmp_path / "ledger.json").write_text('{"version": 1, "spent"')
     with pytest.raises(FailedError, match="is damaged"):
         charge(tmp_path / "ledger.json", ["a"], 1.0, 1e-5, None)
+
+
+def test_a_run_that_would_spend_too_much_is_refused_before_its_first_release(tmp_path: Path) -> None:
+    ledger, noise = tmp_path / "ledger.json", noise_multiplier_for(1.0, 1e-5)
+    refuse_beyond_budget(ledger, [["a", "b"], ["c"]], noise, 1e-5, 1.1)
+    assert not ledger.exists()
+    with pytest.raises(FailedError, match="1 of 3 clips would have spent up to"):
+        refuse_beyond_budget(ledger, [["a", "b"], ["b", "c"]], noise, 1e-5, 1.1)
