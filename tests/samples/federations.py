@@ -64,7 +64,7 @@ def setup_of(
     tokens: Sequence[int] | None = None,
     **federation: object,
 ) -> Setup:
-    """A federation whose nodes hold `clips` clips of each of their classes, each with as many tokens as `tokens` says."""
+    """A federation whose nodes hold `clips` clips of each of their classes, with as many `tokens` as each has."""
     own_tokens = [TOKENS] * len(holdings) if tokens is None else tokens
     spaces = tuple(
         Space.of(
