@@ -188,8 +188,6 @@ def plan_generators(
     profile = choose_nodes(profile, list(dict.fromkeys(spec.node for spec in specs)))
     nodes = clips_of_nodes(profile)
     encoders = node_encoders(encoder, profile)
-    if not profile.nodes_that_differ:
-        encoder = encoders[profile.nodes[0].id]
     sections = {node.id: node for node in profile.nodes}
     held = {node.node_id: node for node in nodes}
     generators = tuple(
@@ -204,7 +202,7 @@ def plan_generators(
         whole=whole,
         directory=directory,
         base_name=base_name,
-        encoder=encoder,
+        encoder=encoders[None],
         device=device,
         budget=memory_budget(profile.experiment.memory, device),
         rounds=rounds,
