@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,9 @@ from feda2v_cli.generator.generator import Generator
 from feda2v_cli.generator.granularity import GeneratorSpec
 from feda2v_cli.generator.rebuild import rebuild
 from feda2v_cli.generator.training_set import training_set
-from feda2v_cli.job.evaluate.plan import EvaluationPlan, plan_evaluation, testing_with
+from feda2v_cli.job.evaluate.begin import run_on_a_set
+from feda2v_cli.job.evaluate.plan import EvaluationPlan
 from feda2v_cli.job.evaluate.sources import Source, sides_of, sources_of, suspects_of
-from feda2v_cli.job.machine import device_name
 from feda2v_cli.job.nodes import cache_directory, embed_nodes
 from feda2v_cli.privacy.bound import Bound
 from feda2v_cli.privacy.inquiry import (
@@ -33,12 +33,11 @@ from feda2v_cli.privacy.inquiry import (
     strongest,
 )
 from feda2v_cli.privacy.verdict import Judgement, judgement
-from feda2v_cli.profile.load import LoadedProfile, load_profile, resolved_toml
+from feda2v_cli.profile.load import LoadedProfile
 from feda2v_cli.profile.schema import GeneratorSection
 from feda2v_cli.run.directory import RunDirectory
-from feda2v_cli.run.event import Listener, Noted, RunStarted, ignore_event
+from feda2v_cli.run.event import Listener, Noted, ignore_event
 from feda2v_cli.threads import small_operations
-from feda2v_cli.verifier.finding import Finding
 
 #: Clips of a class on each side of which noisy copies are made.
 NOISY_CLIPS = 8
@@ -151,32 +150,16 @@ def audit(
         FailedError: a clip is unreadable.
     """
     started = time.monotonic()
-    if not isinstance(profile, LoadedProfile):
-        profile_named = profile_named or profile
-        profile = load_profile(profile or "use_pretrained")
-    warnings: list[Finding] = []
-    plan = plan_evaluation(
-        None if directory is None else Path(directory),
+    with run_on_a_set(
+        "audit",
+        directory,
         profile,
         base_name=base_name,
         profile_named=profile_named,
-        on_warning=warnings.append,
-    )
-    if held_out is not None:
-        plan = replace(plan, nodes=testing_with(held_out, plan.nodes))
-    run = RunDirectory.create(
-        plan.profile.experiment.runs,
-        f"audit-{plan.loaded[0][0].run_granularity}",
-        command=["feda2v", *command],
-        profile=profile.text,
-        resolved=resolved_toml(profile.with_values(plan.profile, "checkpoints")),
-        kind="audit",
-        device=device_name(plan.device),
-    )
-    with run.recording(command, listener) as emit:
-        emit(RunStarted(str(run.path)))
-        for finding in warnings:
-            emit(finding.event())
+        held_out=held_out,
+        command=command,
+        listener=listener,
+    ) as (plan, run, emit):
         audited = _audit(plan, run, permissive=permissive, emit=emit, started=started)
         run.finish("done", audited.summary())
     return audited

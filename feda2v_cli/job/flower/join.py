@@ -124,8 +124,8 @@ def _disagreements(plan: FederationPlan, node: int, letter: Letter, *, samples: 
         section = next(section for section in plan.profile.nodes if section.id == node)
         wanted = {
             "node": (node, "its id"),
-            "encoder": (dict(plan.encoder.identity), "the audio encoder"),
-            "shape": (list(plan.encoder.shape), "the shape of an embedding"),
+            "encoder": (dict(plan.encoders[node].identity), "the audio encoder"),
+            "shape": (list(plan.encoders[node].shape), "the shape of an embedding"),
             "targets": (plan.targets.fingerprint, "the targets of the classes"),
             "classes": (sorted(section.classes), "its classes"),
             "versions": (versions(), "the versions"),
