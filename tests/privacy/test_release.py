@@ -140,3 +140,9 @@ def test_few_public_clips_make_a_basis_that_keeps_noise_finite() -> None:
     assert basis.bound < 100
     assert torch.isfinite(made.means).all()
     assert torch.isfinite(made.loadings).all()
+
+
+def test_a_clip_that_is_twice_in_a_release_spends_four_times_as_much(tmp_path: Path) -> None:
+    noise = noise_multiplier_for(1.0, 1e-5)
+    twice = charge(tmp_path / "ledger.json", ["a", "a", "b"], noise, 1e-5, None)
+    assert twice == pytest.approx(epsilon_of(noise / 2, 1e-5))
