@@ -95,9 +95,8 @@ def _trained(profile: Profile, members: dict[str, torch.Tensor], seed: int, cach
     release = None
     if section.projection == "public":
         encoder = make_encoder(profile.embedding, torch.device("cpu"))
-        fewest = min(map(len, members.values()))
         cached = profile.model_copy(update={"embedding": profile.embedding.model_copy(update={"cache": cache})})
-        basis = public_basis(cached, encoder, coordinates_of(profile, fewest))
+        basis = public_basis(cached, encoder, coordinates_of(profile))
         promise = None if section.epsilon is None else Promise.of(section.epsilon, section.delta, basis)
         release = partial(released_set, basis=basis, promise=promise)
     sets = [_training_set(spec, members, profile, release) for spec in generator_specs(profile)]
