@@ -18,11 +18,8 @@ from pathlib import Path
 from statistics import fmean
 
 import torch
-from setting import sounds_of_no_fold
+from setting import Side, clips_of_seed, worth
 
-from feda2v_cli.data.builtin import CLIPS_PER_CLASS
-from feda2v_cli.data.sounds import SOUNDS
-from feda2v_cli.embedding.embed import embed
 from feda2v_cli.embedding.encoder import make_encoder
 from feda2v_cli.generator.generator import Generator
 from feda2v_cli.generator.granularity import GeneratorSpec, generator_specs
@@ -33,15 +30,9 @@ from feda2v_cli.privacy.inquiry import Suspects, attack_files, attack_with_publi
 from feda2v_cli.privacy.release import Promise, released_set
 from feda2v_cli.profile.load import load_profile
 from feda2v_cli.profile.schema import Profile
-from feda2v_cli.quality.neighbours import Distances, neighbourhood
-from feda2v_cli.quality.probe import Probe
 from feda2v_cli.threads import small_operations
 
 GRANULARITIES = ("unified", "per_class", "per_group")
-#: Sounds of each class that judge.
-OTHERS = 100
-#: Sounds of the classes by which seeds are apart.
-TAKES_OF_A_SEED = 500
 COLUMNS = ("TSTR", "TSTR/TRTR", "recall", "file AUC", "at 1 %", "public AUC", "at 1 %")
 
 
@@ -60,10 +51,8 @@ def main() -> None:
 
 
 def _measured(profile: Profile, seed: int, arguments: argparse.Namespace) -> tuple[float | str, ...]:
-    clips = _embedded(profile, seed, arguments.clips, arguments.cache)
-    members = {name: values[: arguments.clips] for name, values in clips.items()}
-    others = {name: values[arguments.clips :] for name, values in clips.items()}
-    generators = _trained(profile, members, seed, arguments.cache)
+    members, others = clips_of_seed(profile.embedding, seed, arguments.clips, arguments.cache)
+    generators = trained(profile, members, seed, arguments.cache)
     suspects = [
         Suspects(generator, name, members[name], others[name]) for generator in generators for name in generator.classes
     ]
@@ -71,25 +60,13 @@ def _measured(profile: Profile, seed: int, arguments: argparse.Namespace) -> tup
     best, public = strongest(attacks), strongest(attacks, "public")
     found = [attacks[name].overall for name in (best, public)]
     return (
-        *_worth(generators, members, others),
+        *worth(drawn(generators, members), members, others),
         *(figure for one in found for figure in (one.auc, one.found_at_1_percent)),
         best,
     )
 
 
-def _embedded(profile: Profile, seed: int, count: int, cache: Path) -> dict[str, torch.Tensor]:
-    """Embeddings [clips, features] by class: those that train first."""
-    encoder = make_encoder(profile.embedding, torch.device("cpu"))
-    first = CLIPS_PER_CLASS + seed * TAKES_OF_A_SEED
-    sounds = sounds_of_no_fold(list(SOUNDS), first + count + OTHERS)
-    found = {}
-    for name in SOUNDS:
-        own = [clip for clip in sounds if clip.class_name == name and clip.take >= first]
-        found[name] = embed(own[: count + OTHERS], encoder, cache).values.flatten(1)
-    return found
-
-
-def _trained(profile: Profile, members: dict[str, torch.Tensor], seed: int, cache: Path) -> list[Generator]:
+def trained(profile: Profile, members: Side, seed: int, cache: Path) -> list[Generator]:
     section = profile.generator
     release = None
     if section.projection == "public":
@@ -108,7 +85,7 @@ def _trained(profile: Profile, members: dict[str, torch.Tensor], seed: int, cach
 
 
 def _training_set(
-    spec: GeneratorSpec, members: dict[str, torch.Tensor], profile: Profile, release: Callable[..., TrainingSet] | None
+    spec: GeneratorSpec, members: Side, profile: Profile, release: Callable[..., TrainingSet] | None
 ) -> TrainingSet:
     values = torch.cat([members[name] for name in spec.classes])
     embeddings = values.view(len(values), profile.embedding.tokens, -1)
@@ -118,31 +95,10 @@ def _training_set(
     return training_set(spec, embeddings, names, profile.generator)
 
 
-def _worth(
-    generators: Sequence[Generator], members: dict[str, torch.Tensor], others: dict[str, torch.Tensor]
-) -> tuple[float, float, float]:
-    """TSTR, its share of TRTR, and the share of the clips' recall."""
+def drawn(generators: Sequence[Generator], members: Side) -> Side:
+    """Samples [clips, features] by class, as many as clips."""
     makers = {name: generator for generator in generators for name in generator.classes}
-    drawn = {name: makers[name].sample([name] * len(values), 3).flatten(1) for name, values in members.items()}
-    clips = torch.cat(list(members.values()))
-    mean, scale = clips.mean(0), clips.std(0)
-    sides = [{name: (values - mean) / scale for name, values in side.items()} for side in (drawn, members, others)]
-    accuracies = [_accuracy(side, sides[2]) for side in sides[:2]]
-    recalls = [
-        fmean(neighbourhood(Distances.of(sides[2][name], side[name])).recall for name in side) for side in sides[:2]
-    ]
-    return accuracies[0], accuracies[0] / accuracies[1], recalls[0] / recalls[1]
-
-
-def _accuracy(training: dict[str, torch.Tensor], judging: dict[str, torch.Tensor]) -> float:
-    values, labels = _with_labels(training)
-    probe = Probe.trained(values, labels, len(training))
-    return float(probe.hits(*_with_labels(judging)).double().mean())
-
-
-def _with_labels(side: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-    labels = [torch.full((len(values),), place) for place, values in enumerate(side.values())]
-    return torch.cat(list(side.values())), torch.cat(labels)
+    return {name: makers[name].sample([name] * len(values), 3).flatten(1) for name, values in members.items()}
 
 
 def _arguments() -> argparse.Namespace:
