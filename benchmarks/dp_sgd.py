@@ -8,9 +8,9 @@ The VAE is that of DP-CVAE (Di Salvo et al., Embedding-Based Federated Data Shar
 Conditional VAEs, MICCAI 2025): three layers of 256, 100 latent units, a sigmoid on embeddings between the least and the
 largest value of each feature, β = 0.1, gradients clipped at 1.5, 100 epochs. Opacus samples, clips, adds the noise and
 accounts for it. "As published" has the mean of squared errors over features in its loss, and Adam at 1e-3 with eight
-batches an epoch. The gradients of such a loss are far smaller than 1.5, and drown in the noise; "tuned" sums the errors,
-weighs KL in two ways, and has the learning rate and the batches which of `GRID` gave the highest TSTR of the first seed,
-on the judging clips themselves.
+batches an epoch. The gradients of such a loss are far smaller than 1.5, and drown in the noise; "tuned" sums the
+errors, and has the weight of KL, the learning rate and the batches which of `GRID` gave the highest TSTR of the first
+seed, on the judging clips themselves.
 
 All this is to the VAE's advantage: the least and largest values of features, how many clips a class has and the choice
 of the best of several trainings are not charged to its ε; it has all classes on one node; and Opacus promises ε of a

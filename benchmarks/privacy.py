@@ -45,12 +45,12 @@ def main() -> None:
             settings = [f"generator.type={kind}", f"generator.granularity={granularity}", *arguments.settings]
             profile = load_profile(granularity, settings=settings, environment={}).profile
             rows = [_measured(profile, seed, arguments) for seed in range(arguments.seeds)]
-            means = [fmean(column) for column in list(zip(*rows, strict=True))[:-1]]
+            means = [fmean(column) for column in zip(*(figures for figures, _ in rows), strict=True)]
             print(f"{granularity:13}{kind:10}" + "".join(f"{value:11.3f}" for value in means), end="")
-            print(f"  {', '.join(sorted({row[-1] for row in rows}))}", flush=True)
+            print(f"  {', '.join(sorted({best for _, best in rows}))}", flush=True)
 
 
-def _measured(profile: Profile, seed: int, arguments: argparse.Namespace) -> tuple[float | str, ...]:
+def _measured(profile: Profile, seed: int, arguments: argparse.Namespace) -> tuple[list[float], str]:
     members, others = clips_of_seed(profile.embedding, seed, arguments.clips, arguments.cache)
     generators = trained(profile, members, seed, arguments.cache)
     suspects = [
@@ -58,12 +58,13 @@ def _measured(profile: Profile, seed: int, arguments: argparse.Namespace) -> tup
     ]
     attacks = {**attack_files(suspects), **attack_with_public_clips(suspects)}
     best, public = strongest(attacks), strongest(attacks, "public")
-    found = [attacks[name].overall for name in (best, public)]
-    return (
-        *worth(drawn(generators, members), members, others),
-        *(figure for one in found for figure in (one.auc, one.found_at_1_percent)),
-        best,
-    )
+    assert best is not None
+    assert public is not None
+    figures = list(worth(drawn(generators, members), members, others))
+    for found in (attacks[best].overall, attacks[public].overall):
+        assert found.found_at_1_percent is not None
+        figures += [found.auc, found.found_at_1_percent]
+    return figures, best
 
 
 def trained(profile: Profile, members: Side, seed: int, cache: Path) -> list[Generator]:
@@ -71,9 +72,8 @@ def trained(profile: Profile, members: Side, seed: int, cache: Path) -> list[Gen
     release = None
     if section.projection == "public":
         encoder = make_encoder(profile.embedding, torch.device("cpu"))
-        fewest = min(map(len, members.values()))
         cached = profile.model_copy(update={"embedding": profile.embedding.model_copy(update={"cache": cache})})
-        basis = public_basis(cached, encoder, coordinates_of(profile, fewest))
+        basis = public_basis(cached, encoder, coordinates_of(profile))
         promise = None if section.epsilon is None else Promise.of(section.epsilon, section.delta, basis)
         release = partial(released_set, basis=basis, promise=promise)
     sets = [_training_set(spec, members, profile, release) for spec in generator_specs(profile)]
@@ -88,6 +88,7 @@ def _training_set(
     spec: GeneratorSpec, members: Side, profile: Profile, release: Callable[..., TrainingSet] | None
 ) -> TrainingSet:
     values = torch.cat([members[name] for name in spec.classes])
+    assert isinstance(profile.embedding.tokens, int)
     embeddings = values.view(len(values), profile.embedding.tokens, -1)
     names = [name for name in spec.classes for _ in members[name]]
     if release is not None:

@@ -377,6 +377,11 @@ class FederationSection(Section):
     weighting: Literal["clips", "equal"] = Field(
         "clips", description="what nodes count in an average: their clips, or all the same"
     )
+    standardise: Literal["auto", "clips", "samples"] = Field(
+        "auto",
+        description="whose sums standardise embeddings: clips, of every node's; samples, of the generators', so that "
+        "clips give none; auto: samples with one_shot and where synthetic.max_epsilon is set, clips elsewhere",
+    )
     rounds: NonNegativeInt = Field(
         50, description="exchanges between nodes and server; 0: evaluate checkpoint.load_adapters"
     )

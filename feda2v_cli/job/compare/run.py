@@ -241,7 +241,7 @@ def _embed_once(loaded: LoadedProfile, listener: Listener) -> int:
     """Fill the cache, so that no granularity pays for the embeddings of the others; bytes of all of them."""
     profile = loaded.profile
     encoder = make_encoder(profile.embedding, choose_device(profile.experiment.device))
-    encoder = node_encoders(encoder, profile)[profile.nodes[0].id]  # the same of all
+    encoder = node_encoders(encoder, profile)[None]
     nodes = clips_of_nodes(profile)
     if nodes[0].dataset.root is None:
         listener(Noted("no data.root is set: comparing on the built-in sounds (--data-root DIR takes recordings)"))

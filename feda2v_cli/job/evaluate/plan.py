@@ -102,7 +102,7 @@ def plan_evaluation(
     cache_directory(profile)
     device = choose_device(profile.experiment.device)
     try:
-        encoder = node_encoders(make_encoder(profile.embedding, device), profile)[profile.nodes[0].id]
+        encoder = node_encoders(make_encoder(profile.embedding, device), profile)[None]
     except MissingError as error:
         if profile_named is not None:
             raise

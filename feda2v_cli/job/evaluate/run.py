@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -17,20 +17,19 @@ from feda2v_cli.data.clip import Clip
 from feda2v_cli.engine.memory import memory_budget
 from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.errors import UsageError
+from feda2v_cli.job.evaluate.begin import run_on_a_set
 from feda2v_cli.job.evaluate.map import EmbeddingMap, Points
-from feda2v_cli.job.evaluate.plan import EvaluationPlan, plan_evaluation, testing_with
+from feda2v_cli.job.evaluate.plan import EvaluationPlan
 from feda2v_cli.job.evaluate.sources import Source, sources_of, suspects_of
-from feda2v_cli.job.machine import device_name
 from feda2v_cli.job.nodes import embed_nodes
 from feda2v_cli.privacy.advantage import Advantage
 from feda2v_cli.privacy.inquiry import attack_files, strongest
-from feda2v_cli.profile.load import LoadedProfile, load_profile, resolved_toml
+from feda2v_cli.profile.load import LoadedProfile
 from feda2v_cli.quality.measures import Labelled, Measured, Reference, summarise
 from feda2v_cli.quality.verdict import Figure, Verdict, verdict
 from feda2v_cli.run.directory import RunDirectory
-from feda2v_cli.run.event import Listener, Noted, RunStarted, ignore_event
+from feda2v_cli.run.event import Listener, Noted, ignore_event
 from feda2v_cli.threads import side_by_side, small_operations, threads_of_large_operations
-from feda2v_cli.verifier.finding import Finding
 
 #: What samples are drawn from: the generators, or the Gaussians fitted to the same clips.
 Which = Literal["generator", "baseline"]
@@ -146,33 +145,16 @@ def evaluate(
         raise UsageError(f"{draws} draws give no interval — expected at least 2", hint=f"--seeds {DRAWS}")
     if samples_per_clip < 1:
         raise UsageError(f"{samples_per_clip} samples a clip — expected at least 1")
-    if not isinstance(profile, LoadedProfile):
-        profile_named = profile_named or profile
-        profile = load_profile(profile or "use_pretrained")
-
-    warnings: list[Finding] = []
-    plan = plan_evaluation(
-        None if directory is None else Path(directory),
+    with run_on_a_set(
+        "evaluate",
+        directory,
         profile,
         base_name=base_name,
         profile_named=profile_named,
-        on_warning=warnings.append,
-    )
-    if held_out is not None:
-        plan = replace(plan, nodes=testing_with(held_out, plan.nodes))
-    run = RunDirectory.create(
-        plan.profile.experiment.runs,
-        f"evaluate-{plan.loaded[0][0].run_granularity}",
-        command=["feda2v", *command],
-        profile=profile.text,
-        resolved=resolved_toml(profile.with_values(plan.profile, "checkpoints")),
-        kind="evaluate",
-        device=device_name(plan.device),
-    )
-    with run.recording(command, listener) as emit:
-        emit(RunStarted(str(run.path)))
-        for finding in warnings:
-            emit(finding.event())
+        held_out=held_out,
+        command=command,
+        listener=listener,
+    ) as (plan, run, emit):
         evaluated = _evaluate(
             plan, run, draws=draws, permissive=permissive, samples_per_clip=samples_per_clip, emit=emit, started=started
         )

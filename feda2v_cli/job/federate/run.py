@@ -141,11 +141,6 @@ def federate(
     if baselines and loaded.profile.federation.rounds == 0:
         raise UsageError("--baselines with --rounds 0 — nothing is trained that could be compared")
     plan = plan_federation(loaded, node_ids, command=command, on_warning=warnings.append)
-    if baselines and plan.profile.nodes_that_differ:
-        raise UsageError(
-            "--baselines with nodes whose tokens differ — central training needs clips that are alike",
-            hint="the same tokens for all nodes, or no --baselines",
-        )
     experiment, checkpoint = plan.profile.experiment, plan.profile.checkpoint
     key = _run_key(plan, baselines=baselines)
     inputs = listed_inputs((node.used for node in plan.nodes), plan.encoder)
@@ -247,7 +242,7 @@ def _reach(
 def _embed(plan: FederationPlan, emit: Listener) -> dict[int, Embeddings]:
     """The embeddings of each node's clips, by its id; nodes with the same tokens share them."""
     embeddings: dict[int, Embeddings] = {}
-    for encoder in dict.fromkeys(plan.encoders.values()):
+    for encoder in dict.fromkeys(plan.encoders[node.node_id] for node in plan.nodes):
         nodes = [node for node in plan.nodes if plan.encoders[node.node_id] is encoder]
         embeddings |= dict.fromkeys((node.node_id for node in nodes), embed_nodes(nodes, encoder, plan.profile, emit))
     return embeddings
@@ -263,7 +258,7 @@ def _pictures(plan: FederationPlan, setup: Setup, run: RunDirectory, emit: Liste
     if absent:
         asked = ", ".join(profile.images.splits)
         emit(Warned(f"no clip of {', '.join(absent)} is in {asked}: there are no pictures of these classes"))
-    subjects = embed_subjects(chosen, plan.encoder, profile, emit)
+    subjects = embed_subjects(chosen, plan.encoders, profile, emit)
     maker = plan.maker.load()
     emit(Noted(maker.description))
     if plan.maker.pipeline is not None and profile.adapter.targets == CODES:

@@ -167,7 +167,7 @@ class StackTraining:
 
     def _basis(self, planned: PlannedGenerator) -> PublicBasis:
         """The basis for a generator, made once for all generators of as many coordinates."""
-        rank = coordinates_of(self._plan.profile, min(planned.samples_per_class.values()))
+        rank = coordinates_of(self._plan.profile)
         with self._basis_lock:  # training sets are made side by side
             key = (planned.encoder.shape, rank)
             if key not in self._bases:
