@@ -98,7 +98,8 @@ class ConditionalVae(nn.Module):
 
     def sample(self, labels: Tensor) -> Tensor:
         """Samples of classes [samples], [samples, features]."""
-        return self.decoder(self._with_class(torch.randn(len(labels), LATENT), labels))
+        made: Tensor = self.decoder(self._with_class(torch.randn(len(labels), LATENT), labels))
+        return made
 
     def _with_class(self, values: Tensor, labels: Tensor) -> Tensor:
         return torch.cat([values, one_hot(labels, self.classes).to(values.dtype)], 1)
@@ -203,9 +204,10 @@ def _trained_vae(values: Tensor, labels: Tensor, epsilon: float | None, training
 @cache
 def _noise_multiplier(epsilon: float, share: float) -> float:
     """Of batches that hold each clip with a probability, by Opacus' tightest accountant."""
-    return get_noise_multiplier(
+    found = get_noise_multiplier(
         target_epsilon=epsilon, target_delta=DELTA, sample_rate=share, epochs=EPOCHS, accountant="prv"
     )
+    return float(found)
 
 
 def _arguments() -> argparse.Namespace:
