@@ -171,12 +171,15 @@ def _revealing(_: Path, metadata: Metadata) -> list[Defect]:
 
 
 def _what_reveals(metadata: GeneratorMetadata) -> Iterator[str]:
-    architecture, counts = metadata.architecture, metadata.samples_per_class
+    architecture = metadata.architecture
+    # Of rounded counts, the most that they can be: what is told is sure.
+    more = (metadata.counts_rounded_to or 1) // 2
+    counts = {name: count + more for name, count in metadata.samples_per_class.items()}
     if "remainder" not in architecture and architecture.get("type") in get_args(GeneratorTypeName):
         yield "an earlier version made it, whose axes span all of its clips"
     few = min(counts, key=lambda name: counts[name], default=None)
     if few is not None and counts[few] < FEWEST_CLIPS:
-        yield f"class {few} has {counts[few]}, expected at least {FEWEST_CLIPS}"
+        yield f"class {few} has {counts[few]}{' at most' * bool(more)}, expected at least {FEWEST_CLIPS}"
     rank, between = architecture.get("rank"), len(metadata.generator_classes) - 1
     paid = between + sum(map(axes_of_class, counts.values()))
     if architecture.get("projection") == "pca" and type(rank) is int and rank > paid:

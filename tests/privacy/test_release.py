@@ -131,3 +131,12 @@ def test_a_class_takes_the_spread_of_the_public_class_that_it_is_like() -> None:
     basis = PublicBasis.of(values, labels, rank=4)
     wide, narrow = (basis.like(basis.means[label], 0.01).square().sum() for label in (1, 0))
     assert wide > 3 * narrow
+
+
+def test_few_public_clips_make_a_basis_that_keeps_noise_finite() -> None:
+    basis = PublicBasis.of(*clips(6, 0), rank=128)
+    assert basis.projection.rank == 5
+    made = released_set(spec(), clips(30, 1, 1)[0], ["dog"] * 30, basis, Promise.of(1.0, 1e-5, basis)).released
+    assert basis.bound < 100
+    assert torch.isfinite(made.means).all()
+    assert torch.isfinite(made.loadings).all()

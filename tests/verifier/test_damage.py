@@ -11,6 +11,7 @@ from checkpoint_samples import (
     CLAIM,
     GRANULARITIES,
     GROUPS,
+    NODES,
     ON_A_PUBLIC_BASIS,
     metadata_of,
     state_of,
@@ -391,3 +392,10 @@ def test_a_promise_that_cannot_be_kept_is_found(tmp_path, change):
         metadata, state = load_checkpoint(path)
         write_checkpoint(path, replace(metadata, privacy=metadata.privacy | change), state)
     assert set(codes(tmp_path)) == {"FA023"}
+
+
+@pytest.mark.parametrize(("counted", "rounded_to", "found"), [(6, None, ["FA022"]), (6, 6, []), (6, 2, ["FA022"])])
+def test_of_rounded_counts_the_most_that_they_can_be_is_judged(tmp_path, counted, rounded_to, found):
+    counts = {"samples_per_class": dict.fromkeys(NODES[0], counted), "counts_rounded_to": rounded_to}
+    write(tmp_path, metadata_of("unified", 0, **counts))
+    assert codes(tmp_path / metadata_of("unified", 0).filename) == found

@@ -321,3 +321,10 @@ def test_a_run_beyond_the_privacy_budget_is_refused_before_anything_is_trained(t
         trained("unified", *promising, *settings)
     assert not (tmp_path / "ledger").exists()
     assert names("checkpoints/generators") == []
+
+
+def test_counts_of_clips_are_told_as_multiples_where_they_shall_be(esc50: Path) -> None:
+    done = trained("per_class", f"data.root='{esc50}'", "generator.type=gaussian", "checkpoint.round_counts=10")
+    metadata, _ = load_checkpoint(done.checkpoints[0].path)
+    assert set(metadata.samples_per_class.values()) == {10}
+    assert metadata.counts_rounded_to == 10
