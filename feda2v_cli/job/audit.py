@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from feda2v_cli.data.clip import Clip, Waveform
 from feda2v_cli.embedding.embed import embed
@@ -20,8 +19,8 @@ from feda2v_cli.generator.rebuild import rebuild
 from feda2v_cli.generator.training_set import training_set
 from feda2v_cli.job.evaluate.begin import run_on_a_set
 from feda2v_cli.job.evaluate.plan import EvaluationPlan
-from feda2v_cli.job.evaluate.sources import Source, sides_of, sources_of, suspects_of
-from feda2v_cli.job.nodes import cache_directory, embed_nodes
+from feda2v_cli.job.evaluate.sources import Embedded, Source, embed_all, sides_of, sources_of, suspects_of
+from feda2v_cli.job.nodes import cache_directory
 from feda2v_cli.privacy.bound import Bound
 from feda2v_cli.privacy.inquiry import (
     Attack,
@@ -166,9 +165,8 @@ def audit(
 
 
 def _audit(plan: EvaluationPlan, run: RunDirectory, *, permissive: bool, emit: Listener, started: float) -> Audit:
-    emit(Noted(f"attacking {len(plan.loaded)} generators of {plan.directory}; {plan.encoder.description}"))
-    embeddings = embed_nodes(plan.nodes, plan.encoder, plan.profile, emit)
-    embedded = dict(zip(embeddings.clips, embeddings.values.flatten(1), strict=True))
+    emit(Noted(f"attacking {len(plan.loaded)} generators of {plan.directory}; {plan.encoders[None].description}"))
+    embedded = embed_all(plan, emit)
     sources = sources_of(plan, embedded, permissive=permissive, emit=emit)
     suspects = suspects_of(plan, sources, embedded)
     attacks = {**attack_files(suspects), **attack_with_public_clips(suspects), **attack_by_samples(suspects)}
@@ -180,7 +178,7 @@ def _audit(plan: EvaluationPlan, run: RunDirectory, *, permissive: bool, emit: L
     name = strongest(attacks)
     assert name is not None
     promises = {id(source.generator): source.metadata.privacy for source in sources}
-    told = share_read_from_two_files(suspects, lambda one: _without(one, suspects, plan, promises[id(one.generator)]))
+    told = share_read_from_two_files(suspects, lambda one: _without(one, suspects, promises[id(one.generator)]))
     metadata = sources[0].metadata
     return Audit(
         run_dir=run.path,
@@ -224,20 +222,18 @@ class _NoisyCopy(Clip):
         return Waveform(waveform.samples + noise, waveform.sample_rate)
 
 
-def _noisy(plan: EvaluationPlan, sources: Sequence[Source], embedded: Mapping[Clip, Tensor]) -> list[Suspects]:
+def _noisy(plan: EvaluationPlan, sources: Sequence[Source], embedded: Embedded) -> list[Suspects]:
     found = []
     for source, members, others in sides_of(plan, sources, embedded):
-        sides = []
+        sides, encoder = [], plan.encoders[source.metadata.node_id]
         for side in (members, others):
             copies = [_NoisyCopy(clip.name, clip.class_name, clip.fold, clip=clip) for clip in side[:NOISY_CLIPS]]
-            sides.append(embed(copies, plan.encoder, cache_directory(plan.profile)).values.flatten(1))
+            sides.append(embed(copies, encoder, cache_directory(plan.profile)).values.flatten(1))
         found.append(Suspects(source.generator, members[0].class_name, *sides))
     return found
 
 
-def _without(
-    one: Suspects, suspects: Sequence[Suspects], plan: EvaluationPlan, promise: Mapping[str, Any] | None
-) -> Generator:
+def _without(one: Suspects, suspects: Sequence[Suspects], promise: Mapping[str, Any] | None) -> Generator:
     """The generator of the same clips but for the first of a class: a Gaussian of them, or the file's on its basis."""
     if one.generator.projection.public is not None:
         return _on_the_same_basis(one, promise)
@@ -250,7 +246,7 @@ def _without(
     section = GeneratorSection(type="gaussian")
     classes = tuple(other.name for other in own)
     spec = GeneratorSpec(0, "unified", None, classes)
-    data = training_set(spec, torch.cat(values).view(-1, *plan.encoder.shape), names, section)
+    data = training_set(spec, torch.cat(values).view(-1, *one.generator.shape), names, section)
     return GaussianFitting([data], section).generator(0)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from flower_places import Place
+from flower_places import PROFILE, Place
 
 from feda2v_cli.flower.letter import CONTENT, Letter
 from feda2v_cli.job.federate.run import Federated
@@ -133,3 +133,25 @@ def test_no_message_holds_a_clip_a_name_of_a_file_or_a_path(place: Place, record
         text = json.dumps(letter.values)
         assert "/" not in text.replace("/s", "")
         assert ".wav" not in text
+
+
+def test_nodes_whose_tokens_differ_train_the_same_bits_as_in_one_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from feda2v_cli.job.federate.run import federate
+    from feda2v_cli.job.train_generators.run import train_generators
+    from feda2v_cli.profile.load import load_profile
+
+    monkeypatch.chdir(tmp_path)
+    # Both hold as many clips: they would be trained together if their items had as many tokens.
+    text = PROFILE.replace('["rain", "sea_waves", "siren"]', '["rain", "dog"]\ntokens = 3')
+    Path("mixed.toml").write_text(text.replace("rounds = 2", "rounds = 1"))
+    train_generators(load_profile("mixed.toml"))
+
+    def adapters(engine: str) -> list[dict[str, torch.Tensor]]:
+        settings = [f"federation.engine={engine}", f"checkpoint.adapter_dir={engine}", "federation.deadline=200.0"]
+        settings += ["federation.strategy=fedavg", "synthetic.use=['local','server']"]
+        return [_tensors(path) for path in federate(load_profile("mixed.toml", settings=settings)).adapters]
+
+    for here, there in zip(adapters("local"), adapters("flower"), strict=True):
+        assert all(torch.equal(here[name], there[name]) for name in here)

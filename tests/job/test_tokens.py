@@ -7,7 +7,9 @@ import torch
 from data_layouts import write_esc50
 from model_samples import write_ast
 
-from feda2v_cli.errors import RunInterrupted
+from feda2v_cli.errors import RunInterrupted, UsageError
+from feda2v_cli.job.audit import audit
+from feda2v_cli.job.compare.run import compare
 from feda2v_cli.job.evaluate.run import evaluate
 from feda2v_cli.job.federate.run import federate
 from feda2v_cli.job.train_generators.run import train_generators
@@ -234,3 +236,35 @@ def test_a_run_of_nodes_that_differ_goes_on_where_it_was_stopped_with_the_same_b
 
 def load_checkpoint_state(path: Path) -> dict[str, torch.Tensor]:
     return load_adapter(path)[1]
+
+
+@pytest.mark.usefixtures("place")
+def test_generators_of_nodes_that_differ_are_evaluated_within_their_kinds_and_attacked() -> None:
+    profile = load_profile(written("", "tokens = 2"))
+    train_generators(profile)
+    asked = {"profile": profile, "profile_named": "mine.toml"}
+
+    found = evaluate(Path("generators"), **asked, draws=2)
+    of_checkpoints = evaluate(Path("generators"), load_profile("unified", settings=["data.root=data"]), draws=2)
+
+    assert (found.overall, found.per_class) == (of_checkpoints.overall, of_checkpoints.per_class)
+    assert found.per_class.keys() == {"dog", "rain"}
+    for name in ("recall", "precision", "spread"):
+        values = [figures[name].value for figures in found.per_class.values()]
+        assert found.overall[name].value == pytest.approx(sum(values) / 2, rel=1e-3)  # a class in each kind
+    assert found.overall["tstr"] is None  # within its kind a class is alone
+    assert {len(points) for points in found.summary()["map"]["clips"].values()} == {found.held_out // 2}
+    assert audit(Path("generators"), **asked).generators == 2
+
+
+def test_granularities_of_nodes_that_differ_are_compared_where_a_kind_has_two_classes(place: Path) -> None:
+    groups = '[generator.groups]\nfirst = ["dog", "cow"]\nsecond = ["rain"]\n'
+    text = PROFILE.format(embedding="", node="tokens = 2") + groups
+    Path("mine.toml").write_text(text.replace('classes = ["dog"]', 'classes = ["dog", "cow"]'))
+    write_esc50(place / "data", ["dog", "rain", "cow"], per_class=10)
+
+    done = compare("mine.toml", output="comparison", rounds=1, picture=False, side_by_side=1)
+
+    assert [row.granularity for row in done.rows] == ["unified", "per_class", "per_group"]
+    with pytest.raises(UsageError, match="no two classes have embeddings of as many"):
+        compare(written("", "tokens = 2"), output="other")
