@@ -74,7 +74,9 @@ def main() -> None:
     for granularity in arguments.granularities:
         for kind in arguments.types:
             settings = [f"generator.type={kind}", f"generator.granularity={granularity}", *arguments.settings]
-            rows = [measured(settings, arguments.clips, seed, arguments.cache) for seed in range(arguments.seeds)]
+            rows = [
+                measured(settings, arguments.clips or 32, seed, arguments.cache) for seed in range(arguments.seeds or 3)
+            ]
             print(f"{granularity:13}{kind:10}" + "".join(f"{value:11.3f}" for value in _means(rows)), end="")
             print(f"  {', '.join(sorted({row.strongest for row in rows}))}", flush=True)
 
@@ -84,10 +86,12 @@ def table(arguments: argparse.Namespace) -> None:
     print("| generators | clips a class | TSTR | TSTR / TRTR | recall | file | with public clips | one shot |")
     print("|---|---|---|---|---|---|---|---|", flush=True)
     for clips, seeds in SEEDS.items():
+        if arguments.clips not in (None, clips):
+            continue
         for name, settings in ROWS.items():
             rows = [
                 measured(settings, clips, seed, arguments.cache, federate=True)
-                for seed in range(min(seeds, arguments.seeds))
+                for seed in range(arguments.seeds or seeds)
             ]
             tstr, share, recall, file, file_found, public, public_found = _means(rows)
             accuracy = fmean(row.one_shot for row in rows if row.one_shot is not None)
@@ -179,10 +183,10 @@ def drawn(generators: Sequence[Generator], members: Side) -> Side:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="?", choices=["lines", "table"], default="lines")
-    parser.add_argument("--clips", type=int, default=32, help="of a class, that train")
+    parser.add_argument("--clips", type=int, help="of a class, that train; unset: 32, and all of the table")
     parser.add_argument("--granularities", nargs="+", default=GRANULARITIES, choices=GRANULARITIES)
     parser.add_argument("--types", nargs="+", default=tuple(GENERATORS), choices=tuple(GENERATORS))
-    parser.add_argument("--seeds", type=int, default=3, help="table: at most, and one from 100 clips a class on")
+    parser.add_argument("--seeds", type=int, help="unset: 3, and in the table one at 400 clips a class")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--cache", type=Path, default=Path("~/.cache/feda2v"))
     return parser.parse_args()
