@@ -21,6 +21,7 @@ from statistics import mean
 
 import torch
 from setting import settings_of_seed, sounds_of_no_fold
+from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from feda2v_cli.adapter import Adapter
@@ -264,6 +265,7 @@ def grow_one(arguments: argparse.Namespace) -> None:
     setup = with_federation(
         random_setup(nodes, clips=4, budget=arguments.memory * 1024**2), strategy=arguments.strategy
     )
+    assert isinstance(setup.clips.embeddings, Tensor)
     clips = setup.clips.embeddings.nbytes / 1e6
     with tempfile.TemporaryDirectory() as place:
         federation = _federation(setup, Path(place))

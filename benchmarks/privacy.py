@@ -54,12 +54,12 @@ def main() -> None:
             settings = [f"generator.type={kind}", f"generator.granularity={granularity}", *arguments.settings]
             profile = load_profile(granularity, settings=settings, environment={}).profile
             rows = [_measured(profile, seed, arguments) for seed in range(arguments.seeds)]
-            means = [fmean(column) for column in list(zip(*rows, strict=True))[:-1]]
+            means = [fmean(column) for column in zip(*(figures for figures, _ in rows), strict=True)]
             print(f"{granularity:13}{kind:10}" + "".join(f"{value:11.3f}" for value in means), end="")
-            print(f"  {', '.join(sorted({row[-1] for row in rows}))}", flush=True)
+            print(f"  {', '.join(sorted({best for _, best in rows}))}", flush=True)
 
 
-def _measured(profile: Profile, seed: int, arguments: argparse.Namespace) -> tuple[float | str, ...]:
+def _measured(profile: Profile, seed: int, arguments: argparse.Namespace) -> tuple[list[float], str]:
     clips = _embedded(profile, seed, arguments.clips, arguments.cache)
     members = {name: values[: arguments.clips] for name, values in clips.items()}
     others = {name: values[arguments.clips :] for name, values in clips.items()}
@@ -69,12 +69,13 @@ def _measured(profile: Profile, seed: int, arguments: argparse.Namespace) -> tup
     ]
     attacks = {**attack_files(suspects), **attack_with_public_clips(suspects)}
     best, public = strongest(attacks), strongest(attacks, "public")
-    found = [attacks[name].overall for name in (best, public)]
-    return (
-        *_worth(generators, members, others),
-        *(figure for one in found for figure in (one.auc, one.found_at_1_percent)),
-        best,
-    )
+    assert best is not None
+    assert public is not None
+    figures = list(_worth(generators, members, others))
+    for found in (attacks[best].overall, attacks[public].overall):
+        assert found.found_at_1_percent is not None
+        figures += [found.auc, found.found_at_1_percent]
+    return figures, best
 
 
 def _embedded(profile: Profile, seed: int, count: int, cache: Path) -> dict[str, torch.Tensor]:
@@ -94,9 +95,8 @@ def _trained(profile: Profile, members: dict[str, torch.Tensor], seed: int, cach
     release = None
     if section.projection == "public":
         encoder = make_encoder(profile.embedding, torch.device("cpu"))
-        fewest = min(map(len, members.values()))
         cached = profile.model_copy(update={"embedding": profile.embedding.model_copy(update={"cache": cache})})
-        basis = public_basis(cached, encoder, coordinates_of(profile, fewest))
+        basis = public_basis(cached, encoder, coordinates_of(profile))
         promise = None if section.epsilon is None else Promise.of(section.epsilon, section.delta, basis)
         release = partial(released_set, basis=basis, promise=promise)
     sets = [_training_set(spec, members, profile, release) for spec in generator_specs(profile)]
@@ -111,6 +111,7 @@ def _training_set(
     spec: GeneratorSpec, members: dict[str, torch.Tensor], profile: Profile, release: Callable[..., TrainingSet] | None
 ) -> TrainingSet:
     values = torch.cat([members[name] for name in spec.classes])
+    assert isinstance(profile.embedding.tokens, int)
     embeddings = values.view(len(values), profile.embedding.tokens, -1)
     names = [name for name in spec.classes for _ in members[name]]
     if release is not None:

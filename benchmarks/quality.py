@@ -12,6 +12,7 @@ lines of a granularity are how far the generators are from the Gaussians, with t
 
 import argparse
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -32,12 +33,13 @@ def main() -> None:
     for granularity in arguments.granularities:
         rows = []
         for seed in range(arguments.seeds):
-            rows.append(_figures(_evaluated(granularity, seed, arguments)))
-            print(_line(granularity, str(seed), rows[-1][:-1]), rows[-1][-1], flush=True)
-        means = [fmean(column) for column in list(zip(*rows, strict=True))[:-1]]
+            evaluated = _evaluated(granularity, seed, arguments)
+            rows.append(_figures(evaluated))
+            print(_line(granularity, str(seed), rows[-1]), evaluated.verdict.word, flush=True)
+        means = [fmean(column) for column in zip(*rows, strict=True)]
         print(_line(granularity, "mean", means), flush=True)
         for name, own, gaussian in (("TSTR/TRTR", 0, 1), ("KAD", 4, 5)):
-            differences = [float(row[own]) - float(row[gaussian]) for row in rows]
+            differences = [row[own] - row[gaussian] for row in rows]
             error = f" ± {stdev(differences) / len(differences) ** 0.5:.4f}" if len(differences) > 1 else ""
             print(f"{granularity:11}  {name} − the Gaussians': {fmean(differences):+.4f}{error}", flush=True)
 
@@ -65,21 +67,23 @@ def _evaluated(granularity: str, seed: int, arguments: argparse.Namespace) -> Ev
         )
 
 
-def _figures(evaluated: Evaluation) -> tuple[float | str, ...]:
-    tstr, trtr, recall, kad, spread = (evaluated.overall[name] for name in ("tstr", "trtr", "recall", "kad", "spread"))
-    return (
-        tstr.value / trtr.value,
-        tstr.baseline / trtr.value,
-        recall.value / recall.floor,
-        recall.baseline / recall.floor,
-        kad.value,
-        kad.baseline,
-        spread.value,
-        evaluated.verdict.word,
-    )
+def _figures(evaluated: Evaluation) -> list[float]:
+    def figure(name: str, which: str = "value") -> float:
+        return float(getattr(evaluated.overall[name], which))
+
+    trtr, floor = figure("trtr"), figure("recall", "floor")
+    return [
+        figure("tstr") / trtr,
+        figure("tstr", "baseline") / trtr,
+        figure("recall") / floor,
+        figure("recall", "baseline") / floor,
+        figure("kad"),
+        figure("kad", "baseline"),
+        figure("spread"),
+    ]
 
 
-def _line(granularity: str, seed: str, values: list[float]) -> str:
+def _line(granularity: str, seed: str, values: Sequence[float]) -> str:
     widths = (11, 10, 14, 10, 8, 10, 8)
     return f"{granularity:11}{seed:>6}" + "".join(
         f"{value:>{width}.3f}" for value, width in zip(values, widths, strict=True)

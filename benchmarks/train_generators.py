@@ -23,6 +23,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -55,7 +56,7 @@ GRANULARITIES = ("unified", "per_class", "per_group")
 MATRIX_PRODUCTS = {"aten::mm", "aten::bmm", "aten::addmm", "aten::baddbmm"}
 
 
-def feda2v(directory: Path, cache: Path, *arguments: str) -> dict:
+def feda2v(directory: Path, cache: Path, *arguments: str) -> dict[str, Any]:
     """The `data` of a command's JSON."""
     done = subprocess.run(
         [FEDA2V, "train-generators", *arguments, "--json", "-q"],
@@ -65,7 +66,8 @@ def feda2v(directory: Path, cache: Path, *arguments: str) -> dict:
         capture_output=True,
         text=True,
     )
-    return json.loads(done.stdout)["data"]
+    data: dict[str, Any] = json.loads(done.stdout)["data"]
+    return data
 
 
 def runs() -> None:
@@ -207,7 +209,7 @@ def train_long(classes: int) -> None:
     print(f"{spent:.2f} {peak_memory_bytes()} {size} {len(dealt)}")
 
 
-def metadata_of(spec: GeneratorSpec, architecture: dict, loss: float) -> GeneratorMetadata:
+def metadata_of(spec: GeneratorSpec, architecture: dict[str, Any], loss: float) -> GeneratorMetadata:
     key = spec.key or ""
     return GeneratorMetadata(
         base_name="vae_perclass",
@@ -349,8 +351,8 @@ def main() -> None:
         case ["train-long", classes]:
             train_long(int(classes))
         case [] | ["runs" | "ratio" | "loop" | "long"]:
-            for part in sys.argv[1:] or ["runs", "ratio", "loop", "long"]:
-                globals()[part]()
+            for name in sys.argv[1:] or ["runs", "ratio", "loop", "long"]:
+                globals()[name]()
         case _:
             sys.exit(__doc__)
 

@@ -102,8 +102,10 @@ def is_quick_in_bfloat16(device: torch.device) -> bool:
         return False
 
 
-def node_encoders(encoder: Encoder, profile: Profile) -> dict[int, Encoder]:
+def node_encoders(encoder: Encoder, profile: Profile) -> dict[int | None, Encoder]:
     """The encoder of each node, by its id; nodes with the same tokens have the same.
+
+    That of the server, by None, is the nodes' where they all have the same, or else the profile's.
 
     Args:
         encoder: of the profile.
@@ -122,4 +124,5 @@ def node_encoders(encoder: Encoder, profile: Profile) -> dict[int, Encoder]:
                 raise UsageError(
                     f"node {node.id}: {error.title}", error.details, "change tokens of this node"
                 ) from error
-    return {node.id: by_tokens[profile.tokens_of(node)] for node in profile.nodes}
+    tokens = profile.embedding.tokens if profile.nodes_that_differ else profile.tokens_of(profile.nodes[0])
+    return {None: by_tokens[tokens]} | {node.id: by_tokens[profile.tokens_of(node)] for node in profile.nodes}

@@ -18,6 +18,22 @@ def steps_per_epoch(items: int, batch_size: int, most: int | None = None) -> int
     return min(-(-items // batch_size), most or items)
 
 
+def in_turn(steps: Sequence[int]) -> list[tuple[int, int]]:
+    """The steps of several groups, evenly mixed, so that none has the last word: group and step of each.
+
+    >>> in_turn([4, 2])
+    [(0, 0), (1, 0), (0, 1), (0, 2), (1, 1), (0, 3)]
+
+    Args:
+        steps: of each group.
+    """
+    # Step i of n of a group stands at (2 i + 1) / n of the way, and of two at one place the first group's comes first.
+    places = [
+        ((2 * step + 1) / of_group, group, step) for group, of_group in enumerate(steps) for step in range(of_group)
+    ]
+    return [(group, step) for _, group, step in sorted(places)]
+
+
 @dataclass(frozen=True)
 class EpochBatches:
     """What every model of a stack sees in one epoch.

@@ -14,7 +14,7 @@ from torch.func import vmap
 from torch.nn.utils.rnn import pad_sequence
 from torch.optim.adamw import adamw
 
-from feda2v_cli.engine.batch import draw_epoch, steps_per_epoch
+from feda2v_cli.engine.batch import draw_epoch, in_turn, steps_per_epoch
 from feda2v_cli.engine.memory import keep_freed_memory
 from feda2v_cli.engine.random_stream import Identity, random_stream
 from feda2v_cli.engine.stack import Stack, parameters_of
@@ -76,23 +76,30 @@ class ModelData:
         items: by name, [items, …].
         noise: normal numbers that its loss needs an item.
         constants: what its loss has to know beside the items, by name; of one shape in all models.
+        groups: how many items each group has, in the items' order; no batch has items of two. None for one group.
     """
 
     identity: Identity
     items: Tensors
     noise: int = 0
     constants: Tensors = field(default_factory=dict)
+    groups: tuple[int, ...] | None = None
 
     @property
     def size(self) -> int:
         """How many items there are."""
         return next(iter(self.items.values())).shape[0]
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many items each group has."""
+        return (self.size,) if self.groups is None else self.groups
+
 
 class Trainer:
     """Trains the models of a stack round by round.
 
-    All models must take the same number of steps an epoch (see `memory.stacks`).
+    All models must take the same number of steps an epoch, with each group of their items (see `memory.stacks`).
 
     Args:
         stack: the models.
@@ -115,7 +122,7 @@ class Trainer:
         seed: int,
         read: Read | None = None,
     ) -> None:
-        steps = {optimiser.steps_per_epoch(model.size) for model in data}
+        steps = {tuple(map(optimiser.steps_per_epoch, model.sizes)) for model in data}
         if len(data) != stack.models or len(steps) != 1:
             raise ValueError(f"{stack.models} models, {len(data)} data sets, steps an epoch: {sorted(steps)}")
         keep_freed_memory()
@@ -125,7 +132,7 @@ class Trainer:
         self._seed = seed
         self._read = read
         self._steps = steps.pop()
-        self._largest = max(model.size for model in data)
+        self._largest = tuple(map(max, zip(*(model.sizes for model in data), strict=True)))
         largest = max(math.prod(shape) for shape in stack.shapes.values())
         small = largest < WEIGHTS_WORTH_THREADS
         self._threads = 1 if small else threads_of_large_operations()
@@ -240,21 +247,22 @@ class Trainer:
         self, streams: Sequence[torch.Generator], progress: Tensor, stop: threading.Event | None
     ) -> dict[str, Tensor]:
         """Mean losses by name, each [models]; they stay on the device, so that nothing waits for them."""
-        drawn = draw_epoch(
-            streams,
-            [model.size for model in self._data],
-            [model.noise for model in self._data],
-            self._steps,
-            self._largest,
-        )
-        index, mask, noise = (_moved(part, self.stack.device) for part in (drawn.index, drawn.mask, drawn.noise))
+        drawn = []
+        first = torch.zeros(self.stack.models, 1, dtype=torch.long)  # item of each model's group
+        for group, (steps, largest) in enumerate(zip(self._steps, self._largest, strict=True)):
+            sizes = [model.sizes[group] for model in self._data]
+            batches = draw_epoch(streams, sizes, [model.noise for model in self._data], steps, largest)
+            parts = (batches.index + first, batches.mask, batches.noise)
+            drawn.append([_moved(part, self.stack.device) for part in parts])
+            first += torch.tensor(sizes).unsqueeze(1)
         total: dict[str, Tensor] = {}
-        for step in range(self._steps):
+        for group, step in in_turn(self._steps):
             if stop is not None and stop.is_set():
                 raise InterruptedError("another part of the stack has stopped")
+            index, mask, noise = drawn[group]
             losses = self._step(index[step], mask[step], noise[step], progress)
             total = {name: value + total.get(name, 0) for name, value in losses.items()}
-        return {name: value / self._steps for name, value in total.items()}
+        return {name: value / sum(self._steps) for name, value in total.items()}
 
     def _step(self, index: Tensor, mask: Tensor, noise: Tensor, progress: Tensor) -> dict[str, Tensor]:
         batch = {name: items[self._rows, index] for name, items in self._items.items()}  # [models, batch, …]

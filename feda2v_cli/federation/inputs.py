@@ -7,6 +7,7 @@ the device when it is asked for. Both are asked in the same way: `inputs[places]
 
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
+from typing import TypeGuard
 
 import torch
 from torch import Tensor
@@ -90,9 +91,9 @@ class JoinedInputs:
             values[own.to(self.device)] = self.parts[part][self._within(flat[own], part)]
         return values.view(*wanted.shape, *first.shape[1:])
 
-    def tokens_of(self, places: Tensor) -> int:
-        """Tokens of some items [places], which are as many for all."""
-        return int(self.parts[int(self._parts_of(places[:1].cpu()))].shape[1]) if len(places) else 0
+    def tokens_of(self, places: Tensor) -> Tensor:
+        """Tokens of each of some items [places]."""
+        return torch.tensor([part.shape[1] for part in self.parts])[self._parts_of(places.cpu())]
 
     def _parts_of(self, places: Tensor) -> Tensor:
         return torch.bucketize(places, self._ends, right=True)
@@ -122,14 +123,49 @@ def parts_of(inputs: Inputs) -> "tuple[Tensor | InputsOnDisk, ...]":
     return inputs.parts if isinstance(inputs, JoinedInputs) else (inputs,)
 
 
-def tokens_of(inputs: Inputs, places: Tensor) -> int:
-    """Tokens of some items, which are as many for all.
+def sorted_by_tokens(inputs: Inputs, places: Tensor) -> Tensor:
+    """Items, those with the fewest tokens first, and else in their order.
 
     Args:
         inputs: of which they are.
         places: of the items, [places].
     """
-    return inputs.tokens_of(places) if isinstance(inputs, JoinedInputs) else int(inputs.shape[1])
+    if not _differ(inputs):
+        return places
+    return places[inputs.tokens_of(places).argsort(stable=True)]
+
+
+def groups_of(inputs: Inputs, places: Tensor) -> dict[int, int]:
+    """How many of some items have how many tokens, by that number, in the order in which they stand.
+
+    Args:
+        inputs: of which they are.
+        places: of the items, sorted by their tokens, [places].
+    """
+    if not _differ(inputs):
+        return {int(parts_of(inputs)[0].shape[1]): len(places)}
+    tokens, counts = torch.unique_consecutive(inputs.tokens_of(places), return_counts=True)
+    return dict(zip(tokens.tolist(), counts.tolist(), strict=True))
+
+
+def slices_of_places(inputs: Inputs, places: Tensor) -> Iterator[slice]:
+    """All of some items, as many at a time as memory holds, whose tokens are as many.
+
+    Args:
+        inputs: of which they are.
+        places: of the items, sorted by their tokens, [places].
+    """
+    start = 0
+    for tokens, count in groups_of(inputs, places).items():
+        at_once = max(1, PART_BYTES // max(1, 4 * tokens * dim_of(inputs)))
+        end = start + count
+        yield from (slice(place, min(end, place + at_once)) for place in range(start, end, at_once))
+        start = end
+
+
+def _differ(inputs: Inputs) -> TypeGuard[JoinedInputs]:
+    """Whether some of the items have more tokens than others."""
+    return isinstance(inputs, JoinedInputs) and len({part.shape[1] for part in inputs.parts}) > 1
 
 
 def dim_of(inputs: Inputs) -> int:

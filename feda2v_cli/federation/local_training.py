@@ -1,9 +1,9 @@
 """What the nodes do in a round: they train the server's adapters on what they have, stack by stack."""
 
 import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from feda2v_cli.engine.of_thread import OfThread
 from feda2v_cli.engine.stack import Stack
 from feda2v_cli.engine.train import Loss, ModelData, Optimiser, Trainer
 from feda2v_cli.errors import FailedError
-from feda2v_cli.federation.inputs import tokens_of
+from feda2v_cli.federation.inputs import groups_of
 from feda2v_cli.federation.pool import Pool
 from feda2v_cli.federation.space import Space
 from feda2v_cli.profile.schema import AdapterSection
@@ -27,7 +27,7 @@ class Task:
 
     Attributes:
         node: id of the node.
-        items: what it trains on, as places in the pool, [items].
+        items: what it trains on, as places in the pool, sorted by their tokens, [items].
         learning_rate: of this node and space.
     """
 
@@ -100,19 +100,16 @@ class LocalTraining:
         Raises:
             FailedError: memory does not suffice for one adapter.
         """
-
-        def tokens(task: Task) -> int:
-            return tokens_of(pool.embeddings, task.items)
-
+        groups = {task.node: groups_of(pool.embeddings, task.items) for task in tasks}
         # Of ten thousand nodes most cost the same.
-        cost_of = cache(partial(self.cost, space))
+        cost_of = cache(lambda groups: self.cost(space, dict(groups)))
 
         def cost(task: Task) -> Cost:
-            return cost_of(tokens(task), len(task.items))
+            return cost_of(tuple(groups[task.node].items()))
 
         todo = stacks(
             tasks,
-            lambda task: (*self._like(len(task.items), task.learning_rate), tokens(task)),
+            lambda task: self._like(groups[task.node], task.learning_rate),
             lambda task: cost(task).bytes,
             self.budget,
             quick_width(max(map(cost, tasks), key=lambda of: of.activations), self.device),
@@ -139,31 +136,45 @@ class LocalTraining:
             on_narrowed(len(group), half)
             todo = [group[:half], group[half:], *todo]
 
-    def cost(self, space: Space, tokens: int, items: int) -> Cost:
-        """What one adapter needs in memory while it trains on so many items."""
+    def cost(self, space: Space, groups: Mapping[int, int]) -> Cost:
+        """What one adapter needs in memory while it trains.
+
+        Args:
+            space: its target space.
+            groups: how many items it trains on, by their tokens.
+        """
         hidden, outputs = space.adapter.query.shape[1], space.adapter.query.shape[0]
-        dim = space.adapter.input.in_features
-        return Cost(
-            weights=sum(torch.Size(shape).numel() for shape in space.shapes.values()),
-            activations=tokens * (2 * dim + 6 * hidden) + outputs * (6 * hidden + 4 * space.adapter.target[-1]),
-            data=items * (2 + (dim if self.section.noise else 0)),
-            batch=min(self.section.batch_size, items),
+        dim, items = space.adapter.input.in_features, sum(groups.values())
+        return max(
+            (
+                Cost(
+                    weights=sum(torch.Size(shape).numel() for shape in space.shapes.values()),
+                    activations=tokens * (2 * dim + 6 * hidden) + outputs * (6 * hidden + 4 * space.adapter.target[-1]),
+                    data=items * (2 + (dim if self.section.noise else 0)),
+                    batch=min(self.section.batch_size, count),
+                )
+                for tokens, count in groups.items()
+            ),
+            key=lambda cost: cost.bytes,
         )
 
-    def order(self, nodes: Sequence[tuple[int, int, float]]) -> list[int]:
+    def order(self, nodes: Sequence[tuple[int, Mapping[int, int], float]]) -> list[int]:
         """The order in which `train` yields nodes, as long as memory suffices: it depends on nothing but themselves.
 
         Args:
-            nodes: id, number of items and learning rate of each, sorted by id.
+            nodes: id, number of items by their tokens, and learning rate of each, sorted by id.
         """
-        alike = [self._like(items, rate) for _, items, rate in nodes]
+        alike = [self._like(groups, rate) for _, groups, rate in nodes]
         return [node for _, (node, _, _) in sorted(enumerate(nodes), key=lambda pair: alike.index(alike[pair[0]]))]
 
-    def _like(self, items: int, learning_rate: float) -> tuple[int, int, float]:
+    def _like(self, groups: Mapping[int, int], learning_rate: float) -> Hashable:
         # Nodes of a stack have batches of one width: what fills up a batch changes the order in which its sums are
         # added, and the last bits would depend on who a node's neighbours are.
-        steps = steps_per_epoch(items, self.section.batch_size)
-        return steps, -(-items // steps), learning_rate
+        widths = []
+        for tokens, items in groups.items():
+            steps = steps_per_epoch(items, self.section.batch_size)
+            widths.append((tokens, steps, -(-items // steps)))
+        return tuple(widths), learning_rate
 
     def _train(
         self,
@@ -177,9 +188,13 @@ class LocalTraining:
         nodes = tuple(task.node for task in group)
         start = initial(nodes).to(self.device)
         stack = Stack(space.shapes, start.expand(len(group), -1).clone())
+        groups = [tuple(groups_of(pool.embeddings, task.items).values()) for task in group]
         trainer = Trainer(
             stack,
-            [ModelData((space.name, task.node), {"item": task.items}, pool.noise_width(noise)) for task in group],
+            [
+                ModelData((space.name, task.node), {"item": task.items}, pool.noise_width(noise), groups=own)
+                for task, own in zip(group, groups, strict=True)
+            ],
             adapter_loss(space, pool, noise, self.proximal, start),
             Optimiser(
                 section.batch_size, group[0].learning_rate, section.weight_decay_of(space.name), section.clip_norm
@@ -188,7 +203,7 @@ class LocalTraining:
             pool.inputs,
         )
         losses = trainer.train_round(round_number, round_number, self.epochs)
-        steps = self.epochs * steps_per_epoch(len(group[0].items), section.batch_size)
+        steps = self.epochs * sum(steps_per_epoch(items, section.batch_size) for items in groups[0])
         return Trained(nodes, stack.weights, losses["error"], steps)
 
 

@@ -34,7 +34,7 @@ class Pool:
         """
         clips, device = self.embeddings, self.embeddings.device
         joined: Inputs
-        if isinstance(clips, Tensor) and isinstance(embeddings, Tensor):
+        if isinstance(clips, Tensor) and isinstance(embeddings, Tensor) and clips.shape[1:] == embeddings.shape[1:]:
             joined = torch.cat([clips, embeddings.to(device)])
         else:
             joined = JoinedInputs.of(clips, embeddings)

@@ -6,10 +6,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from feda2v_cli.federation.inputs import inputs_of
+from feda2v_cli.federation.inputs import JoinedInputs, inputs_of, sorted_by_tokens
 from feda2v_cli.federation.pool import Node, Pool
 from feda2v_cli.federation.standardise import Standardisation
-from feda2v_cli.federation.synthetic import NodeGenerator, Samples, draw_samples
+from feda2v_cli.federation.synthetic import Deal, NodeGenerator, deal_samples, draw_samples
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,26 @@ class Sampling:
     seed: int
     standardisation: Standardisation
 
+    def deal(self, number: int) -> Deal:
+        """Which samples there are to be in a round.
+
+        Args:
+            number: of the round, from 1.
+        """
+        return deal_samples(self.generators, self.classes, self.per_class, self.seed, self.drawn_in(number))
+
+    def drawn_in(self, number: int) -> int:
+        """The round whose samples a round has; 0 for those of the whole run."""
+        return number if self.every_round else 0
+
+    def of_node(self, deal: Deal, node: Node) -> Tensor:
+        """Places of the samples that a node trains on among those of a deal, [samples]."""
+        if "local" not in self.uses:
+            return _nothing()
+        if self.by_class:
+            return deal.without_classes(node.clips_of_class, node.samples_per_class)
+        return deal.for_node(node.id, node.samples_per_class)
+
 
 class SampledPool:
     """A pool whose samples change from round to round.
@@ -55,7 +75,7 @@ class SampledPool:
         self._clips = clips
         self._sampling = sampling
         self._file = file
-        self._samples: Samples | None = None
+        self._deal: Deal | None = None
         self._drawn: int | None = None
         self._items: dict[int, Tensor] = {}
 
@@ -66,37 +86,34 @@ class SampledPool:
             number: of the round, from 1.
         """
         sampling = self._sampling
-        wanted = number if sampling.every_round else 0
+        wanted = sampling.drawn_in(number)
         if not sampling.uses or self._drawn == wanted:
             return
-        self.pool, self._samples = self._clips, None  # whose file is written over
-        samples = draw_samples(
-            sampling.generators, sampling.classes, sampling.per_class, sampling.seed, wanted, self._file
-        )
-        inputs = inputs_of(samples.embeddings, sampling.standardisation, self._clips.labels.device)
-        self.pool = self._clips.with_samples(inputs, samples.labels)
-        self._samples, self._drawn, self._items = samples, wanted, {}
+        self.pool, self._deal = self._clips, None  # the file of the samples is written over
+        deal = sampling.deal(number)
+        samples = draw_samples(sampling.generators, sampling.classes, deal, sampling.seed, wanted, self._file)
+        device = self._clips.labels.device
+        parts = [inputs_of(part, sampling.standardisation, device) for part in samples]
+        self.pool = self._clips.with_samples(JoinedInputs.of(*parts) if parts[1:] else parts[0], deal.labels)
+        self._deal, self._drawn, self._items = deal, wanted, {}
 
     def items_of(self, node: Node) -> Tensor:
-        """What a node trains on, as places in the pool, [items]: its clips, and samples that others have made."""
+        """What a node trains on, its clips, and samples that others have made.
+
+        As places in the pool, [items], those with the fewest tokens first.
+        """
         if node.id not in self._items:
-            self._items[node.id] = node.items(self._samples_of(node))
+            deal = self._deal
+            samples = _nothing() if deal is None else self._sampling.of_node(deal, node) + self.pool.clips
+            self._items[node.id] = sorted_by_tokens(self.pool.embeddings, node.items(samples))
         return self._items[node.id]
 
     def for_server(self) -> Tensor:
-        """Samples for the server, as places in the pool, [samples]."""
-        if self._samples is None:
+        """Samples for the server, as places in the pool, [samples], those with the fewest tokens first."""
+        if self._deal is None:
             return _nothing()
-        return self._samples.for_node(None, self._sampling.per_class) + self.pool.clips
-
-    def _samples_of(self, node: Node) -> Tensor:
-        if self._samples is None or "local" not in self._sampling.uses:
-            return _nothing()
-        if self._sampling.by_class:
-            places = self._samples.without_classes(node.clips_of_class, node.samples_per_class)
-        else:
-            places = self._samples.for_node(node.id, node.samples_per_class)
-        return places + self.pool.clips
+        places = self._deal.for_node(None, self._sampling.per_class) + self.pool.clips
+        return sorted_by_tokens(self.pool.embeddings, places)
 
 
 def _nothing() -> Tensor:

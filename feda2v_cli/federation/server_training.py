@@ -8,6 +8,7 @@ from torch import Tensor
 
 from feda2v_cli.engine.stack import Stack
 from feda2v_cli.engine.train import Loss, ModelData, Optimiser, Trainer
+from feda2v_cli.federation.inputs import groups_of
 from feda2v_cli.federation.local_training import adapter_loss
 from feda2v_cli.federation.pool import Pool, learning_rates
 from feda2v_cli.federation.space import Space
@@ -39,7 +40,7 @@ class ServerTraining:
 
         Args:
             server: the adapter before, [parameters].
-            samples: their places in the pool, [samples].
+            samples: their places in the pool, sorted by their tokens, [samples].
             space: the target space.
             pool: what the places mean.
         """
@@ -53,7 +54,8 @@ class ServerTraining:
 
         Args:
             server: the adapter before, [parameters].
-            items: what it trains on, by name; the first axis of each counts the items.
+            items: what it trains on, by name; the first axis of each counts the items. Those called `item` are places
+                in the pool, sorted by their tokens.
             loss: on these items.
             space: the target space.
             pool: what places among the items mean.
@@ -63,7 +65,14 @@ class ServerTraining:
         stack = Stack(space.shapes, server[None].to(self.device).clone())
         trainer = Trainer(
             stack,
-            [ModelData((space.name, "server", task), items, pool.noise_width(section.noise))],
+            [
+                ModelData(
+                    (space.name, "server", task),
+                    items,
+                    pool.noise_width(section.noise),
+                    groups=tuple(groups_of(pool.embeddings, items["item"]).values()),
+                )
+            ],
             loss,
             Optimiser(
                 section.batch_size,

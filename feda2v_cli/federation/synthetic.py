@@ -1,8 +1,9 @@
 """Synthetic samples: what other nodes' generators make in place of the clips that may not move."""
 
-from collections import defaultdict
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from feda2v_cli.embedding.stored import StoredEmbeddings
 from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.federation.disk_room import take_room
 from feda2v_cli.federation.inputs import HELD_BYTES
+from feda2v_cli.federation.standardise import Standardisation, Sums
 from feda2v_cli.generator.generator import Generator
 from feda2v_cli.threads import threads_per_operation
 
@@ -35,18 +37,22 @@ class NodeGenerator:
 
 
 @dataclass(frozen=True)
-class Samples:
-    """Labelled samples.
+class Deal:
+    """Which samples there are to be, those with the fewest tokens first.
 
     Attributes:
-        embeddings: in the encoder's own units, [samples, tokens, dim], wherever they lie.
+        makers: place of the generator of each among all, [samples].
         labels: index of each one's class, [samples].
-        nodes: node whose generator made each, [samples].
+        nodes: node whose generator makes each, [samples].
+        tokens: of each, as many as its generator makes, [samples].
+        turns: their places in the order in which they are dealt, [samples].
     """
 
-    embeddings: StoredEmbeddings
+    makers: Tensor
     labels: Tensor
     nodes: Tensor
+    tokens: Tensor
+    turns: Tensor
 
     def for_node(self, node: int | None, per_class: int) -> Tensor:
         """Places of the samples that a node may use, [at most classes × per_class], the same number for each class.
@@ -69,24 +75,19 @@ class Samples:
         )
 
     def _first_of_each_class(self, usable: Tensor, per_class: int) -> Tensor:
-        # Samples of a class stand in the order in which they are dealt: the first ones that are usable count.
-        seen = (one_hot(self.labels) * usable.unsqueeze(1)).cumsum(0)  # [samples, classes], usable up to each sample
-        rank = seen.gather(1, self.labels.unsqueeze(1)).squeeze(1)  # from 1
-        return (usable & (rank <= per_class)).nonzero().flatten()
+        # Of the samples of a class, in the order in which they are dealt, the first ones that are usable count.
+        labels, usable = self.labels[self.turns], usable[self.turns]
+        seen = (one_hot(labels) * usable.unsqueeze(1)).cumsum(0)  # [samples, classes], usable up to each sample
+        rank = seen.gather(1, labels.unsqueeze(1)).squeeze(1)  # from 1
+        return self.turns[usable & (rank <= per_class)]
 
 
-def draw_samples(
-    generators: Sequence[NodeGenerator],
-    classes: Sequence[str],
-    per_class: int,
-    seed: int,
-    round_number: int,
-    file: Path | None = None,
-) -> Samples:
-    """Draw so many samples of each class that every node finds `per_class` that others have made, if others make it.
+def deal_samples(
+    generators: Sequence[NodeGenerator], classes: Sequence[str], per_class: int, seed: int, round_number: int
+) -> Deal:
+    """So many samples of each class that every node finds `per_class` that others have made, if others make it.
 
-    Where several nodes' generators make a class, each gives a part. What a generator draws depends on the seed, the
-    round, the generator and how much it is asked for.
+    Where several nodes' generators make a class, each gives a part.
 
     Args:
         generators: generators of all nodes, at least one.
@@ -94,45 +95,96 @@ def draw_samples(
         per_class: samples of a class that a node gets.
         seed: of the run.
         round_number: 0 for samples that last a whole run.
+    """
+    order: list[tuple[int, int]] = []  # generator and class
+    shares = [_shares(generators, name, per_class, seed, round_number) for name in classes]
+    able = dict.fromkeys(place for of_class in shares for place in of_class)
+    for label, of_class in enumerate(shares):
+        places = [place for place in able if place in of_class]
+        # Dealt in turn, so that the first samples of a class come from as many nodes as there are.
+        for turn in range(max(of_class.values(), default=0)):
+            order += [(place, label) for place in places if turn < of_class[place]]
+    makers, labels = torch.tensor(order, dtype=torch.long).view(-1, 2).T
+    tokens = torch.tensor([source.generator.shape[0] for source in generators])[makers]
+    by_tokens = tokens.argsort(stable=True)
+    makers = makers[by_tokens]
+    nodes = torch.tensor([source.node for source in generators])[makers]
+    return Deal(makers, labels[by_tokens], nodes, tokens[by_tokens], by_tokens.argsort())
+
+
+def draw_samples(
+    generators: Sequence[NodeGenerator],
+    classes: Sequence[str],
+    deal: Deal,
+    seed: int,
+    round_number: int,
+    file: Path | None = None,
+) -> tuple[StoredEmbeddings, ...]:
+    """The samples of a deal in the encoder's own units, [samples, tokens, dim] for each number of tokens.
+
+    What a generator draws depends on the seed, the round, the generator and how much it is asked for.
+
+    Args:
+        generators: generators of all nodes, at least one.
+        classes: of the federation.
+        deal: which samples are drawn, at least one.
+        seed: of the run.
+        round_number: 0 for samples that last a whole run.
         file: where they are kept when they are too large for memory, over what was there; None keeps all in memory.
     """
-    wanted: defaultdict[int, dict[str, int]] = defaultdict(dict)  # samples by source and class
-    order: list[tuple[int, str, int]] = []
-    for name in classes:
-        for place, count in _shares(generators, name, per_class, seed, round_number).items():
-            wanted[place][name] = count
-    for name in classes:
-        places = [place for place in wanted if name in wanted[place]]
-        # Dealt in turn, so that the first samples of a class come from as many nodes as there are.
-        for turn in range(max((wanted[place][name] for place in places), default=0)):
-            order += [(place, name, turn) for place in places if turn < wanted[place][name]]
-    places_of = {what: row for row, what in enumerate(order)}
-    values = _room_for(len(order), generators[0].generator.shape, file)
-    for place, counts in wanted.items():
+    dim = generators[0].generator.shape[1]
+    tokens, counts = (part.tolist() for part in torch.unique_consecutive(deal.tokens, return_counts=True))
+    parts = _room_for([(samples, own, dim) for own, samples in zip(tokens, counts, strict=True)], file)
+    starts = list(accumulate(counts, initial=0))
+    for place in torch.unique(deal.makers).tolist():
         source = generators[place]
-        rows = [places_of[place, name, turn] for name, count in counts.items() for turn in range(count)]
-        labels = [name for name, count in counts.items() for _ in range(count)]
+        own = (deal.makers == place).nonzero().flatten()
+        part_of_source = tokens.index(source.generator.shape[0])
+        values, rows = parts[part_of_source], (own - starts[part_of_source]).tolist()
         random = random_stream(seed, "synthetic", source.node, source.key, round_number)
+        names = [classes[label] for label in deal.labels[own].tolist()]
         done = 0
         with threads_per_operation(1):  # the same bits whatever the number of cores
-            for part in source.generator.sample_in_parts(labels, random.initial_seed()):
+            for part in source.generator.sample_in_parts(names, random.initial_seed()):
                 values[rows[done : done + len(part)]] = part.numpy()
                 done += len(part)
-    return Samples(
-        StoredEmbeddings(values, range(len(order)), "float32"),
-        torch.tensor([classes.index(name) for _, name, _ in order]),
-        torch.tensor([generators[place].node for place, _, _ in order]),
-    )
+    return tuple(StoredEmbeddings(values, range(len(values)), "float32") for values in parts)
 
 
-def _room_for(samples: int, shape: tuple[int, int], file: Path | None) -> npt.NDArray[np.float32]:
-    """Room for samples in memory, or in a file where they are many and long."""
-    size = 4 * samples * shape[0] * shape[1]
+def standardised_by_samples(generators: Sequence[NodeGenerator], seed: int) -> Standardisation:
+    """What embeddings are standardised with where clips give no sums: the figures of samples of all generators.
+
+    Args:
+        generators: of all nodes.
+        seed: of the run.
+    """
+    with threads_per_operation(1):  # the same bits whatever the number of cores
+        return Standardisation.of(
+            Sums.of_samples(
+                source.generator, random_stream(seed, "standardise", source.node, source.key).initial_seed()
+            )
+            for source in generators
+        )
+
+
+def _room_for(shapes: Sequence[tuple[int, int, int]], file: Path | None) -> list[npt.NDArray[np.float32]]:
+    """Room for samples in memory, or in a file where they are many and long, one part behind the other.
+
+    Args:
+        shapes: of the parts, [samples, tokens, dim].
+        file: where they are kept when they are too large for memory.
+    """
+    ends = list(accumulate(math.prod(shape) for shape in shapes))
+    size = 4 * ends[-1]
+    room: npt.NDArray[np.float32]
     if file is None or size <= HELD_BYTES:
-        return np.empty((samples, *shape), np.float32)
-    what = f"{samples} samples of {shape[0]} tokens take {size / 1e9:.1f} GB"
-    take_room(file, size, what, hint=f"df -h {file.parent}, or fewer samples: --synthetic-per-class 5")
-    return np.memmap(file, np.float32, "r+", shape=(samples, *shape))
+        room = np.empty(ends[-1], np.float32)
+    else:
+        what = ", ".join(f"{samples} samples of {tokens} tokens" for samples, tokens, _ in shapes)
+        hint = f"df -h {file.parent}, or fewer samples: --synthetic-per-class 5"
+        take_room(file, size, f"{what} take {size / 1e9:.1f} GB", hint)
+        room = np.memmap(file, np.float32, "r+", shape=(ends[-1],))
+    return [part.reshape(shape) for part, shape in zip(np.split(room, ends[:-1]), shapes, strict=True)]
 
 
 def _shares(

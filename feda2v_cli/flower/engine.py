@@ -1,6 +1,7 @@
 """Asks nodes on other machines, with a deadline. Whoever does not answer, or not with what was asked, is left out."""
 
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from feda2v_cli.errors import FailedError, first_line
 from feda2v_cli.federation.engine import Answers, Engine, Initial
-from feda2v_cli.federation.local_training import LocalTraining, Trained
+from feda2v_cli.federation.local_training import Trained
 from feda2v_cli.federation.pool import Node
 from feda2v_cli.federation.retrieval import RetrievalAccuracy
 from feda2v_cli.federation.round import local_training
@@ -39,6 +40,7 @@ class FlowerEngine(Engine):
     Args:
         link: to the server.
         setup: the federation; its pool and its held-out clips are empty, for they are the nodes'.
+        tokens: of the clips of each node, by its id.
         checkpoints: all generators, whole files; empty when nodes need none.
         emit: is told who was left out, and what travelled.
         on_wait: called while answers are waited for; raises when waiting is no use.
@@ -48,12 +50,14 @@ class FlowerEngine(Engine):
         self,
         link: Link,
         setup: Setup,
+        tokens: Mapping[int, int],
         checkpoints: Sequence[bytes],
         emit: Listener,
         on_wait: Callable[[], None],
     ) -> None:
         self._link = link
         self._setup = setup
+        self._tokens = tokens
         self._emit = emit
         self._on_wait = on_wait
         self._deadline = setup.profile.federation.deadline
@@ -79,7 +83,14 @@ class FlowerEngine(Engine):
             update = self._accepted(replies[node.id], node, f"round {number}", self._update)
             if update is not None:
                 updates[node.id] = update
-        return _FlowerAnswers(self._setup, self._training, number, updates, [node.id for node in nodes])
+        share = {space.name: self._setup.learning_rate_share(space.name, number) for space in self._setup.spaces}
+        there = [node for node in nodes if node.id in updates]
+        groups = self._groups(there, number)
+        order = {
+            name: self._training.order([(node.id, groups[node.id], own * node.learning_rates[name]) for node in there])
+            for name, own in share.items()
+        }
+        return _FlowerAnswers(there, [node.id for node in nodes if node.id not in updates], updates, order)
 
     def evaluate(self, adapters: Iterable[Mapping[str, Tensor]]) -> RetrievalAccuracy:
         """Ask all nodes about adapters; of those that do not answer, the counts are missing.
@@ -105,6 +116,16 @@ class FlowerEngine(Engine):
                 hint="start the nodes, then the same command with --resume",
             )
         return RetrievalAccuracy.total(there)
+
+    def _groups(self, nodes: Sequence[Node], number: int) -> dict[int, dict[int, int]]:
+        """How many items each node has trained on, by their tokens, the fewest first."""
+        groups = {node.id: Counter({self._tokens[node.id]: len(node.clips)}) for node in nodes}
+        if "local" in self._setup.sample_uses:
+            sampling = self._setup.sampling
+            deal = sampling.deal(number)
+            for node in nodes:
+                groups[node.id].update(deal.tokens[sampling.of_node(deal, node)].tolist())
+        return {node: dict(sorted(of_node.items())) for node, of_node in groups.items()}
 
     def _ask(self, letters: Mapping[int, Letter], what: str, number: int | None) -> dict[int, Reply]:
         """The nodes' answers, sorted. A node that is new, or that has been started anew, is told of the setup first."""
@@ -201,24 +222,17 @@ class FlowerEngine(Engine):
 class _FlowerAnswers(Answers):
     def __init__(
         self,
-        setup: Setup,
-        training: LocalTraining,
-        number: int,
+        nodes: Sequence[Node],
+        failed: Sequence[int],
         updates: Mapping[int, _Update],
-        asked: Sequence[int],
+        order: Mapping[str, Sequence[int]],
     ) -> None:
-        self._setup, self._training, self._number, self._updates = setup, training, number, updates
-        self.nodes = tuple(updates[node].node for node in asked if node in updates)
-        self.failed = tuple(node for node in asked if node not in updates)
+        self.nodes, self.failed = tuple(nodes), tuple(failed)
+        self._updates, self._order = updates, order
 
     def of(self, space: Space) -> Iterator[Trained]:
         """In the order in which one process would train them, whoever answered first: sums are the same bits."""
-        share = self._setup.learning_rate_share(space.name, self._number)
-        sizes = [
-            (node.id, len(node.clips) + self._setup.samples_of(node), share * node.learning_rates[space.name])
-            for node in self.nodes
-        ]
-        for node in self._training.order(sizes):
+        for node in self._order[space.name]:
             update = self._updates[node]
             yield Trained(
                 (node,),

@@ -39,11 +39,11 @@ class Head:
         """Of an output."""
         return self.adapter.target
 
-    def scaled(self, standardised: Tensor) -> Tensor:
+    def scaled(self, standardised: Sequence[Tensor] | Tensor) -> Tensor:
         """Outputs in scaled units, [clips, *shape] on the CPU, one clip after the other: none depends on its company.
 
         Args:
-            standardised: embeddings, [clips, tokens, dim].
+            standardised: embeddings, [tokens, dim] of each clip; their tokens may differ in number.
         """
         with torch.no_grad(), threads_per_operation(1):
             outputs = [
@@ -51,7 +51,7 @@ class Head:
             ]
         return torch.cat(outputs)
 
-    def __call__(self, standardised: Tensor) -> Tensor:
+    def __call__(self, standardised: Sequence[Tensor] | Tensor) -> Tensor:
         """Outputs in the targets' own units, [clips, *shape] on the CPU."""
         return self.scaled(standardised) * self.scale + self.centre
 
@@ -112,14 +112,16 @@ def rebuild_adapters(metadata: AdapterMetadata, state: Mapping[str, Tensor]) -> 
     return Standardisation(state["embedding.mean"], state["embedding.scale"]), heads
 
 
-def similarities(heads: Mapping[str, Head], standardised: Tensor, points: Mapping[str, Tensor]) -> Tensor:
+def similarities(
+    heads: Mapping[str, Head], standardised: Sequence[Tensor] | Tensor, points: Mapping[str, Tensor]
+) -> Tensor:
     """Cosine between the output for each clip and some points of the target spaces, mean over the spaces.
 
     Both are centred at the mean target, for text embeddings have a large part in common that tells nothing apart.
 
     Args:
         heads: adapters by space.
-        standardised: embeddings, [clips, tokens, dim].
+        standardised: embeddings, [tokens, dim] of each clip.
         points: by space, in the targets' own units, [points, *shape].
 
     Returns:

@@ -2,24 +2,25 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from feda2v_cli.data.clip import Clip, Waveform
 from feda2v_cli.embedding.embed import embed
+from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.generator.gaussian import GaussianFitting
 from feda2v_cli.generator.generator import Generator
 from feda2v_cli.generator.granularity import GeneratorSpec
+from feda2v_cli.generator.rebuild import rebuild
 from feda2v_cli.generator.training_set import training_set
-from feda2v_cli.job.evaluate.plan import EvaluationPlan, plan_evaluation, testing_with
-from feda2v_cli.job.evaluate.sources import Source, sides_of, sources_of, suspects_of
-from feda2v_cli.job.machine import device_name
-from feda2v_cli.job.nodes import cache_directory, embed_nodes
+from feda2v_cli.job.evaluate.begin import run_on_a_set
+from feda2v_cli.job.evaluate.plan import EvaluationPlan
+from feda2v_cli.job.evaluate.sources import Embedded, Source, embed_all, sides_of, sources_of, suspects_of
+from feda2v_cli.job.nodes import cache_directory
 from feda2v_cli.privacy.bound import Bound
 from feda2v_cli.privacy.inquiry import (
     Attack,
@@ -31,12 +32,11 @@ from feda2v_cli.privacy.inquiry import (
     strongest,
 )
 from feda2v_cli.privacy.verdict import Judgement, judgement
-from feda2v_cli.profile.load import LoadedProfile, load_profile, resolved_toml
+from feda2v_cli.profile.load import LoadedProfile
 from feda2v_cli.profile.schema import GeneratorSection
 from feda2v_cli.run.directory import RunDirectory
-from feda2v_cli.run.event import Listener, Noted, RunStarted, ignore_event
+from feda2v_cli.run.event import Listener, Noted, ignore_event
 from feda2v_cli.threads import small_operations
-from feda2v_cli.verifier.finding import Finding
 
 #: Clips of a class on each side of which noisy copies are made.
 NOISY_CLIPS = 8
@@ -149,41 +149,24 @@ def audit(
         FailedError: a clip is unreadable.
     """
     started = time.monotonic()
-    if not isinstance(profile, LoadedProfile):
-        profile_named = profile_named or profile
-        profile = load_profile(profile or "use_pretrained")
-    warnings: list[Finding] = []
-    plan = plan_evaluation(
-        None if directory is None else Path(directory),
+    with run_on_a_set(
+        "audit",
+        directory,
         profile,
         base_name=base_name,
         profile_named=profile_named,
-        on_warning=warnings.append,
-    )
-    if held_out is not None:
-        plan = replace(plan, nodes=testing_with(held_out, plan.nodes))
-    run = RunDirectory.create(
-        plan.profile.experiment.runs,
-        f"audit-{plan.loaded[0][0].run_granularity}",
-        command=["feda2v", *command],
-        profile=profile.text,
-        resolved=resolved_toml(profile.with_values(plan.profile, "checkpoints")),
-        kind="audit",
-        device=device_name(plan.device),
-    )
-    with run.recording(command, listener) as emit:
-        emit(RunStarted(str(run.path)))
-        for finding in warnings:
-            emit(finding.event())
+        held_out=held_out,
+        command=command,
+        listener=listener,
+    ) as (plan, run, emit):
         audited = _audit(plan, run, permissive=permissive, emit=emit, started=started)
         run.finish("done", audited.summary())
     return audited
 
 
 def _audit(plan: EvaluationPlan, run: RunDirectory, *, permissive: bool, emit: Listener, started: float) -> Audit:
-    emit(Noted(f"attacking {len(plan.loaded)} generators of {plan.directory}; {plan.encoder.description}"))
-    embeddings = embed_nodes(plan.nodes, plan.encoder, plan.profile, emit)
-    embedded = dict(zip(embeddings.clips, embeddings.values.flatten(1), strict=True))
+    emit(Noted(f"attacking {len(plan.loaded)} generators of {plan.directory}; {plan.encoders[None].description}"))
+    embedded = embed_all(plan, emit)
     sources = sources_of(plan, embedded, permissive=permissive, emit=emit)
     suspects = suspects_of(plan, sources, embedded)
     attacks = {**attack_files(suspects), **attack_with_public_clips(suspects), **attack_by_samples(suspects)}
@@ -194,7 +177,8 @@ def _audit(plan: EvaluationPlan, run: RunDirectory, *, permissive: bool, emit: L
         attacks[f"{best}_of_a_noisy_copy"] = copies[best]
     name = strongest(attacks)
     assert name is not None
-    told = share_read_from_two_files(suspects, lambda one: _without(one, suspects, plan))
+    promises = {id(source.generator): source.metadata.privacy for source in sources}
+    told = share_read_from_two_files(suspects, lambda one: _without(one, suspects, promises[id(one.generator)]))
     metadata = sources[0].metadata
     return Audit(
         run_dir=run.path,
@@ -238,19 +222,21 @@ class _NoisyCopy(Clip):
         return Waveform(waveform.samples + noise, waveform.sample_rate)
 
 
-def _noisy(plan: EvaluationPlan, sources: Sequence[Source], embedded: Mapping[Clip, Tensor]) -> list[Suspects]:
+def _noisy(plan: EvaluationPlan, sources: Sequence[Source], embedded: Embedded) -> list[Suspects]:
     found = []
     for source, members, others in sides_of(plan, sources, embedded):
-        sides = []
+        sides, encoder = [], plan.encoders[source.metadata.node_id]
         for side in (members, others):
             copies = [_NoisyCopy(clip.name, clip.class_name, clip.fold, clip=clip) for clip in side[:NOISY_CLIPS]]
-            sides.append(embed(copies, plan.encoder, cache_directory(plan.profile)).values.flatten(1))
+            sides.append(embed(copies, encoder, cache_directory(plan.profile)).values.flatten(1))
         found.append(Suspects(source.generator, members[0].class_name, *sides))
     return found
 
 
-def _without(one: Suspects, suspects: Sequence[Suspects], plan: EvaluationPlan) -> Generator:
-    """The Gaussian of a generator's clips but for the first of a class."""
+def _without(one: Suspects, suspects: Sequence[Suspects], promise: Mapping[str, Any] | None) -> Generator:
+    """The generator of the same clips but for the first of a class: a Gaussian of them, or the file's on its basis."""
+    if one.generator.projection.public is not None:
+        return _on_the_same_basis(one, promise)
     own = [other for other in suspects if other.generator is one.generator]
     values, names = [], []
     for other in own:
@@ -260,5 +246,24 @@ def _without(one: Suspects, suspects: Sequence[Suspects], plan: EvaluationPlan) 
     section = GeneratorSection(type="gaussian")
     classes = tuple(other.name for other in own)
     spec = GeneratorSpec(0, "unified", None, classes)
-    data = training_set(spec, torch.cat(values).view(-1, *plan.encoder.shape), names, section)
+    data = training_set(spec, torch.cat(values).view(-1, *one.generator.shape), names, section)
     return GaussianFitting([data], section).generator(0)
+
+
+def _on_the_same_basis(one: Suspects, promise: Mapping[str, Any] | None) -> Generator:
+    """A file on a public basis with its mean m moved by what a clip less moves the mean of the class's n clips.
+
+    How means were shrunk is public, so that an attacker undoes it. With a promise both files have noise of their own,
+    each with the deviation s = 2 z C / n: their difference has √2 s.
+    """
+    generator, count = one.generator, len(one.members)
+    moved = generator.projection.project(torch.stack([one.members[1:].mean(0), one.members.mean(0)]))
+    shift = moved[0] - moved[1]
+    if promise is not None:
+        noise = 2 * promise["noise_multiplier"] * promise["clipping_bound"] / count
+        shift = shift + 2**0.5 * noise * torch.randn(len(shift), generator=random_stream(0, "two files", one.name))
+    label = generator.classes.index(one.name)
+    state = generator.state()
+    means = state["model.means"].clone()
+    means[label] += shift
+    return rebuild(generator.architecture(), generator.classes, state | {"model.means": means})

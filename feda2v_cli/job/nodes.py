@@ -1,7 +1,7 @@
 """The nodes that take part in a run, and the embeddings of their clips."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from feda2v_cli.data.clip import Clip
@@ -76,6 +76,28 @@ def embed_nodes(nodes: Sequence[NodeClips], encoder: Encoder, profile: Profile, 
         progress=lambda done, total: emit(ClipsEmbedded(done, total)),
     )
     warn_of_clips(embeddings.skipped, embeddings.damaged, emit)
+    return embeddings
+
+
+def embed_each_node(
+    nodes: Sequence[NodeClips], encoders: Mapping[int | None, Encoder], profile: Profile, emit: Listener
+) -> dict[int, Embeddings]:
+    """The embeddings of each node's clips, by its id; nodes with the same encoder share them.
+
+    Args:
+        nodes: and their clips.
+        encoders: of each node, by its id.
+        profile: says where the cache is, and whether unreadable clips are left out.
+        emit: is told what `embed_nodes` tells.
+
+    Raises:
+        UnreadableClipError: a clip cannot be read, and the profile does not leave such clips out.
+        FailedError: the cache cannot be read or written.
+    """
+    embeddings: dict[int, Embeddings] = {}
+    for encoder in dict.fromkeys(encoders[node.node_id] for node in nodes):
+        own = [node for node in nodes if encoders[node.node_id] is encoder]
+        embeddings |= dict.fromkeys((node.node_id for node in own), embed_nodes(own, encoder, profile, emit))
     return embeddings
 
 

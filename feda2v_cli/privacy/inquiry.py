@@ -117,12 +117,14 @@ def attack_with_public_clips(suspects: Sequence[Suspects]) -> dict[str, Attack]:
     """
     if any(len(one.others) < len(_HALVES) for one in suspects):
         return {}
-    models = []
-    for half in _HALVES:
-        known = [one.others[half :: len(_HALVES)] for one in suspects]
-        labels = torch.cat([torch.full((len(values),), place) for place, values in enumerate(known)])
-        models.append(PublicModel.of(torch.cat(known), labels, len(known)))
-    places = {id(one): place for place, one in enumerate(suspects)}
+    models: list[dict[int, PublicModel]] = [{} for _ in _HALVES]
+    places: dict[int, int] = {}
+    for features, alike in _of_kinds(suspects).items():
+        for half in _HALVES:
+            known = [one.others[half :: len(_HALVES)] for one in alike]
+            labels = torch.cat([torch.full((len(values),), place) for place, values in enumerate(known)])
+            models[half][features] = PublicModel.of(torch.cat(known), labels, len(known))
+        places |= {id(one): place for place, one in enumerate(alike)}
 
     def scores(one: Suspects) -> dict[str, Pair]:
         found: dict[str, list[Pair]] = {name: [] for name in PUBLIC_ATTACKS}
@@ -130,7 +132,7 @@ def attack_with_public_clips(suspects: Sequence[Suspects]) -> dict[str, Attack]:
             other = 1 - half
             part = Suspects(one.generator, one.name, one.members[half::2], one.others[other::2])
             both = torch.cat([part.members, part.others])
-            of_half = public_scores(one.generator, one.name, both, models[half], places[id(one)])
+            of_half = public_scores(one.generator, one.name, both, models[half][both.shape[1]], places[id(one)])
             for name, values in of_half.items():
                 found[name].append(_split(values, part))
         return {name: _joined(pairs) for name, pairs in found.items()}
@@ -140,11 +142,11 @@ def attack_with_public_clips(suspects: Sequence[Suspects]) -> dict[str, Attack]:
 
 def attack_by_samples(suspects: Sequence[Suspects]) -> dict[str, Attack]:
     """The attacks that need samples alone: how near the nearest of so many of a class is."""
-    trained = torch.cat([one.members for one in suspects])
-    scale = trained.std(0)
-    scale = torch.where(scale > 0, scale, 1.0)
+    deviations = {kind: torch.cat([one.members for one in alike]).std(0) for kind, alike in _of_kinds(suspects).items()}
+    scales = {kind: torch.where(deviation > 0, deviation, 1.0) for kind, deviation in deviations.items()}
 
     def scores(one: Suspects) -> dict[str, Pair]:
+        scale = scales[one.members.shape[1]]
         clips = torch.cat([one.members, one.others]) / scale
         samples = one.generator.sample([one.name] * max(SAMPLES), _SEED).flatten(1) / scale
         return {_of_samples(count): _split(nearest_sample_scores(samples[:count], clips), one) for count in SAMPLES}
@@ -180,6 +182,14 @@ def strongest(attacks: Mapping[str, Attack], needs: str = "file") -> str | None:
         key=lambda name: attacks[name].overall.auc,
         default=None,
     )
+
+
+def _of_kinds(suspects: Sequence[Suspects]) -> dict[int, list[Suspects]]:
+    """Those whose embeddings have as many features, by that number."""
+    kinds: dict[int, list[Suspects]] = {}
+    for one in suspects:
+        kinds.setdefault(one.members.shape[1], []).append(one)
+    return kinds
 
 
 def _attacks(

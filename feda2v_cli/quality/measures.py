@@ -59,6 +59,11 @@ class Labelled:
         """Those of one class, [items, features]."""
         return self.values[self.labels == label]
 
+    @classmethod
+    def joined(cls, parts: "Sequence[Labelled]") -> Self:
+        """Some behind others; at least one."""
+        return cls(torch.cat([part.values for part in parts]), torch.cat([part.labels for part in parts]))
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -161,6 +166,35 @@ class Reference:
         pairs = [(_scatter(items.of(label)), _scatter(self.trained.of(label))) for label in labels]
         totals = [tuple(map(sum, zip(*part, strict=True))) for part in zip(*pairs, strict=True)]
         return [_relative(*totals), *(_relative(*pair) for pair in pairs)]
+
+
+def mean_over_kinds(parts: Sequence[tuple[Reference, Measured]]) -> Measured:
+    """Figures of embeddings of several kinds, each measured within its own: their mean, by clips held out.
+
+    What has no meaning within a kind, such as the accuracy of a probe that knows one class, is left out of the mean.
+
+    Args:
+        parts: of each kind its clips, and the figures; at least one.
+    """
+    if len(parts) == 1:
+        return parts[0][1]
+    overall = [(len(reference.held_out.labels), measured.overall) for reference, measured in parts]
+    per_class: dict[str, list[tuple[int, Figures]]] = {}
+    for reference, measured in parts:
+        for label, name in enumerate(reference.classes):
+            held_out = len(reference.held_out.of(label))
+            per_class.setdefault(name, []).append((held_out, measured.per_class[name]))
+    return Measured(_mean(overall), {name: _mean(per_class[name]) for name in sorted(per_class)})
+
+
+def _mean(parts: Sequence[tuple[int, Figures]]) -> Figures:
+    means: Figures = {}
+    for name in METRICS:
+        # The spread is of samples alone: a kind without clips held out counts a little.
+        there = [(max(1, weight), value) for weight, figures in parts if (value := figures[name]) is not None]
+        total = sum(weight for weight, _ in there)
+        means[name] = sum(weight * value for weight, value in there) / total if there else None
+    return means
 
 
 def _held_against(held_out: Tensor, samples: Tensor) -> Figures:

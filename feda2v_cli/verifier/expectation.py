@@ -119,6 +119,10 @@ class Expectation:
         section = profile.embedding
         if not profile.nodes_that_differ:  # all may have the same tokens of their own
             section = section.model_copy(update={"tokens": profile.tokens_of(profile.nodes[0])})
+        if encoder is None:
+            encoder = known_identity(section)
+        if by_class and profile.nodes_that_differ:  # a generator of any of them makes a class
+            encoder = {name: value for name, value in encoder.items() if name != "tokens"}
         knows_type = granularity != "auto" or "generator.type" in loaded.origins
         return cls(
             profile=named,
@@ -127,7 +131,7 @@ class Expectation:
             granularity=None if granularity == "auto" else granularity,
             nodes=() if by_class else tuple(_expected(node, profile) for node in taking_part),
             classes=tuple(sorted({name for node in taking_part for name in node.classes})) if by_class else (),
-            encoder=known_identity(section) if encoder is None else encoder,
+            encoder=encoder,
             settings=_settings(loaded),
             adapter_base_name=profile.checkpoint.adapter_base_name,
             generator_type=profile.generator.type if knows_type else None,

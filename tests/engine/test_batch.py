@@ -2,7 +2,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feda2v_cli.engine.batch import draw_epoch, steps_per_epoch
+from feda2v_cli.engine.batch import draw_epoch, in_turn, steps_per_epoch
 from feda2v_cli.engine.random_stream import random_stream
 
 SIZES = st.lists(st.integers(17, 32), min_size=1, max_size=4)
@@ -44,3 +44,14 @@ def test_items_that_do_not_fill_the_last_batch_take_a_step_more() -> None:
 
 def test_where_an_epoch_would_take_too_many_steps_batches_are_larger() -> None:
     assert [steps_per_epoch(items, 16, most=4) for items in (1, 17, 64, 65, 1000)] == [1, 2, 4, 4, 4]
+
+
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=4))
+def test_steps_of_groups_are_evenly_mixed(steps: list[int]) -> None:
+    order = in_turn(steps)
+    assert sorted(order) == [(group, step) for group, count in enumerate(steps) for step in range(count)]
+    for end in range(len(order) + 1):
+        for group, count in enumerate(steps):
+            passed = [step for own, step in order[:end] if own == group]
+            assert passed == list(range(len(passed)))
+            assert abs(len(passed) - count * end / len(order)) <= len(steps) / 2 + 0.5

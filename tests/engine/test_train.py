@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 import torch
@@ -144,3 +145,38 @@ def test_training_leaves_the_number_of_threads_as_it_was() -> None:
     before = torch.get_num_threads()
     trained([0], rounds=1)
     assert torch.get_num_threads() == before
+
+
+def test_no_batch_has_items_of_two_groups_and_all_items_are_seen() -> None:
+    groups = [(6, 11), (8, 9)]  # a step and two of each model, of width 8 and 6 at most
+    seen: list[Tensor] = []
+
+    def read(batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        seen.append(batch["item"])
+        return {}
+
+    def of_items(
+        parameters: Mapping[str, Tensor],
+        batch: Mapping[str, Tensor],
+        noise: Tensor,  # noqa: ARG001 - it says nothing of items
+        progress: Tensor,  # noqa: ARG001
+    ) -> dict[str, Tensor]:
+        return {"loss": parameters["output.bias"].sum() * batch["item"]}
+
+    stack = Stack.of([model(0), model(1)], torch.device("cpu"))
+    own = [ModelData((number,), {"item": torch.arange(17)}, 1, groups=of) for number, of in enumerate(groups)]
+
+    Trainer(stack, own, of_items, OPTIMISER, 3, read).train_round(1, 1, epochs=2)
+
+    assert [tuple(items.shape) for items in seen] == [(2, 6), (2, 8), (2, 6)] * 2
+    for number, (first, _) in enumerate(groups):
+        for epoch in (seen[:3], seen[3:]):
+            assert set(torch.cat([items[number] for items in epoch]).tolist()) == set(range(17))
+        assert all(len({item < first for item in items[number].tolist()}) == 1 for items in seen)
+
+
+def test_models_whose_groups_take_other_steps_cannot_share_a_stack() -> None:
+    stack = Stack.of([model(0), model(1)], torch.device("cpu"))
+    own = [replace(data(0), groups=(8, 9)), replace(data(0), groups=(9, 8))]
+    with pytest.raises(ValueError, match="steps an epoch"):
+        Trainer(stack, own, loss, OPTIMISER, seed=3)

@@ -6,7 +6,16 @@ import torch
 from federations import setup_of, stored
 
 from feda2v_cli.federation import inputs as inputs_module
-from feda2v_cli.federation.inputs import InputsOnDisk, JoinedInputs, dim_of, inputs_of, slices_of, tokens_of
+from feda2v_cli.federation.inputs import (
+    InputsOnDisk,
+    JoinedInputs,
+    dim_of,
+    groups_of,
+    inputs_of,
+    slices_of,
+    slices_of_places,
+    sorted_by_tokens,
+)
 from feda2v_cli.federation.pool import Pool
 from feda2v_cli.federation.round import Federation
 from feda2v_cli.federation.standardise import Standardisation, Sums
@@ -56,10 +65,31 @@ def test_items_with_as_many_tokens_are_read_together_and_others_are_not(on_disk:
     joined = JoinedInputs.of(on_disk, LONG)
 
     assert torch.equal(joined[torch.tensor([12, 9])], LONG[[3, 0]])
-    assert [tokens_of(joined, torch.tensor(places)) for places in ([12, 9], [8])] == [11, 4]
     assert dim_of(joined) == 7
     with pytest.raises(ValueError, match="differ in number"):
         joined[torch.tensor([0, 9])]
+
+
+def test_items_are_sorted_by_their_tokens_and_else_stay_in_their_order(
+    on_disk: InputsOnDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joined = JoinedInputs.of(LONG, on_disk, LONG)
+    places = torch.tensor([15, 6, 0, 13, 5, 4])
+
+    ordered = sorted_by_tokens(joined, places)
+
+    assert ordered.tolist() == [6, 13, 5, 15, 0, 4]
+    assert groups_of(joined, ordered) == {4: 3, 11: 3}
+    assert list(slices_of_places(joined, ordered)) == [slice(0, 3), slice(3, 6)]
+    monkeypatch.setattr(inputs_module, "PART_BYTES", 2 * 4 * 11 * 7)
+    assert list(slices_of_places(joined, ordered)) == [slice(0, 3), slice(3, 5), slice(5, 6)]
+
+
+def test_items_that_have_as_many_tokens_are_one_group_in_their_order(on_disk: InputsOnDisk) -> None:
+    places = torch.tensor([10, 3, 9])
+    for inputs in (CLIPS, on_disk, JoinedInputs.of(on_disk, CLIPS)):
+        assert sorted_by_tokens(inputs, places).equal(places)
+        assert groups_of(inputs, places) == {4: 3}
 
 
 def test_slices_hold_items_with_as_many_tokens_that_memory_holds(

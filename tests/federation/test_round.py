@@ -158,7 +158,7 @@ def test_the_learning_rate_falls_to_its_end_over_the_rounds() -> None:
 def test_a_stack_is_as_wide_as_the_budget_allows() -> None:
     setup = setup_of([[0]] * 8)
     space = setup.spaces[0]
-    one = local_training(setup).cost(space, 2, 6).bytes
+    one = local_training(setup).cost(space, {2: 6}).bytes
     start = space.initial_parameters(0)
     assert one > len(start) * BYTES_PER_WEIGHT * 0.9
     narrow = replace(setup, budget=3 * one)

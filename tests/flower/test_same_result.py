@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from flower_places import Place
+from flower_places import PROFILE, Place
 
 from feda2v_cli.flower.letter import CONTENT, Letter
 from feda2v_cli.job.federate.run import Federated
@@ -83,7 +83,9 @@ def test_adapters_are_the_same_bits_as_those_of_one_process(place: Place, record
 def test_one_shot_asks_a_node_for_its_generators_once_and_sends_the_adapters_once(place: Place, recorded) -> None:
     letters = _on_flower(place, recorded, "one_shot").letters
     assert [letter.kind for letter in letters["sent"]] == ["join", "join", "evaluate", "evaluate"]
-    assert [len(letter.checkpoints) for letter in letters["came"] if letter.kind == "joined"] == [1, 1]
+    joined = [letter for letter in letters["came"] if letter.kind == "joined"]
+    assert [len(letter.checkpoints) for letter in joined] == [1, 1]
+    assert not any(letter.arrays or "tokens" in letter.values for letter in joined)  # samples standardise
     assert not any(letter.checkpoints for letter in letters["sent"])
 
 
@@ -131,3 +133,25 @@ def test_no_message_holds_a_clip_a_name_of_a_file_or_a_path(place: Place, record
         text = json.dumps(letter.values)
         assert "/" not in text.replace("/s", "")
         assert ".wav" not in text
+
+
+def test_nodes_whose_tokens_differ_train_the_same_bits_as_in_one_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from feda2v_cli.job.federate.run import federate
+    from feda2v_cli.job.train_generators.run import train_generators
+    from feda2v_cli.profile.load import load_profile
+
+    monkeypatch.chdir(tmp_path)
+    # Both hold as many clips: they would be trained together if their items had as many tokens.
+    text = PROFILE.replace('["rain", "sea_waves", "siren"]', '["rain", "dog"]\ntokens = 3')
+    Path("mixed.toml").write_text(text.replace("rounds = 2", "rounds = 1"))
+    train_generators(load_profile("mixed.toml"))
+
+    def adapters(engine: str) -> list[dict[str, torch.Tensor]]:
+        settings = [f"federation.engine={engine}", f"checkpoint.adapter_dir={engine}", "federation.deadline=200.0"]
+        settings += ["federation.strategy=fedavg", "synthetic.use=['local','server']"]
+        return [_tensors(path) for path in federate(load_profile("mixed.toml", settings=settings)).adapters]
+
+    for here, there in zip(adapters("local"), adapters("flower"), strict=True):
+        assert all(torch.equal(here[name], there[name]) for name in here)

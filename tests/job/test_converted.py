@@ -21,6 +21,7 @@ from tiny_pipelines import tiny_flux
 
 from feda2v_cli.data.nodes import clips_of_nodes
 from feda2v_cli.errors import MissingError, ProfileError
+from feda2v_cli.job.evaluate.run import evaluate
 from feda2v_cli.job.federate.plan import plan_federation
 from feda2v_cli.job.federate.run import federate
 from feda2v_cli.job.train_generators.run import train_generators
@@ -71,8 +72,14 @@ def converted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: dict[str, P
     for name in ("VEGAS", "VGGSound", "ESC-50"):
         (tmp_path / "data" / name).symlink_to(data["official"].parent / name)
 
-    def load(configuration: Configuration, kind: str, *settings: str, name: str = "new.toml") -> LoadedProfile:
-        whole = configuration | {"nodes": NODES[kind]}
+    def load(
+        configuration: Configuration,
+        kind: str,
+        *settings: str,
+        name: str = "new.toml",
+        nodes: Configuration | None = None,
+    ) -> LoadedProfile:
+        whole = configuration | {"nodes": nodes or NODES[kind]}
         Path(name).write_text(profile_text(convert(read_text(json.dumps(whole), "old.json")), name))
         # The weights, and the window of this small one, are what such a machine lacks.
         given = [f"embedding.encoder={ast}", "embedding.seconds=0.5", *settings]
@@ -102,6 +109,33 @@ def test_every_way_of_aggregation_runs(mode: str, converted: Converted) -> None:
     train_generators(converted(generators(), "vegas", *settings, name="run1.toml"))
     done = federate(converted(with_generators(adapter_aggregation_mode=mode, kd_training_epochs=1), "vegas", *settings))
     assert done.strategy == {"avg": "fedavg", "weighted_average": "fedavg"}.get(mode, mode)
+
+
+@pytest.mark.parametrize("mode", ["kd", "weighted_average"])
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_node_whose_adapters_take_the_class_token_alone_shares_samples_with_the_others(
+    mode: str, earlier: bool, converted: Converted
+) -> None:
+    nodes = esc50_nodes(["dog"], ["rain"], ["dog", "rain"])
+    nodes["1"]["use_cls_token_only"] = True
+    old = with_generators(adapter_aggregation_mode=mode, kd_training_epochs=1)
+    epochs = ("federation.rounds=6", "federation.local_epochs=5", "federation.server_epochs=5")
+    loaded = converted(old, "official", "generator.type=gaussian", *epochs, nodes=nodes)
+    assert [loaded.profile.tokens_of(node) for node in loaded.profile.nodes] == ["all", "cls", "all"]
+
+    # Whose generators come from a file that trains no adapters, all make all tokens, as they did.
+    run_1 = converted(generators(), "official", "generator.type=gaussian", name="run1.toml", nodes=nodes)
+    trained = train_generators(run_1 if earlier else loaded)
+    report = verify([], Expectation.from_profile(loaded, "new.toml"))
+    assert not any(found.is_error for found in report.findings)
+    done = federate(loaded)
+    assert done.synthetic["generators"] == len(trained.checkpoints) == 4
+    assert done.synthetic["node_samples"] == dict(zip("012", (0, 0, 0) if mode == "kd" else (4, 4, 0), strict=True))
+    assert done.synthetic["server_samples"] == (8 if mode == "kd" else 0)
+    assert done.final["accuracy"] >= 0.5
+    of, named = (run_1, "run1.toml") if earlier else (loaded, "new.toml")
+    evaluated = evaluate(loaded.profile.generator_dir, of, profile_named=named, draws=2)
+    assert evaluated.per_class.keys() == {"dog", "rain"}
 
 
 def test_adapters_that_were_to_be_loaded_are_evaluated_and_stay(converted: Converted) -> None:

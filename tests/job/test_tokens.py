@@ -7,14 +7,16 @@ import torch
 from data_layouts import write_esc50
 from model_samples import write_ast
 
-from feda2v_cli.errors import UsageError
+from feda2v_cli.errors import RunInterrupted, UsageError
+from feda2v_cli.job.audit import audit
 from feda2v_cli.job.compare.run import compare
 from feda2v_cli.job.evaluate.run import evaluate
-from feda2v_cli.job.federate.plan import plan_federation
 from feda2v_cli.job.federate.run import federate
 from feda2v_cli.job.train_generators.run import train_generators
 from feda2v_cli.profile.load import load_profile
+from feda2v_cli.run.event import Event, FederationRoundEnded
 from feda2v_cli.verifier.expectation import Expectation
+from feda2v_cli.verifier.finding import FindingsError
 from feda2v_cli.verifier.single import load_adapter, load_checkpoint, load_generator
 from feda2v_cli.verifier.verify import verify
 
@@ -166,33 +168,103 @@ def test_generators_of_nodes_that_differ_are_what_their_profile_asks_for_and_no_
     assert not [finding for finding in verify([place / "generators"]).findings if finding.is_error]
 
 
+@pytest.mark.usefixtures("place")
 @pytest.mark.parametrize(
-    ("settings", "says"),
+    ("strategy", "settings"),
     [
-        ([], "samples of one node's generators cannot train the adapters of the other"),
-        (["synthetic.per_class=0", "federation.strategy=central"], "trains on the clips of all together"),
-        (["synthetic.per_class=0", "federation.engine=flower"], "with engine flower all nodes have the same"),
-        (["synthetic.per_class=0", "images.every=1", "images.gallery=data"], "embeddings of one kind"),
+        ("fedavg", ["synthetic.use=['local','server']", "synthetic.refresh='once'"]),
+        ("kd", []),
+        ("one_shot", []),
+        ("central", []),
+        ("fedyogi", ["synthetic.match='class'"]),
     ],
 )
-def test_what_nodes_that_differ_cannot_do_together_is_told_before_anything_is_done(
-    place: Path, settings: list[str], says: str
-) -> None:
+def test_nodes_that_differ_train_on_each_others_samples(strategy: str, settings: list[str]) -> None:
     profile = written("", "tokens = 2")
-
-    with pytest.raises(UsageError, match=says) as caught:
-        plan_federation(load_profile(profile, settings=["generator.granularity=auto", *settings]))
-
-    assert "node 0 has tokens = 4, node 1 has 2" in str(caught.value)
-    assert sorted(path.name for path in place.iterdir()) == ["data", "mine.toml"]
-
-
-def test_comparing_what_cannot_be_compared_is_refused(place: Path) -> None:
-    profile = written("", "tokens = 2")
-    with pytest.raises(UsageError, match="differ in their tokens"):
-        compare(profile, output=place / "comparison")
-    with pytest.raises(UsageError, match="--baselines with nodes whose tokens differ"):
-        federated(profile, "synthetic.per_class=0", baselines=True)
     train_generators(profile)
-    with pytest.raises(UsageError, match="holds generators whose embeddings differ in their tokens"):
-        evaluate(Path("generators"))
+
+    assert federated(profile, f"federation.strategy={strategy}", "federation.local_epochs=3", *settings) >= 0.5
+
+
+@pytest.mark.usefixtures("place")
+def test_nodes_that_differ_have_baselines_and_their_adapters_can_be_evaluated_again() -> None:
+    profile = written("", "tokens = 2")
+    train_generators(profile)
+    auto = "generator.granularity=auto"
+
+    first = federate(load_profile(profile, settings=[auto]), baselines=True)
+
+    assert first.baselines.keys() == {"none", "fedavg", "central", "one_shot"}
+    for file in ("adapters", "adapters/adapter_server.pt"):
+        again = [f"checkpoint.load_adapters={file}", "federation.rounds=0", "checkpoint.save_adapters=false"]
+        second = federate(load_profile(profile, settings=[auto, *again]))
+        assert second.confusion == first.confusion
+
+
+@pytest.mark.usefixtures("place")
+def test_adapters_of_nodes_that_exchange_nothing_can_be_evaluated_again() -> None:
+    profile = written("", "tokens = 2")
+    first = federate(load_profile(profile, settings=["synthetic.per_class=0", "federation.strategy=none"]))
+
+    again = ["checkpoint.load_adapters=adapters", "federation.rounds=0", "checkpoint.save_adapters=false"]
+    second = federate(load_profile(profile, settings=again))
+
+    assert second.confusion == first.confusion
+    with pytest.raises(FindingsError, match="encoder tokens 2; the profile asks for tokens 3"):
+        federate(load_profile(written("", "tokens = 3"), settings=again))
+
+
+@pytest.mark.usefixtures("place")
+def test_a_run_of_nodes_that_differ_goes_on_where_it_was_stopped_with_the_same_bits() -> None:
+    profile = written("", "tokens = 2")
+    train_generators(profile)
+    settings = ["generator.granularity=auto", "federation.strategy=kd"]
+    whole = federate(load_profile(profile, settings=settings))
+    states = [load_checkpoint_state(path) for path in whole.adapters]
+
+    def stop(event: Event) -> None:
+        if isinstance(event, FederationRoundEnded):
+            raise RunInterrupted("stopped")
+
+    with pytest.raises(RunInterrupted):
+        federate(load_profile(profile, settings=settings), force=True, listener=stop)
+    resumed = federate(load_profile(profile, settings=settings), resume=True)
+
+    again = [load_checkpoint_state(path) for path in resumed.adapters]
+    assert all(one[name].equal(two[name]) for one, two in zip(states, again, strict=True) for name in one)
+
+
+def load_checkpoint_state(path: Path) -> dict[str, torch.Tensor]:
+    return load_adapter(path)[1]
+
+
+@pytest.mark.usefixtures("place")
+def test_generators_of_nodes_that_differ_are_evaluated_within_their_kinds_and_attacked() -> None:
+    profile = load_profile(written("", "tokens = 2"))
+    train_generators(profile)
+    asked = {"profile": profile, "profile_named": "mine.toml"}
+
+    found = evaluate(Path("generators"), **asked, draws=2)
+    of_checkpoints = evaluate(Path("generators"), load_profile("unified", settings=["data.root=data"]), draws=2)
+
+    assert (found.overall, found.per_class) == (of_checkpoints.overall, of_checkpoints.per_class)
+    assert found.per_class.keys() == {"dog", "rain"}
+    for name in ("recall", "precision", "spread"):
+        values = [figures[name].value for figures in found.per_class.values()]
+        assert found.overall[name].value == pytest.approx(sum(values) / 2, rel=1e-3)  # a class in each kind
+    assert found.overall["tstr"] is None  # within its kind a class is alone
+    assert {len(points) for points in found.summary()["map"]["clips"].values()} == {found.held_out // 2}
+    assert audit(Path("generators"), **asked).generators == 2
+
+
+def test_granularities_of_nodes_that_differ_are_compared_where_a_kind_has_two_classes(place: Path) -> None:
+    groups = '[generator.groups]\nfirst = ["dog", "cow"]\nsecond = ["rain"]\n'
+    text = PROFILE.format(embedding="", node="tokens = 2") + groups
+    Path("mine.toml").write_text(text.replace('classes = ["dog"]', 'classes = ["dog", "cow"]'))
+    write_esc50(place / "data", ["dog", "rain", "cow"], per_class=10)
+
+    done = compare("mine.toml", output="comparison", rounds=1, picture=False, side_by_side=1)
+
+    assert [row.granularity for row in done.rows] == ["unified", "per_class", "per_group"]
+    with pytest.raises(UsageError, match="no two classes have embeddings of as many"):
+        compare(written("", "tokens = 2"), output="other")

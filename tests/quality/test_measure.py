@@ -3,7 +3,7 @@ import torch
 from quality_samples import CLASSES, HELD_OUT, TRAINED, class_mean, clips, copied, reference, shuffled, sound
 from scipy import stats
 
-from feda2v_cli.quality.measures import METRICS, Labelled, Reference, interval_half
+from feda2v_cli.quality.measures import METRICS, Labelled, Reference, interval_half, mean_over_kinds
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +87,26 @@ def test_the_interval_is_student_s(count: int) -> None:
     values = [float(index % 7) for index in range(count)]
     low, high = stats.t.interval(0.95, count - 1, loc=0, scale=stats.sem(values))
     assert interval_half(values) == pytest.approx((high - low) / 2, rel=0.03)
+
+
+def test_figures_of_several_kinds_are_their_mean_by_clips_held_out(judge: Reference) -> None:
+    alone = Reference.of(
+        CLASSES[:1],
+        Labelled(judge.trained.of(0), torch.zeros(TRAINED, dtype=torch.long)),
+        Labelled(judge.held_out.of(0)[:2], torch.zeros(2, dtype=torch.long)),
+    )
+    first = judge.measure(sound(0))
+    second = alone.measure(Labelled(sound(1).of(0), torch.zeros(len(sound(1).of(0)), dtype=torch.long)))
+    held_out = len(judge.held_out.labels)
+
+    found = mean_over_kinds([(judge, first), (alone, second)])
+
+    assert mean_over_kinds([(judge, first)]) is first
+    expected = (held_out * first.overall["recall"] + 2 * second.overall["recall"]) / (held_out + 2)
+    assert found.overall["recall"] == pytest.approx(expected)
+    assert found.overall["tstr"] == pytest.approx(first.overall["tstr"])  # which a class alone does not have
+    assert found.per_class[CLASSES[1]] == pytest.approx(first.per_class[CLASSES[1]])
+    spreads = first.per_class[CLASSES[0]]["spread"], second.per_class[CLASSES[0]]["spread"]
+    of_class = len(judge.held_out.of(0))
+    expected = (of_class * spreads[0] + 2 * spreads[1]) / (of_class + 2)
+    assert found.per_class[CLASSES[0]]["spread"] == pytest.approx(expected)

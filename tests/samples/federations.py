@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from feda2v_cli.embedding.stored import StoredEmbeddings
+from feda2v_cli.federation.inputs import JoinedInputs
 from feda2v_cli.federation.pool import Node, Pool
 from feda2v_cli.federation.retrieval import HeldOut
 from feda2v_cli.federation.round import Federation
@@ -30,21 +31,22 @@ CLASSES = ("cow", "dog", "frog", "pig")
 TOKENS, DIM = 2, 12
 
 
-def clips_of(label: int, count: int, seed: int = 0) -> Tensor:
+def clips_of(label: int, count: int, seed: int = 0, tokens: int = TOKENS) -> Tensor:
     """Embeddings [clips, tokens, dim] around a mean that tells the class."""
     mean = torch.randn(TOKENS, DIM, generator=torch.Generator().manual_seed(1000 + label))
-    return mean + 0.3 * torch.randn(count, TOKENS, DIM, generator=torch.Generator().manual_seed(seed * 100 + label))
+    mean = mean.repeat(-(-tokens // TOKENS), 1)[:tokens]
+    return mean + 0.3 * torch.randn(count, tokens, DIM, generator=torch.Generator().manual_seed(seed * 100 + label))
 
 
-def maker_of(node: int, labels: Sequence[int]) -> NodeGenerator:
+def maker_of(node: int, labels: Sequence[int], tokens: int = TOKENS) -> NodeGenerator:
     """A generator of a node that makes some classes."""
-    means = torch.stack([clips_of(label, 50).mean(0).flatten() for label in labels])
-    features = TOKENS * DIM
+    means = torch.stack([clips_of(label, 50, tokens=tokens).mean(0).flatten() for label in labels])
+    features = tokens * DIM
     projection = Projection(torch.zeros(features), torch.ones(features), None)
     loadings = 0.3 * torch.eye(features).repeat(len(labels), 1, 1)
     sampler = GaussianSampler(PrincipalComponents(means, loadings, torch.ones(features), None))
     return NodeGenerator(
-        node, None, Generator([CLASSES[label] for label in labels], (TOKENS, DIM), projection, sampler)
+        node, None, Generator([CLASSES[label] for label in labels], (tokens, DIM), projection, sampler)
     )
 
 
@@ -59,9 +61,11 @@ def setup_of(
     budget: int = 1 << 30,
     seed: int = 0,
     batch_size: int = 4,
+    tokens: Sequence[int] | None = None,
     **federation: object,
 ) -> Setup:
-    """A federation whose nodes hold `clips` clips of each of their classes."""
+    """A federation whose nodes hold `clips` clips of each of their classes, with as many `tokens` as each has."""
+    own_tokens = [TOKENS] * len(holdings) if tokens is None else tokens
     spaces = tuple(
         Space.of(
             name,
@@ -77,7 +81,7 @@ def setup_of(
     for index, held in enumerate(holdings):
         start = sum(len(part) for part in embeddings)
         for label in held:
-            embeddings.append(clips_of(label, clips, seed=index + 1))
+            embeddings.append(clips_of(label, clips, seed=index + 1, tokens=own_tokens[index]))
             labels += [label] * clips
         rate = 3e-3 if learning_rates is None else learning_rates[index]
         places = torch.arange(start, start + clips * len(held))
@@ -98,7 +102,9 @@ def setup_of(
         ),
         spaces=spaces,
         nodes=tuple(nodes),
-        clips=Pool(torch.cat(embeddings), torch.tensor(labels), len(labels)),
+        clips=Pool(
+            torch.cat(embeddings) if tokens is None else JoinedInputs(embeddings), torch.tensor(labels), len(labels)
+        ),
         held_out=HeldOut(
             tested,
             torch.arange(len(CLASSES)).repeat_interleave(5),
@@ -106,7 +112,9 @@ def setup_of(
             tuple(range(len(holdings))),
         ),
         standardisation=Standardisation(torch.zeros(DIM), torch.ones(DIM)),
-        generators=tuple(maker_of(node, held) for node, held in enumerate(holdings)) if samples else (),
+        generators=tuple(maker_of(node, held, own_tokens[node]) for node, held in enumerate(holdings))
+        if samples
+        else (),
         budget=budget,
         device=torch.device("cpu"),
     )

@@ -14,7 +14,7 @@ from torch.func import functional_call
 from feda2v_cli.engine.stack import parameters_of
 from feda2v_cli.engine.train import Loss
 from feda2v_cli.errors import FailedError, UsageError
-from feda2v_cli.federation.inputs import PART_BYTES, dim_of, tokens_of
+from feda2v_cli.federation.inputs import slices_of_places
 from feda2v_cli.federation.local_training import Trained
 from feda2v_cli.federation.pool import Node, Pool
 from feda2v_cli.federation.space import Space
@@ -78,7 +78,7 @@ class Teachers:
     Args:
         space: adapter and targets.
         pool: the samples stand in it.
-        samples: their places, [samples].
+        samples: their places, sorted by their tokens, [samples].
     """
 
     def __init__(self, space: Space, pool: Pool, samples: Tensor) -> None:
@@ -88,8 +88,6 @@ class Teachers:
         self._samples = samples
         self._total = torch.zeros(len(samples), *space.adapter.target, dtype=torch.double)
         self._count = torch.zeros(len(samples))
-        of_one = 4 * tokens_of(pool.embeddings, samples) * dim_of(pool.embeddings)
-        self._at_once = max(1, PART_BYTES // max(1, of_one))
 
     def add(self, parameters: Tensor, nodes: Sequence[Node]) -> None:
         """Let nodes teach the classes that they know.
@@ -104,11 +102,10 @@ class Teachers:
                 knows = torch.isin(self._labels, torch.tensor(sorted(node.clips_of_class)))
                 if knows.any():
                     own = parameters_of(flat, shapes)
-                    for part in torch.split(torch.arange(len(self._samples)), self._at_once):
+                    for part in slices_of_places(self._embeddings, self._samples):
                         inputs = self._embeddings[self._samples[part]]
                         output: Tensor = functional_call(adapter, own, (inputs,))
-                        known = part[knows[part]]
-                        self._total[known] += output.cpu()[knows[part]].double()
+                        self._total[part][knows[part]] += output.cpu()[knows[part]].double()
                     self._count += knows
 
     def targets(self) -> tuple[Tensor, Tensor]:

@@ -53,7 +53,7 @@ class Exchange:
 
     @property
     def samples(self) -> Tensor:
-        """Samples for the server, as places in the pool, [samples]."""
+        """Samples for the server, as places in the pool, sorted by their tokens, [samples]."""
         return self.sampled.for_server()
 
 

@@ -21,13 +21,13 @@ from feda2v_cli.job.evaluate.map import EmbeddingMap
 from feda2v_cli.job.evaluate.run import Evaluation, evaluate
 from feda2v_cli.job.federate.run import federate
 from feda2v_cli.job.machine import BASELINE_BYTES, choose_device, device_name
-from feda2v_cli.job.nodes import embed_nodes
+from feda2v_cli.job.nodes import embed_each_node
 from feda2v_cli.job.train_generators.plan import plan_generators
 from feda2v_cli.job.train_generators.run import TrainedGenerators, train_generators
 from feda2v_cli.paths import is_named
 from feda2v_cli.profile.generator_names import BASE_NAMES
 from feda2v_cli.profile.load import LoadedProfile, load_profile, resolved_toml
-from feda2v_cli.profile.schema import Profile
+from feda2v_cli.profile.schema import Profile, Tokens
 from feda2v_cli.quality.verdict import Figure
 from feda2v_cli.run.directory import RunDirectory
 from feda2v_cli.run.event import Listener, Noted, RunStarted, ignore_event
@@ -132,11 +132,7 @@ def compare(
             "a comparison is there already", there, hint="--force overwrites, --output DIR writes elsewhere"
         )
     asked = load_profile(profile, settings=settings, flags=flags)
-    if asked.profile.nodes_that_differ:
-        raise UsageError(
-            f"nodes of {asked.name} differ in their tokens — samples of one cannot stand in for clips of another",
-            hint="the same tokens for all nodes",
-        )
+    _refuse_classes_alone(asked)
     profiles = {name: _profile(profile, name, output, settings, flags or {}, rounds) for name in GRANULARITIES}
     others = {
         title: _profile(profile, OF_ONE_SHOT, output, settings, flags or {}, rounds, other=title)
@@ -187,6 +183,23 @@ def compare(
     except RunInterrupted:
         raise RunInterrupted("interrupted — a comparison starts anew", hint="feda2v compare --force") from None
     return finished
+
+
+def _refuse_classes_alone(asked: LoadedProfile) -> None:
+    """Refuse nodes that differ in their tokens, of which no kind has two classes: no probe could tell samples apart.
+
+    Raises:
+        UsageError: there is no such kind.
+    """
+    kinds: defaultdict[Tokens, set[str]] = defaultdict(set)
+    for node in asked.profile.nodes:
+        kinds[asked.profile.tokens_of(node)] |= set(node.generated_classes)
+    if len(kinds) > 1 and max(map(len, kinds.values())) < 2:
+        raise UsageError(
+            f"nodes of {asked.name} differ in their tokens, and no two classes have embeddings of as many",
+            ["samples are compared by how well they tell classes apart, within embeddings of one kind"],
+            hint="the same tokens for nodes of two classes, or feda2v evaluate for each granularity",
+        )
 
 
 def _within(run: RunDirectory, loaded: LoadedProfile, name: str, memory: str) -> LoadedProfile:
@@ -241,11 +254,11 @@ def _embed_once(loaded: LoadedProfile, listener: Listener) -> int:
     """Fill the cache, so that no granularity pays for the embeddings of the others; bytes of all of them."""
     profile = loaded.profile
     encoder = make_encoder(profile.embedding, choose_device(profile.experiment.device))
-    encoder = node_encoders(encoder, profile)[profile.nodes[0].id]  # the same of all
     nodes = clips_of_nodes(profile)
     if nodes[0].dataset.root is None:
         listener(Noted("no data.root is set: comparing on the built-in sounds (--data-root DIR takes recordings)"))
-    return embed_nodes(nodes, encoder, profile, listener).stored.bytes
+    embeddings = embed_each_node(nodes, node_encoders(encoder, profile), profile, listener)
+    return sum({id(kind): kind.stored.bytes for kind in embeddings.values()}.values())
 
 
 def _share(profile: Profile, embeddings_bytes: int, side_by_side: int | None) -> tuple[int, str]:

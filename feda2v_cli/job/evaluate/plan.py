@@ -21,7 +21,7 @@ from feda2v_cli.job.nodes import cache_directory
 from feda2v_cli.paths import is_file
 from feda2v_cli.profile.load import LoadedProfile
 from feda2v_cli.profile.problem import shown
-from feda2v_cli.profile.schema import EmbeddingSection, NodeSection, Profile
+from feda2v_cli.profile.schema import EmbeddingSection, NodeSection, Profile, Tokens
 from feda2v_cli.verifier.expectation import Expectation
 from feda2v_cli.verifier.finding import Finding, FindingsError
 from feda2v_cli.verifier.loading import load_set
@@ -46,7 +46,7 @@ class EvaluationPlan:
         directory: of the set.
         profile: says the clips, and how to embed them.
         device: where embeddings are made.
-        encoder: makes the embeddings.
+        encoders: what makes the embeddings of each node, by its id, and of all, by None.
         nodes: and their clips.
         loaded: metadata and tensors of each generator, node by node.
     """
@@ -54,7 +54,7 @@ class EvaluationPlan:
     directory: Path
     profile: Profile
     device: "torch.device"
-    encoder: Encoder
+    encoders: Mapping[int | None, Encoder]
     nodes: tuple[NodeClips, ...]
     loaded: "tuple[Loaded, ...]"
 
@@ -96,22 +96,22 @@ def plan_evaluation(
         wanted = Expectation.from_profile(loaded, profile_named)
         expectation = replace(wanted, base_name=base_name, granularity=None, generator_type=None)
     generators = load_set(directory, replace(expectation, directory=directory), on_warning=on_warning)
-    _refuse_tokens_that_differ([metadata for metadata, _ in generators], directory)
     profile = loaded.profile if profile_named is not None else _as_trained(loaded, generators, directory)
     _check_data_set(profile, generators, directory)
     cache_directory(profile)
     device = choose_device(profile.experiment.device)
     try:
-        encoder = node_encoders(make_encoder(profile.embedding, device), profile)[profile.nodes[0].id]
+        encoders = node_encoders(make_encoder(profile.embedding, device), profile)
     except MissingError as error:
         if profile_named is not None:
             raise
         hint = error.hint or _name_the_encoder(directory)
         raise MissingError(error.title, [*error.details, f"{directory} was trained on its embeddings"], hint) from error
-    _check_encoder(encoder, generators[0][0], directory, expectation)
+    for metadata in {one.node_id: one for one, _ in reversed(generators)}.values():
+        _check_encoder(encoders[metadata.node_id], metadata, directory, expectation)
     nodes = clips_of_nodes(profile)
     check_held_out(nodes, "samples are held against them")
-    return EvaluationPlan(directory, profile, device, encoder, nodes, tuple(generators))
+    return EvaluationPlan(directory, profile, device, encoders, nodes, tuple(generators))
 
 
 def testing_with(clips: Sequence[Clip], nodes: Sequence[NodeClips]) -> tuple[NodeClips, ...]:
@@ -145,18 +145,6 @@ def _choose_set(base_name: str | None, root: Path) -> tuple[Path, str]:
         commands = [naming_command(found, ["evaluate"]) for found in sets]
         raise several_sets(root, commands, hint=commands[0])
     return sets[0].directory, sets[0].base_name
-
-
-def _refuse_tokens_that_differ(generators: Sequence[GeneratorMetadata], directory: Path) -> None:
-    first = generators[0]
-    for other in generators:
-        if other.embedding_shape != first.embedding_shape:
-            raise UsageError(
-                f"{directory} holds generators whose embeddings differ in their tokens — node {first.node_id}: "
-                f"{first.embedding_shape[0]}, node {other.node_id}: {other.embedding_shape[0]}",
-                ["figures compare embeddings of one kind"],
-                hint="evaluate them in directories of their own",
-            )
 
 
 def _check_encoder(encoder: Encoder, metadata: GeneratorMetadata, directory: Path, expectation: Expectation) -> None:
@@ -199,7 +187,10 @@ def _as_trained(loaded: LoadedProfile, generators: "Sequence[Loaded]", directory
     known = {key: metadata.encoder[key] for key in _OF_AN_ENCODER if key in metadata.encoder}
     try:
         nodes = {
-            one.node_id: with_keys(NodeSection(id=one.node_id, classes=one.node_classes), one.split or FOLDS_ALONE)
+            one.node_id: with_keys(
+                NodeSection(id=one.node_id, classes=one.node_classes, tokens=_own_tokens(one, metadata)),
+                one.split or FOLDS_ALONE,
+            )
             for one, _ in generators
         }
         return profile.model_copy(
@@ -216,6 +207,12 @@ def _as_trained(loaded: LoadedProfile, generators: "Sequence[Loaded]", directory
         problem = error.errors()[0]
         message = f"says of its training what no profile can say: {problem['loc'][0]} {shown(problem['input'])}"
         raise FindingsError([Finding("FA009", str(directory), message)]) from error
+
+
+def _own_tokens(metadata: GeneratorMetadata, first: GeneratorMetadata) -> Tokens | None:
+    """The tokens of a generator's node, where they are not those of the first."""
+    tokens: Tokens | None = metadata.encoder.get("tokens")
+    return None if tokens == first.encoder.get("tokens") else tokens
 
 
 def _check_data_set(profile: Profile, generators: "Sequence[Loaded]", directory: Path) -> None:

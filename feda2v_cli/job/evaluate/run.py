@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -14,23 +14,22 @@ import torch
 from torch import Tensor
 
 from feda2v_cli.data.clip import Clip
+from feda2v_cli.data.nodes import NodeClips
 from feda2v_cli.engine.memory import memory_budget
 from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.errors import UsageError
+from feda2v_cli.job.evaluate.begin import run_on_a_set
 from feda2v_cli.job.evaluate.map import EmbeddingMap, Points
-from feda2v_cli.job.evaluate.plan import EvaluationPlan, plan_evaluation, testing_with
-from feda2v_cli.job.evaluate.sources import Source, sources_of, suspects_of
-from feda2v_cli.job.machine import device_name
-from feda2v_cli.job.nodes import embed_nodes
+from feda2v_cli.job.evaluate.plan import EvaluationPlan
+from feda2v_cli.job.evaluate.sources import Embedded, Source, embed_all, sources_of, suspects_of
 from feda2v_cli.privacy.advantage import Advantage
 from feda2v_cli.privacy.inquiry import attack_files, strongest
-from feda2v_cli.profile.load import LoadedProfile, load_profile, resolved_toml
-from feda2v_cli.quality.measures import Labelled, Measured, Reference, summarise
+from feda2v_cli.profile.load import LoadedProfile
+from feda2v_cli.quality.measures import Labelled, Measured, Reference, mean_over_kinds, summarise
 from feda2v_cli.quality.verdict import Figure, Verdict, verdict
 from feda2v_cli.run.directory import RunDirectory
-from feda2v_cli.run.event import Listener, Noted, RunStarted, ignore_event
+from feda2v_cli.run.event import Listener, Noted, ignore_event
 from feda2v_cli.threads import side_by_side, small_operations, threads_of_large_operations
-from feda2v_cli.verifier.finding import Finding
 
 #: What samples are drawn from: the generators, or the Gaussians fitted to the same clips.
 Which = Literal["generator", "baseline"]
@@ -146,33 +145,16 @@ def evaluate(
         raise UsageError(f"{draws} draws give no interval — expected at least 2", hint=f"--seeds {DRAWS}")
     if samples_per_clip < 1:
         raise UsageError(f"{samples_per_clip} samples a clip — expected at least 1")
-    if not isinstance(profile, LoadedProfile):
-        profile_named = profile_named or profile
-        profile = load_profile(profile or "use_pretrained")
-
-    warnings: list[Finding] = []
-    plan = plan_evaluation(
-        None if directory is None else Path(directory),
+    with run_on_a_set(
+        "evaluate",
+        directory,
         profile,
         base_name=base_name,
         profile_named=profile_named,
-        on_warning=warnings.append,
-    )
-    if held_out is not None:
-        plan = replace(plan, nodes=testing_with(held_out, plan.nodes))
-    run = RunDirectory.create(
-        plan.profile.experiment.runs,
-        f"evaluate-{plan.loaded[0][0].run_granularity}",
-        command=["feda2v", *command],
-        profile=profile.text,
-        resolved=resolved_toml(profile.with_values(plan.profile, "checkpoints")),
-        kind="evaluate",
-        device=device_name(plan.device),
-    )
-    with run.recording(command, listener) as emit:
-        emit(RunStarted(str(run.path)))
-        for finding in warnings:
-            emit(finding.event())
+        held_out=held_out,
+        command=command,
+        listener=listener,
+    ) as (plan, run, emit):
         evaluated = _evaluate(
             plan, run, draws=draws, permissive=permissive, samples_per_clip=samples_per_clip, emit=emit, started=started
         )
@@ -190,20 +172,21 @@ def _evaluate(
     emit: Listener,
     started: float,
 ) -> Evaluation:
-    emit(Noted(f"evaluating {len(plan.loaded)} generators of {plan.directory}; {plan.encoder.description}"))
-    embedded = _embed_all(plan, emit)
+    emit(Noted(f"evaluating {len(plan.loaded)} generators of {plan.directory}; {plan.encoders[None].description}"))
+    embedded = embed_all(plan, emit)
     sources = sources_of(plan, embedded, permissive=permissive, emit=emit)
-    classes = tuple(sorted({name for source in sources for name in source.generator.classes}))
-    reference = _reference(plan, embedded, classes)
-    counts = Counter(reference.trained.labels.repeat(samples_per_clip).tolist())
-    first = _draw(sources, classes, counts, 0, "generator")
-    floor = reference.floor
+    kinds = _kinds(plan, sources, embedded, samples_per_clip)
+    if kinds[1:]:
+        tokens = ", ".join(str(kind.tokens) for kind in kinds)
+        emit(Noted(f"embeddings of {tokens} tokens: figures are taken within each kind, and their mean is shown"))
+    floor = mean_over_kinds([(kind.reference, kind.reference.floor) for kind in kinds])
 
     def measured(draw: int, which: Which) -> Measured:
-        return reference.measure(_draw(sources, classes, counts, draw, which))
+        return mean_over_kinds([(kind.reference, kind.reference.measure(kind.draw(draw, which))) for kind in kinds])
 
     budget = memory_budget(plan.profile.experiment.memory, torch.device("cpu"))
-    at_once = max(1, min(threads_of_large_operations(), budget // reference.measuring_bytes(counts.total())))
+    largest = max(kind.reference.measuring_bytes(kind.counts.total()) for kind in kinds)
+    at_once = max(1, min(threads_of_large_operations(), budget // largest))
     measuring = [partial(measured, draw, which) for draw in range(draws) for which in get_args(Which)]
     drawn, drawn_baseline = [], []
     with closing(side_by_side(measuring, at_once)) as measurements:
@@ -230,31 +213,75 @@ def _evaluate(
             for source in sources
         ),
         draws=draws,
-        trained=len(reference.trained.labels),
-        held_out=len(reference.held_out.labels),
+        trained=sum(len(kind.reference.trained.labels) for kind in kinds),
+        held_out=sum(len(kind.reference.held_out.labels) for kind in kinds),
         overall=overall,
         per_class=per_class,
         attack=None if best is None else attacks[best].overall,
         verdict=verdict(overall, per_class),
         seconds=time.monotonic() - started,
-        points=Points(
-            classes,
-            reference.held_out,
-            Labelled((first.values - reference.mean) / reference.scale, first.labels),
-        ),
+        points=_points(kinds),
     )
 
 
-def _embed_all(plan: EvaluationPlan, listener: Listener) -> dict[Clip, Tensor]:
-    """Embeddings [features] of every clip that can be read."""
-    embeddings = embed_nodes(plan.nodes, plan.encoder, plan.profile, listener)
-    return dict(zip(embeddings.clips, embeddings.values.flatten(1), strict=True))
+@dataclass(frozen=True)
+class _Kind:
+    """Generators whose samples have as many tokens, and clips with as many. Figures compare embeddings of one kind.
+
+    Attributes:
+        sources: the generators.
+        reference: the clips of their nodes.
+        counts: samples of a draw, by the class's index in the reference.
+        tokens: of an embedding.
+    """
+
+    sources: tuple[Source, ...]
+    reference: Reference
+    counts: Counter[int]
+    tokens: int
+
+    def draw(self, number: int, which: Which) -> Labelled:
+        """Samples of a draw, or of its baseline."""
+        return _draw(self.sources, self.reference.classes, self.counts, number, which)
 
 
-def _reference(plan: EvaluationPlan, embedded: Mapping[Clip, Tensor], classes: Sequence[str]) -> Reference:
+def _kinds(
+    plan: EvaluationPlan, sources: Sequence[Source], embedded: Embedded, samples_per_clip: int
+) -> tuple[_Kind, ...]:
+    kinds = []
+    for encoder in dict.fromkeys(plan.encoders[node.node_id] for node in plan.nodes):
+        nodes = [node for node in plan.nodes if plan.encoders[node.node_id] is encoder]
+        own = tuple(source for source in sources if plan.encoders[source.metadata.node_id] is encoder)
+        classes = tuple(sorted({name for source in own for name in source.generator.classes}))
+        if own:
+            reference = _reference(nodes, embedded[nodes[0].node_id], classes)
+            counts = Counter(reference.trained.labels.repeat(samples_per_clip).tolist())
+            kinds.append(_Kind(own, reference, counts, encoder.shape[0]))
+    return tuple(kinds)
+
+
+def _points(kinds: Sequence[_Kind]) -> Points:
+    """Clips and samples of the map; of several kinds the means over their tokens, which all have."""
+    classes = tuple(sorted({name for kind in kinds for name in kind.reference.classes}))
+    clips: list[Labelled] = []
+    samples: list[Labelled] = []
+    for kind in kinds:
+        reference, first = kind.reference, kind.draw(0, "generator")
+        labels = torch.tensor([classes.index(name) for name in reference.classes])
+        standardised = (first.values - reference.mean) / reference.scale
+        for side, values, own in (
+            (clips, reference.held_out.values, reference.held_out.labels),
+            (samples, standardised, first.labels),
+        ):
+            shown = values if len(kinds) == 1 else values.view(len(values), kind.tokens, -1).mean(1)
+            side.append(Labelled(shown, labels[own]))
+    return Points(classes, Labelled.joined(clips), Labelled.joined(samples))
+
+
+def _reference(nodes: Sequence[NodeClips], embedded: Mapping[Clip, Tensor], classes: Sequence[str]) -> Reference:
     """The clips of these classes that trained, and those held out."""
-    trained = {clip: None for node in plan.nodes for clip in node.train}
-    held = {clip: None for node in plan.nodes for clip in node.held_out}
+    trained = {clip: None for node in nodes for clip in node.train}
+    held = {clip: None for node in nodes for clip in node.held_out}
     sides = (
         _labelled([clip for clip in side if clip.class_name in classes and clip in embedded], embedded, classes)
         for side in (trained, held)

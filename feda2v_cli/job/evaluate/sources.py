@@ -14,10 +14,14 @@ from feda2v_cli.generator.granularity import GeneratorSpec
 from feda2v_cli.generator.rebuild import rebuild
 from feda2v_cli.generator.training_set import training_set
 from feda2v_cli.job.evaluate.plan import EvaluationPlan
+from feda2v_cli.job.nodes import embed_each_node
 from feda2v_cli.privacy.inquiry import Suspects
 from feda2v_cli.profile.schema import GeneratorSection
 from feda2v_cli.run.event import Listener
 from feda2v_cli.verifier.finding import Finding, FindingsError
+
+#: Embeddings [features] of the clips that can be read, by the id of the node that embeds them.
+Embedded = Mapping[int, Mapping[Clip, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -37,14 +41,19 @@ class Source:
     baseline: Generator
 
 
-def sources_of(
-    plan: EvaluationPlan, embedded: Mapping[Clip, Tensor], *, permissive: bool, emit: Listener
-) -> list[Source]:
+def embed_all(plan: EvaluationPlan, listener: Listener) -> Embedded:
+    """Every clip of a plan that can be read, as each node embeds it; nodes with the same tokens share them."""
+    embeddings = embed_each_node(plan.nodes, plan.encoders, plan.profile, listener)
+    features = {id(kind): dict(zip(kind.clips, kind.values.flatten(1), strict=True)) for kind in embeddings.values()}
+    return {node: features[id(kind)] for node, kind in embeddings.items()}
+
+
+def sources_of(plan: EvaluationPlan, embedded: Embedded, *, permissive: bool, emit: Listener) -> list[Source]:
     """Generators and their baselines, when they were trained on these clips.
 
     Args:
         plan: with the set that is loaded.
-        embedded: embeddings [features] of the clips that can be read.
+        embedded: embeddings of the clips that can be read.
         permissive: only warn of a generator that other clips trained.
         emit: is told of them then.
 
@@ -55,9 +64,10 @@ def sources_of(
     section = GeneratorSection(type="gaussian")
     sources, differing = [], []
     for metadata, state in plan.loaded:
-        own = nodes[metadata.node_id].train
-        clips = [clip for clip in own if clip.class_name in metadata.generator_classes and clip in embedded]
-        if fingerprint(clips) != metadata.dataset_fingerprint:
+        own, values_of = nodes[metadata.node_id].train, embedded[metadata.node_id]
+        clips = [clip for clip in own if clip.class_name in metadata.generator_classes and clip in values_of]
+        # A file that promises something of every clip does not say which they were: those of now are taken.
+        if metadata.dataset_fingerprint and fingerprint(clips) != metadata.dataset_fingerprint:
             differing.append(
                 Finding(
                     "FA016",
@@ -70,7 +80,7 @@ def sources_of(
         spec = GeneratorSpec(
             metadata.node_id, metadata.generator_granularity, metadata.generator_key, metadata.generator_classes
         )
-        values = torch.stack([embedded[clip] for clip in clips]).view(-1, *metadata.embedding_shape)
+        values = torch.stack([values_of[clip] for clip in clips]).view(-1, *metadata.embedding_shape)
         data = training_set(spec, values, [clip.class_name for clip in clips], section)
         generator = rebuild(metadata.architecture, metadata.generator_classes, state)
         sources.append(Source(metadata, generator, tuple(clips), GaussianFitting([data], section).generator(0)))
@@ -81,7 +91,7 @@ def sources_of(
     return sources
 
 
-def suspects_of(plan: EvaluationPlan, sources: Sequence[Source], embedded: Mapping[Clip, Tensor]) -> list[Suspects]:
+def suspects_of(plan: EvaluationPlan, sources: Sequence[Source], embedded: Embedded) -> list[Suspects]:
     """Clips of each class of each generator that trained it, and those that its node holds out.
 
     Classes without a clip that is held out are left out.
@@ -93,21 +103,22 @@ def suspects_of(plan: EvaluationPlan, sources: Sequence[Source], embedded: Mappi
             Suspects(
                 source.generator,
                 name,
-                torch.stack([embedded[clip] for clip in members]),
-                torch.stack([embedded[clip] for clip in others]),
+                torch.stack([embedded[source.metadata.node_id][clip] for clip in members]),
+                torch.stack([embedded[source.metadata.node_id][clip] for clip in others]),
             )
         )
     return found
 
 
 def sides_of(
-    plan: EvaluationPlan, sources: Sequence[Source], embedded: Mapping[Clip, Tensor]
+    plan: EvaluationPlan, sources: Sequence[Source], embedded: Embedded
 ) -> list[tuple[Source, list[Clip], list[Clip]]]:
     """Of each class of each generator the clips that trained it, and those that its node holds out, some at least."""
     nodes = {node.node_id: node for node in plan.nodes}
     sides = []
     for source in sources:
-        held = [clip for clip in nodes[source.metadata.node_id].held_out if clip in embedded]
+        node = source.metadata.node_id
+        held = [clip for clip in nodes[node].held_out if clip in embedded[node]]
         for name in source.generator.classes:
             members = [clip for clip in source.clips if clip.class_name == name]
             others = [clip for clip in held if clip.class_name == name]

@@ -39,7 +39,7 @@ class FederationPlan:
         profile: of the run, with the nodes that take part.
         whole: the profile with all of its nodes.
         encoder: of all nodes; of the profile where they differ.
-        encoders: of each node, by its id: the same, or the same with tokens of its own.
+        encoders: of each node, by its id: the same, or the same with tokens of its own. By None that of all.
         targets: of all classes.
         spaces: adapters and targets.
         device: where training happens.
@@ -53,7 +53,7 @@ class FederationPlan:
     profile: Profile
     whole: Profile
     encoder: Encoder
-    encoders: Mapping[int, Encoder]
+    encoders: Mapping[Owner, Encoder]
     targets: Targets
     spaces: tuple[Space, ...]
     device: torch.device
@@ -173,7 +173,12 @@ def plan_federation(
     strategy = make_strategy(profile.federation)
     if profile.federation.rounds:
         strategy.check(profile)
-    _refuse_nodes_that_differ(profile, strategy)
+    if profile.federation.standardise == "samples" and profile.federation.rounds and not needs_samples(profile):
+        raise UsageError(
+            'federation.standardise = "samples", and this run uses no samples',
+            [f"strategy {strategy.name}, synthetic.per_class {profile.synthetic.per_class}"],
+            hint="--set federation.standardise=clips, or --synthetic-per-class 10",
+        )
     elsewhere = profile.federation.engine == "flower"
     if elsewhere and profile.synthetic.match == "class" and needs_samples(profile):
         raise UsageError(
@@ -188,11 +193,9 @@ def plan_federation(
     device = choose_device(profile.experiment.device)
     sources = TextSources(profile.images.pipeline, cache_directory(profile), device)
     targets = make_targets(profile.adapter, profile.classes, sources)
-    encoder = make_encoder(profile.embedding, device)
-    encoders = node_encoders(encoder, profile)
-    if not profile.nodes_that_differ:
-        encoder = encoders[profile.nodes[0].id]
-    trained = load_trained(profile, encoder, targets)
+    encoders = node_encoders(make_encoder(profile.embedding, device), profile)
+    encoder = encoders[None]
+    trained = load_trained(profile, encoders, targets)
     if trained is not None:
         adapter = profile.adapter.model_copy(update={"hidden": trained.hidden})
         profile = profile.model_copy(update={"adapter": adapter})
@@ -233,35 +236,6 @@ def plan_federation(
     )
 
 
-def _refuse_nodes_that_differ(profile: Profile, strategy: Strategy) -> None:
-    """Refuse what nodes whose embeddings differ in their tokens cannot do together.
-
-    Their adapters can be averaged, for an adapter takes any number of tokens.
-
-    Raises:
-        UsageError: samples, clips or pictures of one would be given to the adapters of another.
-    """
-    if not profile.nodes_that_differ:
-        return
-    first, other = profile.nodes[0], profile.nodes_that_differ[0]
-    differ = f"node {first.id} has tokens = {profile.tokens_of(first)}, node {other.id} has {profile.tokens_of(other)}"
-    same = "or the same tokens for all nodes"
-    if needs_samples(profile):
-        raise UsageError(
-            f"{differ} — samples of one node's generators cannot train the adapters of the other",
-            hint=f"--synthetic-per-class 0, {same}",
-        )
-    if strategy.needs_clips_in_one_place:
-        raise UsageError(f"{differ} — strategy {strategy.name} trains on the clips of all together", hint=same[3:])
-    if profile.federation.engine == "flower":
-        raise UsageError(f"{differ} — with engine flower all nodes have the same", hint=f"--engine local, {same}")
-    if profile.images.every:
-        raise UsageError(
-            f"{differ} — pictures of the rounds are made of embeddings of one kind",
-            hint=f"--set images.every=0, {same}",
-        )
-
-
 def _check_memory(spaces: Sequence[Space], device: torch.device) -> None:
     free = available_bytes()
     for space in spaces:
@@ -279,3 +253,17 @@ def needs_samples(profile: Profile) -> bool:
     """Whether a run of this profile uses synthetic samples, and so needs generators."""
     uses = make_strategy(profile.federation).sample_uses(profile.synthetic)
     return bool(uses) and profile.federation.rounds > 0 and profile.synthetic.per_class != 0
+
+
+def standardises_by_samples(profile: Profile) -> bool:
+    """Whether samples give the sums that embeddings are standardised with, so that clips give none.
+
+    With one_shot nothing but generators leaves a node, and who asks generators to promise something of every clip gives
+    no sums of clips beside them.
+    """
+    wanted = profile.federation.standardise
+    if wanted != "auto":
+        return wanted == "samples"
+    return needs_samples(profile) and (
+        profile.federation.strategy == "one_shot" or profile.synthetic.max_epsilon is not None
+    )

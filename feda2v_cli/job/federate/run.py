@@ -11,7 +11,6 @@ from typing import Any, Self
 
 from feda2v_cli.atomic_write import remove_leftovers
 from feda2v_cli.checkpoint.lock import lock_nodes
-from feda2v_cli.embedding.embed import Embeddings
 from feda2v_cli.embedding.target import CODES
 from feda2v_cli.errors import UsageError
 from feda2v_cli.federation.engine import Engine
@@ -26,7 +25,7 @@ from feda2v_cli.job.images.rounds import RoundPictures, picture_owners
 from feda2v_cli.job.images.subjects import choose_clips, embed_subjects, lacking
 from feda2v_cli.job.inputs import listed_inputs, refuse_other_contents, refuse_other_inputs
 from feda2v_cli.job.machine import device_name
-from feda2v_cli.job.nodes import embed_nodes
+from feda2v_cli.job.nodes import embed_each_node
 from feda2v_cli.profile.load import LoadedProfile, load_profile, profile_hash, resolved_toml
 from feda2v_cli.run.directory import RunDirectory
 from feda2v_cli.run.event import Listener, Noted, RunResumed, RunStarted, Warned, ignore_event
@@ -141,11 +140,6 @@ def federate(
     if baselines and loaded.profile.federation.rounds == 0:
         raise UsageError("--baselines with --rounds 0 — nothing is trained that could be compared")
     plan = plan_federation(loaded, node_ids, command=command, on_warning=warnings.append)
-    if baselines and plan.profile.nodes_that_differ:
-        raise UsageError(
-            "--baselines with nodes whose tokens differ — central training needs clips that are alike",
-            hint="the same tokens for all nodes, or no --baselines",
-        )
     experiment, checkpoint = plan.profile.experiment, plan.profile.checkpoint
     key = _run_key(plan, baselines=baselines)
     inputs = listed_inputs((node.used for node in plan.nodes), plan.encoder)
@@ -233,7 +227,7 @@ def _reach(
 ) -> Iterator[tuple[FederationPlan, Setup, Engine | None]]:
     """The federation of a plan, and what reaches its nodes; None when they are in this process."""
     if plan.profile.federation.engine == "local":
-        embeddings = _embed(plan, emit)
+        embeddings = embed_each_node(plan.nodes, plan.encoders, plan.profile, emit)
         contents = {name: content for kind in embeddings.values() for name, content in kind.contents.items()}
         refuse_other_contents(run.resume, contents)
         yield plan, set_up_federation(plan, embeddings), None
@@ -242,15 +236,6 @@ def _reach(
 
     with reach_nodes(plan, loaded, run.path, emit) as reached:
         yield reached
-
-
-def _embed(plan: FederationPlan, emit: Listener) -> dict[int, Embeddings]:
-    """The embeddings of each node's clips, by its id; nodes with the same tokens share them."""
-    embeddings: dict[int, Embeddings] = {}
-    for encoder in dict.fromkeys(plan.encoders.values()):
-        nodes = [node for node in plan.nodes if plan.encoders[node.node_id] is encoder]
-        embeddings |= dict.fromkeys((node.node_id for node in nodes), embed_nodes(nodes, encoder, plan.profile, emit))
-    return embeddings
 
 
 def _pictures(plan: FederationPlan, setup: Setup, run: RunDirectory, emit: Listener) -> RoundPictures | None:
@@ -263,7 +248,7 @@ def _pictures(plan: FederationPlan, setup: Setup, run: RunDirectory, emit: Liste
     if absent:
         asked = ", ".join(profile.images.splits)
         emit(Warned(f"no clip of {', '.join(absent)} is in {asked}: there are no pictures of these classes"))
-    subjects = embed_subjects(chosen, plan.encoder, profile, emit)
+    subjects = embed_subjects(chosen, plan.encoders, profile, emit)
     maker = plan.maker.load()
     emit(Noted(maker.description))
     if plan.maker.pipeline is not None and profile.adapter.targets == CODES:
@@ -329,6 +314,9 @@ def _introduce(plan: FederationPlan, warnings: Sequence[Finding], emit: Listener
     if plan.nodes and plan.nodes[0].dataset.root is None:
         emit(Noted("no data.root is set: training on the built-in sounds (--data-root DIR takes recordings)"))
     emit(Noted(plan.encoder.description))
+    if plan.profile.nodes_that_differ:
+        tokens = ", ".join(f"node {node.id} has {plan.encoders[node.id].shape[0]}" for node in plan.profile.nodes)
+        emit(Noted(f"nodes differ in their tokens, and an adapter takes any number of them: {tokens}"))
     emit(Noted(plan.targets.description))
     for finding in warnings:
         emit(finding.event())

@@ -64,8 +64,13 @@ class TrainedAdapters:
         return f"adapters of {owner} in {self.directory}, after round {self.files[0].metadata.round}"
 
 
-def load_trained(profile: Profile, encoder: Encoder, targets: Targets) -> TrainedAdapters | None:
+def load_trained(profile: Profile, encoders: Mapping[Owner, Encoder], targets: Targets) -> TrainedAdapters | None:
     """The adapters that a profile has loaded; None when it trains its own.
+
+    Args:
+        profile: says where they lie.
+        encoders: of each node by its id, and of the profile by None.
+        targets: of all classes.
 
     Raises:
         MissingError: they are not there, or those of a node are not.
@@ -76,7 +81,7 @@ def load_trained(profile: Profile, encoder: Encoder, targets: Targets) -> Traine
     if path is None:
         return None
     files = load_adapters(path, profile.checkpoint, ImagesSection())
-    problems = list(_mismatches(files, encoder))
+    problems = list(_mismatches(files, encoders))
     if problems:
         raise FindingsError(problems)
     metadata = files[0].metadata
@@ -97,8 +102,9 @@ def load_trained(profile: Profile, encoder: Encoder, targets: Targets) -> Traine
     return TrainedAdapters(path, files)
 
 
-def _mismatches(files: tuple[Adapters, ...], encoder: Encoder) -> Iterator[Finding]:
+def _mismatches(files: tuple[Adapters, ...], encoders: Mapping[Owner, Encoder]) -> Iterator[Finding]:
     for one in files:
+        encoder = encoders.get(one.metadata.node_id, encoders[None])
         differing = differences(one.metadata.encoder, encoder.identity)
         there, here = in_words(one.metadata.encoder, differing), in_words(encoder.identity, differing)
         if not differing and tuple(one.metadata.embedding_shape) == tuple(encoder.shape):

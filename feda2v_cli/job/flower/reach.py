@@ -112,7 +112,8 @@ def _joined(
         wait_for_nodes(link, ids, seconds, emit, check)
         plan, setup, checkpoints = join(plan, loaded, link, directory / "generators", emit, check)
         needed = checkpoints if setup.trainers else []
-        yield plan, setup, FlowerEngine(link, setup, needed, emit, check_server)
+        tokens = {node: plan.encoders[node].shape[0] for node in ids}
+        yield plan, setup, FlowerEngine(link, setup, tokens, needed, emit, check_server)
         completed = True
     finally:
         link.close(completed=completed)

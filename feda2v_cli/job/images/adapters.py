@@ -10,6 +10,7 @@ from torch import Tensor
 
 from feda2v_cli.checkpoint.defect import Defect
 from feda2v_cli.checkpoint.metadata import AdapterMetadata
+from feda2v_cli.embedding.identity import differences
 from feda2v_cli.errors import MissingError, UsageError
 from feda2v_cli.federation.standardise import Standardisation
 from feda2v_cli.image.adapter_output import Head, rebuild_adapters
@@ -87,7 +88,8 @@ def load_adapters(path: Path | None, checkpoint: CheckpointSection, images: Imag
     first = adapters[0].metadata
     for other in adapters[1:]:
         metadata = other.metadata
-        if (metadata.encoder, metadata.targets_fingerprint) != (first.encoder, first.targets_fingerprint):
+        differing = [field for field in differences(metadata.encoder, first.encoder) if field != "tokens"]
+        if differing or metadata.targets_fingerprint != first.targets_fingerprint:
             raise UsageError(
                 f"{other.path} and {adapters[0].path} are of different federations: encoder or targets differ",
                 hint=shlex.join(["feda2v", "images", str(other.path)]),

@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from feda2v_cli.checkpoint.metadata import AdapterMetadata
 from feda2v_cli.data.clip import Clip
 from feda2v_cli.data.nodes import clips_of_nodes, notes_on
 from feda2v_cli.data.split import FOLDS_ALONE, data_of, with_keys
-from feda2v_cli.embedding.encoder import Encoder, make_encoder
+from feda2v_cli.embedding.encoder import Encoder, make_encoder, node_encoders
 from feda2v_cli.embedding.hub import Fetching
 from feda2v_cli.embedding.identity import differences, in_words, source_of
 from feda2v_cli.embedding.target import CODES, PIPELINE, Targets, TextSources, make_targets
 from feda2v_cli.errors import MissingError, UsageError
+from feda2v_cli.federation.strategy.strategy import Owner
 from feda2v_cli.image.clip_model import find_clip
 from feda2v_cli.job.images.adapters import Adapters, load_adapters, node_holdings, same_targets
 from feda2v_cli.job.images.maker import MakerPlan, plan_maker
@@ -63,7 +62,7 @@ class ImagesPlan:
     Attributes:
         profile: of the run.
         adapters: whose pictures are made.
-        encoder: makes the embeddings.
+        encoders: what makes the embeddings of each node, by its id, and of the server, by None.
         targets: of all classes of the adapters; None when nobody can tell them.
         maker: paints or finds.
         chosen: clip, split, number and holders of what pictures are made of.
@@ -73,12 +72,17 @@ class ImagesPlan:
 
     profile: Profile
     adapters: tuple[Adapters, ...]
-    encoder: Encoder
+    encoders: Mapping[Owner, Encoder]
     targets: Targets | None
     maker: MakerPlan
     chosen: tuple[tuple[Clip, str, int, tuple[int, ...]], ...]
     clip_model: Path | None
     source: Source
+
+    @property
+    def encoder(self) -> Encoder:
+        """The server's."""
+        return self.encoders[None]
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -120,9 +124,11 @@ def plan_images(
     if request.source != "targets" or maker.pipeline is None:
         maker.check(first.shapes, f"the adapters of {first.path}")
     targets = _targets(profile, maker, sources, first, request, warn)
-    encoder = _encoder(profile, first, device)
+    encoders = node_encoders(make_encoder(profile.embedding, device), profile)
+    for one in adapters:
+        _check_encoder(one, encoders.get(one.metadata.node_id, encoders[None]))
     chosen = _chosen(profile, request, adapters, warn)
-    return ImagesPlan(profile, adapters, encoder, targets, maker, tuple(chosen), clip_model, request.source)
+    return ImagesPlan(profile, adapters, encoders, targets, maker, tuple(chosen), clip_model, request.source)
 
 
 def _targets(
@@ -185,8 +191,7 @@ def _prompts_of(metadata: AdapterMetadata, section: AdapterSection) -> AdapterSe
     return section.model_copy(update={"prompt": metadata.targets["prompt"], "prompts": prompts})
 
 
-def _encoder(profile: Profile, adapters: Adapters, device: torch.device) -> Encoder:
-    encoder = make_encoder(profile.embedding, device)
+def _check_encoder(adapters: Adapters, encoder: Encoder) -> None:
     there = adapters.metadata.encoder
     differing = differences(there, encoder.identity)
     if differing:
@@ -196,7 +201,6 @@ def _encoder(profile: Profile, adapters: Adapters, device: torch.device) -> Enco
         )
         hint = "--set embedding.encoder=DIR names the one that it was trained with"
         raise FindingsError([Finding("FA007", str(adapters.path), message, hint=hint)])
-    return encoder
 
 
 def _chosen(
@@ -242,6 +246,8 @@ def _as_trained(loaded: LoadedProfile, adapters: Sequence[Adapters]) -> Profile:
     keys = _keys(metadata)
     folds = {"train_folds": metadata.train_folds, "test_folds": metadata.test_folds}
     known = {key: metadata.encoder[key] for key in EmbeddingSection.model_fields if key in metadata.encoder}
+    if len({one.metadata.encoder.get("tokens") for one in adapters}) > 1 and metadata.node_id is not None:
+        del known["tokens"]  # which are that node's alone
     by_user = loaded.is_set_outside("embedding.encoder")
     encoder = loaded.profile.embedding.encoder if by_user else source_of(metadata.encoder)
     embedding = EmbeddingSection.model_validate(profile.embedding.model_dump() | known | {"encoder": encoder})
@@ -270,12 +276,20 @@ def _nodes(profile: Profile, adapters: Sequence[Adapters]) -> tuple[NodeSection,
         # What the server's adapters say holds for all nodes.
         common = _keys(metadata) if metadata.node_id is None else None
         own = {node: _keys(one) for node, one in holdings.items()}
-        return tuple(with_keys(node, own.get(node.id) or common or {}) for node in profile.nodes)
+        nodes = (with_keys(node, own.get(node.id) or common or {}) for node in profile.nodes)
+        return tuple(_with_tokens(node, holdings.get(node.id)) for node in nodes)
     if set(metadata.classes) <= {name for one in holdings.values() for name in one.node_classes}:
         told = {node: NodeSection(id=node, classes=one.node_classes) for node, one in holdings.items()}
-        return tuple(with_keys(node, _keys(holdings[node.id]) or {}) for node in told.values())
+        nodes = (with_keys(node, _keys(holdings[node.id]) or {}) for node in told.values())
+        return tuple(_with_tokens(node, holdings[node.id]) for node in nodes)
     root = next((node.root for node in profile.nodes if node.root is not None), None)
     return (with_keys(NodeSection(id=0, classes=metadata.classes, root=root), _keys(metadata) or {}),)
+
+
+def _with_tokens(node: NodeSection, metadata: AdapterMetadata | None) -> NodeSection:
+    """A node with the tokens that its own adapters were trained on."""
+    tokens = None if metadata is None else metadata.encoder.get("tokens")
+    return node if tokens is None else node.model_copy(update={"tokens": tokens})
 
 
 def _keys(metadata: AdapterMetadata) -> Mapping[str, Any] | None:

@@ -68,7 +68,7 @@ class RoundPictures:
             own = [subject for subject in self.subjects if owner is None or owner in subject.holders]
             if own:
                 heads = heads_of(setup.spaces, federation.adapters_of(owner, number))
-                values = setup.standardisation(standardised(own))
+                values = standardised(own, owner, setup.standardisation)
                 wanted += of_adapters(own, heads, values, owner_word(owner), _digest(heads), setup.seed)
         wanted += of_targets(self.subjects, setup.classes, self.targets, setup.seed)
         centre = {space.name: space.centre for space in setup.spaces}

@@ -122,7 +122,7 @@ def images(
 def _make(
     plan: ImagesPlan, request: ImagesRequest, run_dir: Path, directory: Path, emit: Listener, started: float
 ) -> Pictures:
-    subjects = embed_subjects(plan.chosen, plan.encoder, plan.profile, emit)
+    subjects = embed_subjects(plan.chosen, plan.encoders, plan.profile, emit)
     wanted = _wanted(plan, subjects)
     _make_directory(directory)
     if request.force and not request.resume:
@@ -173,7 +173,7 @@ def _wanted(plan: ImagesPlan, subjects: Sequence[Subject]) -> list[Wanted]:
         for adapters in plan.adapters:
             own = _subjects_of(adapters.metadata.node_id, subjects)
             if own:
-                values = adapters.standardisation(standardised(own))
+                values = standardised(own, adapters.metadata.node_id, adapters.standardisation)
                 wanted += of_adapters(own, adapters.heads, values, adapters.owner, adapters.digest, seed)
     if plan.source != "adapters" and plan.targets is not None:
         wanted += of_targets(subjects, plan.classes, plan.targets.spaces, seed)
@@ -213,7 +213,8 @@ def _heard(plan: ImagesPlan, subjects: Sequence[Subject]) -> dict[str, str]:
         ):
             continue
         known = {space: values for space, values in points.items() if values is not None}
-        values = similarities(adapters.heads, adapters.standardisation(standardised(own)), known)
+        inputs = standardised(own, adapters.metadata.node_id, adapters.standardisation)
+        values = similarities(adapters.heads, inputs, known)
         for subject, place in zip(own, values.argmax(1).tolist(), strict=True):
             heard.setdefault(subject.clip.name, plan.classes[place])
     return heard

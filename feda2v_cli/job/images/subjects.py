@@ -1,10 +1,9 @@
 """Of which clips pictures are made."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from feda2v_cli.data.clip import Clip, FileClip
@@ -12,6 +11,8 @@ from feda2v_cli.data.nodes import NodeClips
 from feda2v_cli.embedding.embed import embed
 from feda2v_cli.embedding.encoder import Encoder
 from feda2v_cli.errors import MissingError, UsageError, closest
+from feda2v_cli.federation.standardise import Standardisation
+from feda2v_cli.federation.strategy.strategy import Owner
 from feda2v_cli.job.nodes import cache_directory, warn_of_clips
 from feda2v_cli.paths import entries, is_directory, is_file
 from feda2v_cli.profile.schema import Profile
@@ -31,7 +32,8 @@ class Subject:
         split: train, test, or audio for a file of the user's own.
         number: place among the clips of its class and split, from 0.
         holders: nodes that hold it.
-        embedding: [tokens, dim].
+        embeddings: as its holders embed it, [tokens, dim] by their ids; of a file of the user's own as every node does,
+            and as the profile says, by None.
     """
 
     clip: Clip
@@ -39,7 +41,11 @@ class Subject:
     split: str
     number: int
     holders: tuple[int, ...]
-    embedding: Tensor
+    embeddings: Mapping[Owner, Tensor]
+
+    def embedding_for(self, owner: Owner) -> Tensor:
+        """As a node embeds it; for the server as the first of its holders does, [tokens, dim]."""
+        return self.embeddings[self.holders[0] if owner is None and self.holders else owner]
 
 
 def choose_clips(
@@ -93,31 +99,46 @@ def check_classes(classes: Sequence[str], known: Sequence[str]) -> None:
 
 
 def embed_subjects(
-    chosen: Sequence[tuple[Clip, str, int, tuple[int, ...]]], encoder: Encoder, profile: Profile, emit: Listener
+    chosen: Sequence[tuple[Clip, str, int, tuple[int, ...]]],
+    encoders: Mapping[Owner, Encoder],
+    profile: Profile,
+    emit: Listener,
 ) -> list[Subject]:
     """The clips with their embeddings.
+
+    Args:
+        chosen: clip, split, number and holders.
+        encoders: of each node by its id, and of the profile by None.
+        profile: says where the cache is, and whether unreadable clips are left out.
+        emit: is told the progress, and of clips that are left out.
 
     Raises:
         UnreadableClipError: a clip cannot be read, and the profile does not leave such clips out.
         FailedError: the cache cannot be read or written.
         MissingError: no clip is left.
     """
-    clips = [clip for clip, *_ in chosen]
-    done = embed(
-        list(dict.fromkeys(clips)),
-        encoder,
-        cache_directory(profile),
-        numbers=profile.embedding.cache_dtype,
-        skip_unreadable=profile.data.skip_unreadable,
-        progress=lambda done, total: emit(ClipsEmbedded(done, total)),
-    )
-    warn_of_clips(done.skipped, done.damaged, emit)
-    values = dict(zip(done.clips, done.values, strict=True))
-    subjects = [
-        Subject(clip, None if split == UNKNOWN else clip.class_name, split, number, holders, values[clip])
-        for clip, split, number, holders in chosen
-        if clip in values
-    ]
+    values: dict[tuple[Encoder, Clip], Tensor] = {}
+    for encoder in dict.fromkeys(encoders.values()):
+        own = [clip for clip, *_, holders in chosen if encoder in {encoders[of] for of in holders or encoders}]
+        if not own:
+            continue
+        done = embed(
+            list(dict.fromkeys(own)),
+            encoder,
+            cache_directory(profile),
+            numbers=profile.embedding.cache_dtype,
+            skip_unreadable=profile.data.skip_unreadable,
+            progress=lambda done, total: emit(ClipsEmbedded(done, total)),
+        )
+        warn_of_clips(done.skipped, done.damaged, emit)
+        values |= {(encoder, clip): value for clip, value in zip(done.clips, done.values, strict=True)}
+    subjects = []
+    for clip, split, number, holders in chosen:
+        class_name = None if split == UNKNOWN else clip.class_name
+        there = {of: values.get((encoders[of], clip)) for of in holders or encoders}
+        embeddings = {of: value for of, value in there.items() if value is not None}
+        if embeddings:  # what cannot be read cannot be read by any
+            subjects.append(Subject(clip, class_name, split, number, holders, embeddings))
     if not subjects:
         raise MissingError("no clip is left of which a picture could be made")
     return subjects
@@ -142,6 +163,6 @@ def clips_of_files(files: Sequence[Path]) -> list[tuple[Clip, str, int, tuple[in
     ]
 
 
-def standardised(subjects: Sequence[Subject]) -> Tensor:
-    """Embeddings of subjects, [clips, tokens, dim]."""
-    return torch.stack([subject.embedding for subject in subjects])
+def standardised(subjects: Sequence[Subject], owner: Owner, standardisation: Standardisation) -> list[Tensor]:
+    """Embeddings of subjects for the adapters of an owner, [tokens, dim] each."""
+    return [standardisation(subject.embedding_for(owner)) for subject in subjects]

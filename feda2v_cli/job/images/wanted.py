@@ -14,14 +14,19 @@ Source = Literal["adapters", "targets", "both"]
 
 
 def of_adapters(
-    subjects: Sequence[Subject], heads: Mapping[str, Head], standardised: Tensor, owner: str, digest: str, seed: int
+    subjects: Sequence[Subject],
+    heads: Mapping[str, Head],
+    standardised: Sequence[Tensor],
+    owner: str,
+    digest: str,
+    seed: int,
 ) -> list[Wanted]:
     """A picture of each clip by one adapter.
 
     Args:
         subjects: the clips.
         heads: adapters by space.
-        standardised: their embeddings, [clips, tokens, dim].
+        standardised: the embedding of each, [tokens, dim].
         owner: `server`, or a node's id.
         digest: of the adapters.
         seed: of the run; clips of one number have one seed, whatever their class.

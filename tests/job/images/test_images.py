@@ -11,7 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 from audio_pictures import CLASSES, make_gallery, profile_file
 from tiny_pipelines import tiny_clip, tiny_flux, tiny_sentence_encoder, tiny_stable_diffusion
@@ -162,6 +164,27 @@ def test_pictures_are_made_every_few_rounds_of_a_federation(models: Path, tmp_pa
     assert {one["node"] for one in listed if one["source"] == "adapter"} == {"server", "0", "1"}
     events = [json.loads(line) for line in (done.run_dir / "metrics.jsonl").read_text().splitlines()]
     assert sum(one["event"] == "picture_made" for one in events) == 2 * (4 + 4 + 4)
+
+
+def test_pictures_are_made_of_what_each_node_hears_where_nodes_differ_in_their_tokens(
+    models: Path, tmp_path: Path
+) -> None:
+    nodes = ("images.nodes=true", "nodes.0.tokens=2", "nodes.1.tokens=3")
+    done = federate(profile_of(models, tmp_path, "sentences", "images.every=2", *nodes))
+    made = pictures(models, tmp_path, "sentences", tmp_path / "out", *nodes)
+
+    in_round = json.loads((done.run_dir / "images" / "round_2" / "images.json").read_text())["pictures"]
+
+    def nearest(listed: list[dict[str, Any]], source: str) -> dict[tuple[str, str], Any]:
+        return {(one["clip"], one["node"]): one["nearest"] for one in listed if one["source"] == source}
+
+    assert {one["node"] for one in in_round if one["source"] == "adapter"} == {"server", "0", "1"}
+    assert nearest(made.pictures, "adapter") == nearest(in_round, "adapter")
+    assert made.retrieval is not None
+    dog = tmp_path / "dog.wav"
+    soundfile.write(dog, np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000)
+    own = pictures(models, tmp_path, "sentences", tmp_path / "own", *nodes, audio=(dog,), source="adapters")
+    assert [one["node"] for one in own.pictures] == ["server", "0", "1"]
 
 
 def test_pictures_change_nothing_of_what_is_trained(
