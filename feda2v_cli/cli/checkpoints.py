@@ -24,6 +24,7 @@ from feda2v_cli.cli.options import (
 )
 from feda2v_cli.cli.output import command_output
 from feda2v_cli.cli.tables import size
+from feda2v_cli.counted import counted
 from feda2v_cli.errors import MissingError, UsageError
 from feda2v_cli.verifier.finding import printable
 
@@ -273,7 +274,6 @@ def _tables(findings: Sequence["Finding"]) -> Iterator["RenderableType"]:
 
 def _verdict(report: "Report") -> str:
     """The one line that says how it is."""
-    checked = "1 checkpoint checked" if report.checked == 1 else f"{report.checked} checkpoints checked"
     counts = ((report.errors, "error"), (report.warnings, "warning"))
-    found = [f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts if count]
-    return f"{checked}: {', '.join(found) or 'all sound'}"
+    found = [counted(count, word) for count, word in counts if count]
+    return f"{counted(report.checked, 'checkpoint')} checked: {', '.join(found) or 'all sound'}"

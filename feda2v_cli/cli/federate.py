@@ -20,6 +20,7 @@ from feda2v_cli.cli.options import (
 )
 from feda2v_cli.cli.output import Output, command_output
 from feda2v_cli.cli.tables import planned_files, rounds_table, share, size, table
+from feda2v_cli.counted import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -198,8 +199,16 @@ def _result_tables(done: "Federated", output: Output) -> list["Table | str"]:
     if output.verbose:
         tables += ["", _classes_table(done)]
     samples = sum(done.synthetic["node_samples"].values()) or done.synthetic["server_samples"]
-    source = f"{samples} samples of {done.synthetic['generators']} generators" if samples else "no samples"
-    saved = f"{len(done.adapters)} adapters in {done.adapters[0].parent}" if done.adapters else "no adapter saved"
+    source = (
+        f"{counted(samples, 'sample')} of {counted(done.synthetic['generators'], 'generator')}"
+        if samples
+        else "no samples"
+    )
+    saved = (
+        f"{counted(len(done.adapters), 'adapter')} in {done.adapters[0].parent}"
+        if done.adapters
+        else "no adapter saved"
+    )
     how = f" with {done.strategy} and {source}" if done.rounds[-1]["round"] else ""
     return [
         *tables,

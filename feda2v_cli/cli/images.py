@@ -23,6 +23,7 @@ from feda2v_cli.cli.options import (
 from feda2v_cli.cli.output import command_output
 from feda2v_cli.cli.tables import share, table
 from feda2v_cli.cli.targets import Download, PipelineName
+from feda2v_cli.counted import counted
 from feda2v_cli.errors import UsageError, closest
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def _tables(done: "Pictures") -> list["Table | str"]:
     there = f", {kept} were there" if kept else ""
     return [
         *tables,
-        f"{done.made} pictures made{there}{heard}, in {done.seconds:.1f} s; run {done.run_dir}",
+        f"{counted(done.made, 'picture')} made{there}{heard}, in {done.seconds:.1f} s; run {done.run_dir}",
         str(done.contact_sheet),
     ]
 

@@ -8,6 +8,7 @@ import typer
 from feda2v_cli.cli.options import AsJson, ConsoleOptions, Force, ProfileOptions, Settings, takes_options
 from feda2v_cli.cli.output import command_output
 from feda2v_cli.cli.tables import table
+from feda2v_cli.counted import counted
 
 app = typer.Typer(help="List, show, check and make profiles.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -60,11 +61,11 @@ def check_profile(
         from feda2v_cli.profile.load import load_profile
 
         loaded = load_profile(path)
-        nodes = len(loaded.profile.nodes)
+        nodes, classes = len(loaded.profile.nodes), loaded.profile.classes
         output.result(
-            {"path": str(loaded.path), "nodes": nodes, "classes": list(loaded.profile.classes)},
-            f"{path} is valid: {nodes} {'node' if nodes == 1 else 'nodes'}, "
-            f"{len(loaded.profile.classes)} classes, granularity {loaded.profile.generator.granularity}",
+            {"path": str(loaded.path), "nodes": nodes, "classes": list(classes)},
+            f"{path} is valid: {counted(nodes, 'node')}, {counted(len(classes), 'class')}, "
+            f"granularity {loaded.profile.generator.granularity}",
         )
 
 

@@ -10,6 +10,7 @@ import typer
 from feda2v_cli.cli.options import ConsoleOptions, Force, RunsDir, takes_options
 from feda2v_cli.cli.output import command_output
 from feda2v_cli.cli.tables import size
+from feda2v_cli.counted import counted
 
 EXAMPLES = """\b
 Examples:
@@ -64,8 +65,10 @@ def report(
             if run.record.state != "done":
                 output.warn(f"{run.record.path}: {run.result.sentence}")
             if run.history.damaged:
-                output.warn(f"{run.record.path}: {run.history.damaged} damaged lines of metrics.jsonl were skipped")
-        runs = "1 run" if len(made.runs) == 1 else f"{len(made.runs)} runs"
+                output.warn(
+                    f"{run.record.path}: skipped {counted(run.history.damaged, 'damaged line')} of metrics.jsonl"
+                )
+        runs = counted(len(made.runs), "run")
         output.result(made.to_dict(), f"{made.path}: {runs}, {size(made.bytes)}")
         if report.open_it and not webbrowser.open(made.path.resolve().as_uri()):
             output.warn(f"no browser was found: open {made.path} yourself")

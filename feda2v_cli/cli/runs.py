@@ -10,6 +10,7 @@ import typer
 from feda2v_cli.cli.options import AsJson, ConsoleOptions, RunsDir
 from feda2v_cli.cli.output import command_output
 from feda2v_cli.cli.tables import size, table
+from feda2v_cli.counted import counted
 
 if TYPE_CHECKING:
     from feda2v_cli.report.content import RunContent
@@ -76,13 +77,13 @@ def remove_runs(
                 raise UsageError("nobody is there to be asked", hint=f"feda2v runs rm {' '.join(names)} --yes")
             for record, count in zip(found, sizes, strict=True):
                 output.note(f"{record.path}  {record.state}  {size(count)}")
-            if not _agrees(f"remove {_count(found)}?"):
+            if not _agrees(f"remove {counted(len(found), 'run')}?"):
                 output.result({"removed": []}, "nothing was removed")
                 return
         for record in found:
             remove_run(record)
         removed = [{"path": str(record.path), "bytes": count} for record, count in zip(found, sizes, strict=True)]
-        output.result({"removed": removed}, f"removed {_count(found)}, {size(sum(sizes))}")
+        output.result({"removed": removed}, f"removed {counted(len(found), 'run')}, {size(sum(sizes))}")
 
 
 def _agrees(question: str) -> bool:
@@ -153,9 +154,5 @@ def _notes(content: "RunContent") -> Iterable[str]:
             yield f"  {found['hint']}"
     yield from (f"warning: {text}" for text in history.warnings)
     if history.damaged:
-        yield f"warning: {history.damaged} damaged lines of metrics.jsonl were skipped"
+        yield f"warning: skipped {counted(history.damaged, 'damaged line')} of metrics.jsonl"
     yield from (f"within it: {inner.record.path}  {inner.result.short}" for inner in content.inner)
-
-
-def _count(records: "list[RunRecord]") -> str:
-    return "1 run" if len(records) == 1 else f"{len(records)} runs"

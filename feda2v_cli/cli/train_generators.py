@@ -21,6 +21,7 @@ from feda2v_cli.cli.options import (
 )
 from feda2v_cli.cli.output import Output, command_output
 from feda2v_cli.cli.tables import planned_files, size, table
+from feda2v_cli.counted import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -153,5 +154,5 @@ def _trained_tables(trained: "TrainedGenerators", output: Output) -> list["Table
     more = f", and {rounds} of earlier rounds" if rounds and not output.verbose else ""
     return [
         checkpoints,
-        f"{len(shown)} checkpoints in {directory}{more}, in {trained.seconds:.1f} s; run {trained.run_dir}",
+        f"{counted(len(shown), 'checkpoint')} in {directory}{more}, in {trained.seconds:.1f} s; run {trained.run_dir}",
     ]

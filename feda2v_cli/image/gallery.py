@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from feda2v_cli.counted import counted
 from feda2v_cli.embedding.text import SentenceText, TextEncoder, encode_cached
 from feda2v_cli.errors import FailedError, MissingError, UsageError, first_line
 from feda2v_cli.image.clip_model import ClipModel
@@ -73,9 +74,8 @@ def read_gallery(directory: Path, section: AdapterSection) -> tuple[GalleryPictu
     damaged = [f"{picture.name}: {problem}" for picture in pictures if (problem := _problem(picture.path))]
     if damaged:
         more = [f"and {len(damaged) - _SHOWN} more"] if len(damaged) > _SHOWN else []
-        count = "1 picture" if len(damaged) == 1 else f"{len(damaged)} pictures"
         raise FailedError(
-            f"{count} of the gallery {directory} cannot be read",
+            f"{counted(len(damaged), 'picture')} of the gallery {directory} cannot be read",
             damaged[:_SHOWN] + more,
             hint="take them out of the gallery, or mend them",
         )

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import torch
 
 from feda2v_cli.atomic_write import atomic_write
+from feda2v_cli.counted import counted
 from feda2v_cli.errors import FailedError, OverwriteError
 
 #: How many files of a long list a message names.
@@ -29,9 +30,8 @@ def refuse_to_overwrite(there: Sequence[Path], word: str) -> None:
     if there:
         shown = [str(path) for path in there[:_SHOWN_FILES]]
         more = [f"… and {len(there) - _SHOWN_FILES} more"] if len(there) > _SHOWN_FILES else []
-        count = f"1 {word} is" if len(there) == 1 else f"{len(there)} {word}s are"
         raise OverwriteError(
-            f"{count} there already",
+            f"{counted(len(there), word)} {'is' if len(there) == 1 else 'are'} there already",
             shown + more,
             hint="--resume goes on with an interrupted run, --force overwrites, --checkpoint-dir DIR writes elsewhere",
         )

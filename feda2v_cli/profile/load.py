@@ -14,6 +14,7 @@ import tomlkit
 from pydantic import ValidationError
 from tomlkit.items import Table
 
+from feda2v_cli.counted import counted
 from feda2v_cli.errors import ProfileError, UsageError, closest
 from feda2v_cli.paths import is_directory, is_there
 from feda2v_cli.profile.contradictions import contradictions
@@ -221,11 +222,10 @@ def _validate(values: dict[str, Any], source: _Source) -> Profile:
         problems = [problem for problem in map(from_pydantic, error.errors()) if problem is not None]
     if problems:
         lines = _lines(problems, source)
-        count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
         in_file = any(line.startswith(f"{source.given}:") for line in lines)
         given = shlex.quote(source.given)
         raise ProfileError(
-            f"profile {source.given} has {count}",
+            f"profile {source.given} has {counted(len(lines), 'problem')}",
             lines,
             hint=f"feda2v profiles check {given} after mending it" if in_file else f"feda2v profiles show {given}",
         )

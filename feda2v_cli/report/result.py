@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
+from feda2v_cli.counted import counted
 from feda2v_cli.report.interval import wilson
 from feda2v_cli.report.parts import shown
 from feda2v_cli.run.events_file import EventsFile
@@ -67,7 +68,7 @@ def _trained(summary: Mapping[str, Any]) -> Result:
     count = f"{len(last)} {summary['granularity']} generators"
     return Result(
         f"{count}, loss {shown(loss)}",
-        f"{count} of {_count(nodes, 'node')} were trained on {summary['encoder']} embeddings, with a mean loss of "
+        f"{count} of {counted(nodes, 'node')} were trained on {summary['encoder']} embeddings, with a mean loss of "
         f"{shown(loss)} nats a clip at the end.",
         {"loss": loss, "generators": len(last), "megabytes": sum(saved["bytes"] for saved in last) / 1e6},
     )
@@ -83,7 +84,7 @@ def _federated(summary: Mapping[str, Any]) -> Result:
         low, high = wilson(sum(row[place] for place, row in enumerate(confusion)), clips)
         sure = f" (95 % interval {low:.3f} to {high:.3f}, {clips} clips held out)"
     samples = sum(synthetic["node_samples"].values())
-    source = f"{samples} samples of {_count(synthetic['generators'], 'generator')}" if samples else "no samples"
+    source = f"{samples} samples of {counted(synthetic['generators'], 'generator')}" if samples else "no samples"
     baselines = {name: float(one["accuracy"]) for name, one in (summary.get("baselines") or {}).items()}
     beside = "".join(f"; {BASELINES.get(name, name)} {value:.3f}" for name, value in baselines.items())
     nodes = [value for value in final["node_accuracy"].values() if value is not None]
@@ -106,7 +107,7 @@ def _evaluated(summary: Mapping[str, Any]) -> Result:
     verdict = str(summary["verdict"])
     return Result(
         verdict,
-        f"The samples of {_count(len(summary['generators']), 'generator')} in {summary['directory']} are {verdict}: "
+        f"The samples of {counted(len(summary['generators']), 'generator')} in {summary['directory']} are {verdict}: "
         f"{'; '.join(summary['reasons'])}.",
         figures,
     )
@@ -127,7 +128,7 @@ def _compared(summary: Mapping[str, Any]) -> Result:
 
 
 def _pictured(summary: Mapping[str, Any]) -> Result:
-    count = _count(len(summary["pictures"]), "picture")
+    count = counted(len(summary["pictures"]), "picture")
     heard = summary.get("retrieval")
     score = {name: float(one["accuracy"]) for name, one in (summary.get("score") or {}).items()}
     told = [f"{heard:.3f} of the clips are heard as their class"] if heard is not None else []
@@ -166,7 +167,3 @@ _OF_KIND: Mapping[str, Callable[[Mapping[str, Any]], Result]] = {
     "compare": _compared,
     "images": _pictured,
 }
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"

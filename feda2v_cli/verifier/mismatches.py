@@ -6,6 +6,7 @@ from typing import Any
 
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.checkpoint.name import GeneratorName, Granularity
+from feda2v_cli.counted import counted
 from feda2v_cli.data.split import FOLDS_ALONE, described
 from feda2v_cli.embedding.identity import differences, in_words
 from feda2v_cli.verifier.expectation import Expectation, ExpectedNode
@@ -38,7 +39,7 @@ def why_not_meant(checkpoints: CheckpointSet, expectation: Expectation, remedies
     yield Finding(
         "FA002",
         str(checkpoints.directory),
-        f"holds base name {checkpoints.base_name} ({count} {'file' if count == 1 else 'files'}), "
+        f"holds base name {checkpoints.base_name} ({counted(count, 'file')}), "
         f"{expectation.asks_for(expectation.base_name)}",
         hint=remedies.ask_for("--base-name", checkpoints.base_name, checkpoints.directory),
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from feda2v_cli.atomic_write import is_leftover
 from feda2v_cli.checkpoint.name import SUFFIX, parse_name
+from feda2v_cli.counted import counted
 from feda2v_cli.verifier.agreement import disagreements, same_weights_of_legacy
 from feda2v_cli.verifier.catalogue import checkpoint_files, files_under, is_of_the_system
 from feda2v_cli.verifier.expectation import Expectation
@@ -198,7 +199,7 @@ def _why_absent(root: Path) -> str:
 def no_generator(root: Path, within: Sequence[Inspection], expectation: Expectation, remedies: Remedies) -> Finding:
     """FA001: a directory holds files, and none that could be loaded."""
     legacy = sum(inspection.legacy is not None for inspection in within)
-    count = f"{len(within)} other {'file' if len(within) == 1 else 'files'}"
+    count = counted(len(within), "other file")
     return Finding(
         "FA001",
         str(root),

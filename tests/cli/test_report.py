@@ -65,7 +65,7 @@ def test_a_run_that_was_killed_is_warned_of(feda2v, tmp_path: Path) -> None:
     completed = feda2v("report")
     assert completed.returncode == 0
     assert "The run was killed after round 4 of 8: this is what there is." in completed.stderr
-    assert "1 damaged lines of metrics.jsonl were skipped" in completed.stderr
+    assert "skipped 1 damaged line of metrics.jsonl" in completed.stderr
 
 
 def test_without_runs_the_way_to_one_is_told(feda2v) -> None:

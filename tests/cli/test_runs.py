@@ -55,7 +55,7 @@ def test_show_tells_command_result_settings_and_findings(feda2v, runs: list[Path
     assert "Accuracy is 0.900" in shown
     assert "generator.granularity" in shown
     assert "warning: checkpoints/a.pt was trained on other clips (FA016)\n  feda2v evaluate checkpoints" in shown
-    assert "1 damaged lines" in feda2v("runs", "show", runs[2].name).stdout
+    assert "skipped 1 damaged line of metrics.jsonl" in feda2v("runs", "show", runs[2].name).stdout
 
 
 def test_show_lists_the_runs_within_a_run(feda2v, tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def test_a_run_that_has_not_ended_gives_what_there_is_and_says_so(tmp_path: Path
     text = text_of(run)
     assert "The run was killed" in text
     assert ("Loss: clip" in text) == (make is killed)
-    assert ("1 line of metrics.jsonl are damaged" in text) == (make is killed)
+    assert ("Skipped 1 damaged line of metrics.jsonl" in text) == (make is killed)
 
 
 def test_a_damaged_run_has_a_page(tmp_path: Path) -> None:

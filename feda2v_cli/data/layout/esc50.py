@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from feda2v_cli.counted import counted
 from feda2v_cli.data.clip import FileClip
 from feda2v_cli.data.layout.layout import Layout, Listing, check_classes, first, listing, without_absent
 from feda2v_cli.data.layout.table import Row, read_table
@@ -89,8 +90,7 @@ def _check_values(metadata: Path, rows: list[Row]) -> None:
         f"{metadata}:{row.line} {row['filename']} is named twice" for row in rows if names[row["filename"]] > 1
     ]
     if problems:
-        count = "1 wrong value" if len(problems) == 1 else f"{len(problems)} wrong values"
-        raise FailedError(f"{metadata} has {count}", first(problems))
+        raise FailedError(f"{metadata} has {counted(len(problems), 'wrong value')}", first(problems))
 
 
 def _problems(row: Row) -> Iterator[str]:

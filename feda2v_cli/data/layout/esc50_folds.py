@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from feda2v_cli.counted import counted
 from feda2v_cli.data.clip import FileClip
 from feda2v_cli.data.layout.esc50 import source_in
 from feda2v_cli.data.layout.layout import (
@@ -123,8 +124,7 @@ def _classes(metadata: Path) -> dict[str, str]:
         else:
             classes[name] = category
     if problems:
-        count = "1 wrong value" if len(problems) == 1 else f"{len(problems)} wrong values"
-        raise FailedError(f"{metadata} has {count}", first(problems))
+        raise FailedError(f"{metadata} has {counted(len(problems), 'wrong value')}", first(problems))
     return classes
 
 

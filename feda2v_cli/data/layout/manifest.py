@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from feda2v_cli.counted import counted
 from feda2v_cli.data.clip import FileClip
 from feda2v_cli.data.layout.layout import (
     PARTS,
@@ -112,8 +113,7 @@ def _check_values(manifest: Path, rows: list[Row], names: dict[str, str]) -> Non
         if before != row.line:
             problems.append(f"{manifest}:{row.line} the path of line {before} again: {row['path']}")
     if problems:
-        count = "1 wrong value" if len(problems) == 1 else f"{len(problems)} wrong values"
-        raise FailedError(f"{manifest} has {count}", first(problems))
+        raise FailedError(f"{manifest} has {counted(len(problems), 'wrong value')}", first(problems))
 
 
 def _problems(row: Row, names: dict[str, str]) -> Iterator[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from feda2v_cli.counted import counted
 from feda2v_cli.data.layout.layout import first
 from feda2v_cli.errors import FailedError, MissingError, closest
 
@@ -111,22 +112,18 @@ def _rows(
                 yield start, values
             elif len(values) != fields:
                 what = "the header" if check is not None else "the first row"
-                problems.append(f"{path}:{start} has {_fields(len(values))}, {what} has {fields}")
+                problems.append(f"{path}:{start} has {counted(len(values), 'field')}, {what} has {fields}")
             else:
                 yield start, values
     except csv.Error as error:
         problems.append(f"{path}:{line} is no CSV — {error}")
     if problems:
-        count = "1 line that does" if len(problems) == 1 else f"{len(problems)} lines that do"
+        lines = f"{counted(len(problems), 'line')} that {'does' if len(problems) == 1 else 'do'} not fit"
         raise FailedError(
-            f"{path} has {count} not fit its {'header' if check is not None else 'first row'}",
+            f"{path} has {lines} its {'header' if check is not None else 'first row'}",
             first(problems),
             hint='a field with a comma stands in quotes: "a, b"',
         )
-
-
-def _fields(count: int) -> str:
-    return "1 field" if count == 1 else f"{count} fields"
 
 
 def _columns_check(path: Path, needed: Sequence[str], hint: str | None) -> Callable[[Sequence[str]], None]:

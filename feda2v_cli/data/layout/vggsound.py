@@ -6,6 +6,7 @@ Chen et al., "VGGSound: A Large-scale Audio-Visual Dataset" (ICASSP 2020). The f
 
 from pathlib import Path
 
+from feda2v_cli.counted import counted
 from feda2v_cli.data.clip import FileClip
 from feda2v_cli.data.layout.layout import AUDIO_ENDINGS, PARTS, Layout, Listing, check_classes, first, listing, names_in
 from feda2v_cli.data.layout.table import Row, read_table
@@ -86,8 +87,11 @@ def _check_values(metadata: Path, rows: list[Row], names: dict[str, str]) -> Non
         if before != row.line:
             problems.append(f"{metadata}:{row.line} the clip of line {before} again")
     if problems:
-        count = "1 wrong value" if len(problems) == 1 else f"{len(problems)} wrong values"
-        raise FailedError(f"{metadata} has {count}", first(problems), hint="its columns are id, start, label, split")
+        raise FailedError(
+            f"{metadata} has {counted(len(problems), 'wrong value')}",
+            first(problems),
+            hint="its columns are id, start, label, split",
+        )
 
 
 def _files(places: list[Path]) -> dict[str, Path]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
+from feda2v_cli.counted import counted
 from feda2v_cli.errors import MissingError
 from feda2v_cli.job.choose_generators import naming_command, sets_under, several_sets
 from feda2v_cli.verifier.expectation import Expectation
@@ -40,8 +41,7 @@ class GeneratorSet:
     loaded: "tuple[tuple[GeneratorMetadata, dict[str, Tensor]], ...]"
 
     def __str__(self) -> str:
-        count = len(self.loaded)
-        return f"{count} {self.granularity} {'generator' if count == 1 else 'generators'} of {self.directory}"
+        return f"{counted(len(self.loaded), f'{self.granularity} generator')} of {self.directory}"
 
 
 def find_generators(

@@ -10,6 +10,7 @@ from typing import Self
 import torch
 
 from feda2v_cli.checkpoint.name import GeneratorName
+from feda2v_cli.counted import counted
 from feda2v_cli.data.clip import Clip
 from feda2v_cli.data.nodes import NodeClips, clips_of_nodes
 from feda2v_cli.embedding.encoder import Encoder, make_encoder, node_encoders
@@ -256,7 +257,8 @@ def _planned(
 
 def _check_clips(generators: Sequence[PlannedGenerator], held: Mapping[int, NodeClips], fewest: int) -> None:
     told = [
-        f"node {planned.spec.node}: class {name} has {counted(count)} that train: {held[planned.spec.node].split}"
+        f"node {planned.spec.node}: class {name} has {counted(count, 'clip')} that train: "
+        f"{held[planned.spec.node].split}"
         for planned in generators
         for name in planned.spec.classes
         if (count := planned.samples_per_class.get(name, 0)) < fewest
@@ -285,8 +287,3 @@ def _check_memory(generators: Sequence[PlannedGenerator], device: torch.device) 
                 f"{planned.spec} alone needs about {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free",
                 hint="make it smaller: --set generator.hidden=64",
             )
-
-
-def counted(clips: int) -> str:
-    """So many clips, in words."""
-    return "1 clip" if clips == 1 else f"{clips} clips"

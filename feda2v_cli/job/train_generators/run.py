@@ -11,6 +11,7 @@ from typing import Any
 
 from feda2v_cli.atomic_write import remove_leftovers
 from feda2v_cli.checkpoint.lock import lock_nodes
+from feda2v_cli.counted import counted
 from feda2v_cli.data.clip import Clip
 from feda2v_cli.data.nodes import notes_on
 from feda2v_cli.embedding.embed import Embeddings, embed
@@ -21,7 +22,7 @@ from feda2v_cli.job.files import make_directory, refuse_to_overwrite
 from feda2v_cli.job.inputs import listed_inputs, refuse_other_contents, refuse_other_inputs
 from feda2v_cli.job.machine import device_name
 from feda2v_cli.job.nodes import cache_directory, warn_of_clips
-from feda2v_cli.job.train_generators.plan import MORE_CLIPS, GeneratorPlan, PlannedGenerator, counted, plan_generators
+from feda2v_cli.job.train_generators.plan import MORE_CLIPS, GeneratorPlan, PlannedGenerator, plan_generators
 from feda2v_cli.job.train_generators.resume import unfinished_stacks
 from feda2v_cli.job.train_generators.stack import StackTraining
 from feda2v_cli.profile.load import LoadedProfile, load_profile, profile_hash, resolved_toml
@@ -205,7 +206,7 @@ def _embed_all(plan: GeneratorPlan, run: RunDirectory, emit: Listener) -> Genera
         unreadable += embeddings.skipped
         damaged += embeddings.damaged
         if not differ(embeddings.values):
-            equal.append(f"{planned.spec} has {counted(len(embeddings.clips))}, none different from another")
+            equal.append(f"{planned.spec} has {counted(len(embeddings.clips), 'clip')}, none different from another")
         else:
             poor += _poor_classes(planned, embeddings)
         contents |= embeddings.contents
@@ -229,7 +230,7 @@ def _poor_classes(planned: PlannedGenerator, embeddings: Embeddings) -> Iterator
     for place, clip in enumerate(embeddings.clips):
         places.setdefault(clip.class_name, []).append(place)
     for name, own in places.items():
-        holder = f"node {planned.spec.node}: class {name} has {counted(len(own))}"
+        holder = f"node {planned.spec.node}: class {name} has {counted(len(own), 'clip')}"
         if len(own) == 1:
             yield f"{holder}: its samples will spread around it as those of the other classes do"
         elif not differ(embeddings.values[own]):

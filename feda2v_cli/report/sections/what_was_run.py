@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from feda2v_cli.counted import counted
 from feda2v_cli.report.content import RunContent
 from feda2v_cli.report.parts import Facts, Part, Section, Table, Text, name_cell
 from feda2v_cli.report.quantities import duration_text, size, time_text
@@ -21,8 +22,8 @@ def what_was_run(run: RunContent) -> Section:
     """The command, what differs from the defaults of its profile and why, versions, machine, time and memory."""
     parts: list[Part] = [facts(run)]
     if run.history.damaged:
-        lines = "1 line" if run.history.damaged == 1 else f"{run.history.damaged} lines"
-        parts.append(Text(f"{lines} of metrics.jsonl are damaged and were skipped.", is_warning=True))
+        lines = counted(run.history.damaged, "damaged line")
+        parts.append(Text(f"Skipped {lines} of metrics.jsonl.", is_warning=True))
     if run.settings is None:
         parts.append(Text("resolved.toml is damaged or not there: the profile is not known.", is_warning=True))
         return Section("What was run", parts)
