@@ -29,6 +29,9 @@ from feda2v_cli.threads import threads_per_operation
 SHARE_WITHIN_BOUND = 0.25
 #: Discriminants that are released with noise, which grows with their number.
 NOISY_DISCRIMINANTS = 14
+#: Without noise, clips of a class for each discriminant: whoever knows a class well tells single clips by the more of
+#: them, the larger their number is beside that of the clips (Homer et al., 2008).
+CLIPS_PER_DISCRIMINANT = 2
 #: Clips by which the covariance of all public classes counts in that of each.
 CLIPS_OF_ALL = 40
 #: Of the covariance of public means: the share of it that is taken to be of single coordinates, and how much of the
@@ -242,9 +245,10 @@ def _class(discriminants: Tensor, basis: PublicBasis, promise: Promise | None) -
         basis: of public clips.
         promise: what is to be promised; None for nothing.
     """
-    count, deviation, values = len(discriminants), 0.0, discriminants
+    count, deviation = len(discriminants), 0.0
+    width = max(1, count // CLIPS_PER_DISCRIMINANT) if promise is None else NOISY_DISCRIMINANTS
+    values = discriminants[:, :width]
     if promise is not None:
-        values = values[:, :NOISY_DISCRIMINANTS]
         values = values * (promise.bound / values.norm(dim=1, keepdim=True).clamp(min=1e-12)).clamp(max=1)
         deviation = promise.noise_multiplier * 2 * promise.bound / count
     width = values.shape[1]
