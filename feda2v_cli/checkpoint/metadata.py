@@ -119,9 +119,9 @@ class GeneratorMetadata(Metadata):
         dataset_name: data set of the clips.
         train_folds: folds that trained; empty when something else divides the clips.
         test_folds: folds that were held out; empty alike.
-        samples_per_class: clips of each class that trained.
+        samples_per_class: clips of each class that trained; multiples of `counts_rounded_to`, where that is given.
         dataset_fingerprint: of the list of clips: 16 hexadecimal digits of the SHA-256 of sorted lines, of name, class
-            and fold of a clip with tabs between.
+            and fold of a clip with tabs between. Empty where `privacy` is promised: who knows the names can test it.
         seed: of the run's random numbers.
         generator_training_epochs: epochs seen so far.
         optimiser: settings of the optimiser.
@@ -135,7 +135,8 @@ class GeneratorMetadata(Metadata):
         profile_hash: SHA-256 of the effective profile, of what results depend on.
         format_version: version of the file format.
         node_fingerprint: of the list of all clips that the node has to train on, made like `dataset_fingerprint`; equal
-            in all files of a node that one data set trained. Files of earlier versions lack it.
+            in all files of a node that one data set trained. None where `privacy` is promised; files of earlier
+            versions lack it.
         run_directory: absolute path of the directory of the run that wrote the file, for commands that train it again;
             None when that path is no UTF-8.
             Files of earlier versions lack it.
@@ -145,11 +146,13 @@ class GeneratorMetadata(Metadata):
         split: which clips of its classes the node holds and what divides them, as keys of profiles: `split` (folds,
             official or ratio), and where they matter `train_ratio`, `val_ratio`, `test_ratio`, `split_seed`,
             `clips_per_class` and `block`. Files of format version 1 lack it: folds divided their clips.
+        counts_rounded_to: counts of clips are multiples of it, the nearest above zero; None where they are exact. Files
+            of earlier versions lack it.
     """
 
     kind = "generator"
     state_key = "generator_state_dict"
-    optional = frozenset({"node_fingerprint", "run_directory", "privacy", "split"})
+    optional = frozenset({"node_fingerprint", "run_directory", "privacy", "split", "counts_rounded_to"})
 
     base_name: str
     node_id: int
@@ -187,6 +190,7 @@ class GeneratorMetadata(Metadata):
     run_directory: str | None = None
     privacy: dict[str, Any] | None = None
     split: dict[str, Any] | None = None
+    counts_rounded_to: int | None = None
 
     def check(self) -> None:
         """Check that the fields do not contradict each other.
@@ -204,6 +208,10 @@ class GeneratorMetadata(Metadata):
         _require("expected_keys", not self.expected_keys or key in self.expected_keys, "lacks generator_key")
         counted = self.samples_per_class.keys() <= set(classes)
         _require("samples_per_class", counted, "has a class that generator_classes lacks")
+        rounded_to = self.counts_rounded_to
+        _require("counts_rounded_to", rounded_to is None or rounded_to > 1, "is no multiple that counts are rounded to")
+        whole = rounded_to is None or not any(count % rounded_to for count in self.samples_per_class.values())
+        _require("samples_per_class", whole, f"has a count that is no multiple of {rounded_to}, counts_rounded_to")
         for name in ("node_id", "round", "generator_training_epochs"):
             _require(name, getattr(self, name) >= 0, "is negative")
         _require_of_embeddings(self.encoder, self.embedding_shape)

@@ -35,8 +35,9 @@ def audit(
 
     Attacks it with what you have: clips that trained, and clips held out. AUC is how often an attack ranks a clip that
     trained above another; 0.5 is chance. Found is the share of clips that trained which it finds while it takes 1 % or
-    0.1 % of the others for them. The verdict is guarded, leaking or telling; the exit code is 0 with any. What it does
-    not find is no proof: docs/privacy.md says what is promised, and what is not.
+    0.1 % of the others for them. The verdict is guarded, guarded once (a second version of the
+    files would tell clips), leaking or telling; the exit code is 0 with any. What it does not find is no proof:
+    docs/privacy.md says what is promised, and what is not.
     """
     with command_output("audit", console) as output:
         from feda2v_cli.cli.progress import Progress

@@ -186,7 +186,7 @@ DATA: Mapping[str, Mapping[str, str]] = {
         "two_files": "share of clips that are read from two files which differ by one clip",
         "bound": "where every file promises (ε, δ): `epsilon`, `delta`, and the `auc`, `found_at_1_percent` and "
         "`found_at_0_1_percent` that no attack exceeds; null elsewhere",
-        "verdict": "guarded, leaking or telling",
+        "verdict": "guarded, guarded once (two files that differ by a clip tell it), leaking or telling",
         "reasons": "of the verdict",
         "seconds": "from start to end",
     },

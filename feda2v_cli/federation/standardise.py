@@ -2,7 +2,8 @@
 
 Each node gives the number of its tokens and, for each dimension, their sum and their sum of squares. Nothing else
 leaves it. (With very few clips even sums say much of them; secure aggregation, Bonawitz et al., 2017, would hide each
-node's behind the total, and is not done here.)
+node's behind the total, and is not done here.) Where generators leave the nodes, samples give such sums too, and clips
+need to give none.
 """
 
 from collections.abc import Iterable
@@ -13,19 +14,22 @@ import torch
 from torch import Tensor
 
 from feda2v_cli.embedding.stored import StoredEmbeddings
+from feda2v_cli.generator.generator import Generator
 
 #: A dimension that varies less than this share of the mean deviation is left as it is: it would be blown-up noise.
 _SMALLEST_SHARE = 1e-4
 #: Bytes of embeddings, in double precision, that are added up together.
 _PART_BYTES = 128 * 1024**2
+#: Samples of each class of a generator that give sums in place of clips.
+SAMPLES_OF_CLASS = 100
 
 
 @dataclass(frozen=True)
 class Sums:
-    """What one node tells of its embeddings.
+    """What one node, or one generator of it, tells of its embeddings.
 
     Attributes:
-        count: tokens of all its clips.
+        count: tokens of all its clips or samples.
         total: sum over them, float64 [dim].
         squares: sum of their squares, float64 [dim].
     """
@@ -39,17 +43,34 @@ class Sums:
         """The sums of embeddings [clips, tokens, dim], of which memory holds a part at a time."""
         clips, tokens, dim = embeddings.shape
         at_once = max(1, _PART_BYTES // (8 * tokens * dim))
+        return cls._added((embeddings.read(slice(start, start + at_once)) for start in range(0, clips, at_once)), dim)
+
+    @classmethod
+    def of_samples(cls, generator: Generator, seed: int) -> Self:
+        """The sums of samples of a generator, as many of each of its classes.
+
+        Args:
+            generator: that draws them.
+            seed: of the samples.
+        """
+        labels = [name for name in generator.classes for _ in range(SAMPLES_OF_CLASS)]
+        return cls._added(generator.sample_in_parts(labels, seed), generator.shape[1])
+
+    @classmethod
+    def _added(cls, parts: Iterable[Tensor], dim: int) -> Self:
+        count = 0
         total, squares = torch.zeros(2, dim, dtype=torch.double)
-        for start in range(0, clips, at_once):
-            part = embeddings.read(slice(start, start + at_once)).flatten(0, 1).double()
-            total += part.sum(0)
-            squares += part.square_().sum(0)
-        return cls(clips * tokens, total, squares)
+        for part in parts:
+            values = part.flatten(0, 1).double()
+            count += len(values)
+            total += values.sum(0)
+            squares += values.square_().sum(0)
+        return cls(count, total, squares)
 
 
 @dataclass(frozen=True)
 class Standardisation:
-    """Mean and deviation of each dimension over the federation's clips that train.
+    """Mean and deviation of each dimension over the federation's clips that train, or over samples in their place.
 
         μ = Σ_k s_k / n,  σ² = Σ_k q_k / n − μ²,  x̂ = (x − μ) / σ
 

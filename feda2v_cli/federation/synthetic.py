@@ -16,6 +16,7 @@ from feda2v_cli.embedding.stored import StoredEmbeddings
 from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.federation.disk_room import take_room
 from feda2v_cli.federation.inputs import HELD_BYTES
+from feda2v_cli.federation.standardise import Standardisation, Sums
 from feda2v_cli.generator.generator import Generator
 from feda2v_cli.threads import threads_per_operation
 
@@ -148,6 +149,22 @@ def draw_samples(
                 values[rows[done : done + len(part)]] = part.numpy()
                 done += len(part)
     return tuple(StoredEmbeddings(values, range(len(values)), "float32") for values in parts)
+
+
+def standardised_by_samples(generators: Sequence[NodeGenerator], seed: int) -> Standardisation:
+    """What embeddings are standardised with where clips give no sums: the figures of samples of all generators.
+
+    Args:
+        generators: of all nodes.
+        seed: of the run.
+    """
+    with threads_per_operation(1):  # the same bits whatever the number of cores
+        return Standardisation.of(
+            Sums.of_samples(
+                source.generator, random_stream(seed, "standardise", source.node, source.key).initial_seed()
+            )
+            for source in generators
+        )
 
 
 def _room_for(shapes: Sequence[tuple[int, int, int]], file: Path | None) -> list[npt.NDArray[np.float32]]:

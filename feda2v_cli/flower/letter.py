@@ -4,7 +4,7 @@ A letter has plain values, arrays and checkpoints. `CONTENT` says for each kind 
 does not stand there is refused by whoever writes the letter, and by whoever reads it.
 
 No clip, no embedding of a clip and no path is among them. The sums of `joined` are those of all clips of a node
-together (`federation.standardise.Sums`).
+together (`federation.standardise.Sums`), and are sent when they are asked for: where samples give them, they are not.
 """
 
 import json
@@ -40,7 +40,7 @@ class Content:
 #: By kind. Every second kind is a node's answer to the one before.
 CONTENT: Mapping[str, Content] = {
     # Before the first round: who are you, and what do you have?
-    "join": Content(frozenset({"generators", "classes"})),
+    "join": Content(frozenset({"generators", "sums", "classes"})),
     "joined": Content(
         frozenset({"node", "versions", "encoder", "shape", "targets", "classes", "clips", "held_out", "tokens",
                    "shares"}),

@@ -104,7 +104,7 @@ class NodeWork:
         data = self._data
         if letter.value("generators"):
             self._refuse_unless_shared("generators")
-        sums = Sums.of(data.train)
+        sums = Sums.of(data.train) if letter.value("sums") else None
         return Letter(
             "joined",
             {
@@ -116,10 +116,10 @@ class NodeWork:
                 "classes": sorted(set(data.train_classes)),
                 "clips": {name: data.train_classes.count(name) for name in sorted(set(data.train_classes))},
                 "held_out": len(data.test_classes),
-                "tokens": sums.count,
                 "shares": list(data.profile.flower.share),
+                **({} if sums is None else {"tokens": sums.count}),
             },
-            {"sums.total": sums.total, "sums.squares": sums.squares},
+            {} if sums is None else {"sums.total": sums.total, "sums.squares": sums.squares},
             data.generators if letter.value("generators") else (),
         )
 

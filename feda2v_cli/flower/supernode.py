@@ -21,6 +21,7 @@ from feda2v_cli.flower.keys import AUTHORITY, Keys, node_key
 from feda2v_cli.flower.letter import Letter, LetterError, from_record, to_record
 from feda2v_cli.flower.link import control_client, registered
 from feda2v_cli.flower.process import free_port
+from feda2v_cli.flower.unanswered import leave_no_message_unanswered
 
 #: Between two looks for messages: of the SuperNode at the server, and of the worker at the SuperNode.
 POLL_SECONDS = 0.5
@@ -78,6 +79,7 @@ def run_supernode(options: NodeOptions, handle: Handler, secret_file: Path) -> N
         heart: Any = import_module(name)
         heart.HEARTBEAT_DEFAULT_INTERVAL = _HEARTBEAT_SECONDS
     _be_patient(options)
+    leave_no_message_unanswered()
     sys.argv = [
         "flower-supernode",
         "--superlink", options.server,
@@ -152,6 +154,10 @@ def _work(address: str, secret: bytes, secret_file: Path, handle: Handler) -> No
         except httpx.TransportError:  # the SuperNode is about to start, or to end
             time.sleep(WORKER_POLL_SECONDS)
             continue
+        except httpx.HTTPStatusError as error:
+            print(f"the SuperNode gives no task: {error}", file=sys.stderr)
+            time.sleep(POLL_SECONDS)
+            continue
         secret_file.unlink(missing_ok=True)
         if acquired.token:
             # A message of a command that was killed while it sent may never be whole: others must not wait for it.
@@ -197,7 +203,9 @@ def _do_task(address: str, token: str, handle: Handler, one_at_a_time: threading
     try:
         given = client.PullTaskInput(PullTaskInputRequest())
         context = context_from_proto(given.context)
-        pulled = client.PullMessages(PullAppMessagesRequest())
+        # A SuperNode makes the task first, and then keeps the message: on a busy machine that can take its time.
+        while not (pulled := client.PullMessages(PullAppMessagesRequest())).messages_list:
+            time.sleep(WORKER_POLL_SECONDS)
         tree, header = pulled.message_object_trees[0], pulled.messages_list[0].metadata
         node = Node(node_id=context.node_id)
         message: Any = pull_and_inflate_object_from_tree(

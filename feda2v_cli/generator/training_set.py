@@ -15,8 +15,8 @@ from feda2v_cli.threads import threads_per_operation
 
 #: Most axes within the classes of a generator, whose number is chosen by their clips.
 LARGEST_RANK = 256
-#: Most coordinates on a public basis, likewise.
-LARGEST_PUBLIC_RANK = 64
+#: Coordinates on a public basis, unless its clips span fewer.
+LARGEST_PUBLIC_RANK = 128
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What do the generators of a set tell of the clips that trained them? Attacks, with what their owner has."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,11 @@ import torch
 
 from feda2v_cli.data.clip import Clip, Waveform
 from feda2v_cli.embedding.embed import embed
+from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.generator.gaussian import GaussianFitting
 from feda2v_cli.generator.generator import Generator
 from feda2v_cli.generator.granularity import GeneratorSpec
+from feda2v_cli.generator.rebuild import rebuild
 from feda2v_cli.generator.training_set import training_set
 from feda2v_cli.job.evaluate.begin import run_on_a_set
 from feda2v_cli.job.evaluate.plan import EvaluationPlan
@@ -175,7 +177,8 @@ def _audit(plan: EvaluationPlan, run: RunDirectory, *, permissive: bool, emit: L
         attacks[f"{best}_of_a_noisy_copy"] = copies[best]
     name = strongest(attacks)
     assert name is not None
-    told = share_read_from_two_files(suspects, lambda one: _without(one, suspects))
+    promises = {id(source.generator): source.metadata.privacy for source in sources}
+    told = share_read_from_two_files(suspects, lambda one: _without(one, suspects, promises[id(one.generator)]))
     metadata = sources[0].metadata
     return Audit(
         run_dir=run.path,
@@ -230,8 +233,10 @@ def _noisy(plan: EvaluationPlan, sources: Sequence[Source], embedded: Embedded) 
     return found
 
 
-def _without(one: Suspects, suspects: Sequence[Suspects]) -> Generator:
-    """The Gaussian of a generator's clips but for the first of a class."""
+def _without(one: Suspects, suspects: Sequence[Suspects], promise: Mapping[str, Any] | None) -> Generator:
+    """The generator of the same clips but for the first of a class: a Gaussian of them, or the file's on its basis."""
+    if one.generator.projection.public is not None:
+        return _on_the_same_basis(one, promise)
     own = [other for other in suspects if other.generator is one.generator]
     values, names = [], []
     for other in own:
@@ -243,3 +248,22 @@ def _without(one: Suspects, suspects: Sequence[Suspects]) -> Generator:
     spec = GeneratorSpec(0, "unified", None, classes)
     data = training_set(spec, torch.cat(values).view(-1, *one.generator.shape), names, section)
     return GaussianFitting([data], section).generator(0)
+
+
+def _on_the_same_basis(one: Suspects, promise: Mapping[str, Any] | None) -> Generator:
+    """A file on a public basis with its mean m moved by what a clip less moves the mean of the class's n clips.
+
+    How means were shrunk is public, so that an attacker undoes it. With a promise both files have noise of their own,
+    each with the deviation s = 2 z C / n: their difference has √2 s.
+    """
+    generator, count = one.generator, len(one.members)
+    moved = generator.projection.project(torch.stack([one.members[1:].mean(0), one.members.mean(0)]))
+    shift = moved[0] - moved[1]
+    if promise is not None:
+        noise = 2 * promise["noise_multiplier"] * promise["clipping_bound"] / count
+        shift = shift + 2**0.5 * noise * torch.randn(len(shift), generator=random_stream(0, "two files", one.name))
+    label = generator.classes.index(one.name)
+    state = generator.state()
+    means = state["model.means"].clone()
+    means[label] += shift
+    return rebuild(generator.architecture(), generator.classes, state | {"model.means": means})

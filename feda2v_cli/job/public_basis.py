@@ -9,8 +9,9 @@ from feda2v_cli.data.sounds import SOUNDS
 from feda2v_cli.embedding.embed import embed
 from feda2v_cli.embedding.encoder import Encoder
 from feda2v_cli.errors import FailedError
+from feda2v_cli.generator.training_set import LARGEST_PUBLIC_RANK
 from feda2v_cli.job.nodes import cache_directory
-from feda2v_cli.privacy.release import FEW_COORDINATES, MANY_CLIPS, MANY_COORDINATES, PublicBasis
+from feda2v_cli.privacy.release import PublicBasis
 from feda2v_cli.profile.schema import Profile
 
 #: Built-in sounds of a class, from a take on that no fold holds: every machine makes the same.
@@ -19,11 +20,9 @@ FIRST_TAKE = 100_000
 _FEWEST = 2
 
 
-def coordinates_of(profile: Profile, fewest_clips: int) -> int:
-    """How many coordinates a public basis has for classes of so many clips at least."""
-    if profile.generator.rank != "auto":
-        return profile.generator.rank
-    return MANY_COORDINATES if fewest_clips >= MANY_CLIPS else FEW_COORDINATES
+def coordinates_of(profile: Profile) -> int:
+    """How many coordinates a public basis has, unless its clips span fewer."""
+    return LARGEST_PUBLIC_RANK if profile.generator.rank == "auto" else profile.generator.rank
 
 
 def public_basis(profile: Profile, encoder: Encoder, rank: int) -> PublicBasis:

@@ -3,7 +3,8 @@
 An attacker holds the file of a generator and the embedding of a clip, and asks whether the clip trained it. What a file
 holds of a class is its mean m, axes A with the covariance L Lᵀ + R² of coordinates, and variances D beyond the axes.
 Axes fit the clips that they were fitted to better than others: of such a clip's deviation from the mean more lies in
-the axes, and less beyond. And the mean of few clips is nearer to each of them than the mean of their kind is.
+the axes, and less beyond. A covariance that is fitted to few clips spreads along each of them, on whatever axes. And
+the mean of few clips is nearer to each of them than the mean of their kind is.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from torch import Tensor
 from feda2v_cli.generator.generator import Generator
 
 #: Attacks that need the file alone.
-FILE_ATTACKS = ("residual", "weighted", "share", "axes", "ratio", "likelihood")
+FILE_ATTACKS = ("residual", "weighted", "share", "axes", "near", "nearer", "ratio", "likelihood")
 #: Those that need other clips of the same kinds too.
 PUBLIC_ATTACKS = ("mean", "likelihood_ratio")
 #: Numbers of samples that an attacker is given in place of the file.
@@ -34,6 +35,7 @@ class Released:
     Attributes:
         mean: m, [features].
         axes: A, [rank, features], orthonormal; None where every feature is a coordinate.
+        scale: deviation of each coordinate of all clips that the axes were fitted to, [rank].
         loadings: L, [rank, components].
         variances: R², [rank].
         remainder: D, [features]; zeros where the file says nothing of it.
@@ -41,6 +43,7 @@ class Released:
 
     mean: Tensor
     axes: Tensor | None
+    scale: Tensor
     loadings: Tensor
     variances: Tensor
     remainder: Tensor
@@ -57,6 +60,7 @@ class Released:
         return cls(
             mean + (moved if axes is None else moved @ axes),
             axes,
+            scale,
             state["model.loadings"][label] * scale[:, None],
             (own * scale).square(),
             beyond.square().repeat(len(mean) // len(beyond)),
@@ -70,7 +74,9 @@ class Released:
             residual    −log ‖r‖²
             weighted    −log rᵀ D⁻¹ r
             share       log ‖x‖² − log ‖r‖²
-            axes        log xᵀ (L Lᵀ + R²)⁻¹ x: members lie farther out along what was fitted to them
+            axes        log xᵀ (L Lᵀ + R²)⁻¹ x: members lie farther out along axes that were fitted to them
+            near        −log xᵀ (L Lᵀ + R²)⁻¹ x: and nearer where the covariance was
+            nearer      near + log xᵀ s⁻² x, with s the scale: nearer than to a class of which nothing is known
             ratio       axes + weighted
             likelihood  log N(x; 0, L Lᵀ + R²) + log N(r; 0, D), but for a constant
         """
@@ -78,9 +84,11 @@ class Released:
         inside = centred if self.axes is None else centred @ self.axes.T
         distance = self._distance(inside)
         axes = (distance + _TINY).log()
+        known = ((inside / self.scale).square().sum(1) + _TINY).log()
+        inside_alone = {"axes": axes, "near": -axes, "nearer": known - axes}
         if self.axes is None:
             nothing = torch.zeros_like(axes)
-            return dict.fromkeys(FILE_ATTACKS, nothing) | {"axes": axes, "likelihood": -0.5 * distance}
+            return dict.fromkeys(FILE_ATTACKS, nothing) | inside_alone | {"likelihood": -0.5 * distance}
         beyond = centred - inside @ self.axes
         smallest = 1e-9 * max(float(self.remainder.max()), _TINY)
         weighted = (beyond.square() / self.remainder.clamp(min=smallest)).sum(1)
@@ -89,7 +97,7 @@ class Released:
             "residual": -(left + _TINY).log(),
             "weighted": -(weighted + _TINY).log(),
             "share": (right + _TINY).log() - (left + _TINY).log(),
-            "axes": axes,
+            **inside_alone,
             "ratio": axes - (weighted + _TINY).log(),
             "likelihood": -0.5 * (distance + weighted),
         }

@@ -2,7 +2,9 @@
 
 import json
 import math
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,27 @@ from feda2v_cli.errors import FailedError
 from feda2v_cli.privacy.accountant import epsilon_of
 
 _VERSION = 1
+
+
+def refuse_beyond_budget(
+    path: Path, releases: Iterable[Iterable[str]], noise_multiplier: float, delta: float, budget: float | None
+) -> None:
+    """Refuse a run before its first release where all of its releases together spend more than a budget.
+
+    Nothing is noted: each release is charged when it is made.
+
+    Args:
+        path: of the ledger.
+        releases: hashes of the contents of the clips of each.
+        noise_multiplier: of every release.
+        delta: at which ε is told.
+        budget: the largest ε that a clip may spend over all releases; None for any.
+
+    Raises:
+        FailedError: a clip would spend more than the budget, or the ledger cannot be read.
+    """
+    with _opened(path) as file:
+        _check(file, _after(_read(file), releases, noise_multiplier), delta, budget)
 
 
 def charge(path: Path, clips: Iterable[str], noise_multiplier: float, delta: float, budget: float | None) -> float:
@@ -33,30 +56,47 @@ def charge(path: Path, clips: Iterable[str], noise_multiplier: float, delta: flo
     Raises:
         FailedError: a clip would spend more than the budget, or the ledger cannot be read or written.
     """
+    with _opened(path) as file:
+        spent = _read(file)
+        after = _after(spent, [clips], noise_multiplier)
+        worst = _check(file, after, delta, budget)
+        with atomic_write(file) as written:
+            written.write(json.dumps({"version": _VERSION, "spent": spent | after}, indent=1).encode())
+    return worst
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Path]:
+    """The ledger's file, which nobody else reads or writes meanwhile."""
     path = path.expanduser()
-    wanted = sorted(set(clips))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
-            spent = _read(path)
-            # Σ 1 / z² over releases, of each clip: what an exact sum of Gaussian releases needs.
-            after = {clip: spent.get(clip, 0.0) + noise_multiplier**-2 for clip in wanted}
-            worst = epsilon_of(1 / math.sqrt(max(after.values())), delta)
-            if budget is not None and worst > budget:
-                over = sum(epsilon_of(1 / math.sqrt(value), delta) > budget for value in after.values())
-                raise FailedError(
-                    f"{over} of {len(wanted)} clips would have spent up to ε = {worst:.3g} at δ = {delta:g} then, "
-                    f"generator.privacy_budget is {budget:g}",
-                    [f"earlier releases stand in {path}"],
-                    hint="share a generator that was released before, or ask for a smaller generator.epsilon",
-                )
-            with atomic_write(path) as file:
-                file.write(json.dumps({"version": _VERSION, "spent": spent | after}, indent=1).encode())
+            yield path
     except OSError as error:
         raise FailedError(
             f"the privacy ledger {path} cannot be written — {error.strerror or error}",
             hint="--set generator.ledger=FILE puts it elsewhere",
         ) from error
+
+
+def _after(spent: Mapping[str, float], releases: Iterable[Iterable[str]], noise_multiplier: float) -> dict[str, float]:
+    """Σ 1 / z² over releases, of each clip that is released: what an exact sum of Gaussian releases needs."""
+    times = Counter(clip for clips in releases for clip in set(clips))
+    return {clip: spent.get(clip, 0.0) + count * noise_multiplier**-2 for clip, count in sorted(times.items())}
+
+
+def _check(path: Path, after: Mapping[str, float], delta: float, budget: float | None) -> float:
+    """The largest ε that a clip has spent then; no more than a budget."""
+    worst = epsilon_of(1 / math.sqrt(max(after.values())), delta)
+    if budget is not None and worst > budget:
+        over = sum(epsilon_of(1 / math.sqrt(value), delta) > budget for value in after.values())
+        raise FailedError(
+            f"{over} of {len(after)} clips would have spent up to ε = {worst:.3g} at δ = {delta:g} then, "
+            f"generator.privacy_budget is {budget:g}",
+            [f"earlier releases stand in {path}"],
+            hint="share a generator that was released before, or ask for a smaller generator.epsilon",
+        )
     return worst
 
 

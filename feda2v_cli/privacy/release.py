@@ -1,7 +1,8 @@
 """Generators on a public basis: of the clips they tell class means alone, with noise when they shall promise something.
 
-Axes, scales and covariance come from clips that may be known to all. Then nothing was fitted to the node's own clips
-but one point of few coordinates for each class.
+Axes, scales and covariances come from clips that may be known to all. Then nothing was fitted to the node's own clips
+but one point for each class. All else of a class follows from that point, and from what is public: how far to trust it,
+and which of the public classes it is like.
 """
 
 import hashlib
@@ -20,13 +21,22 @@ from feda2v_cli.generator.principal_components import PrincipalComponents
 from feda2v_cli.generator.projection import Projection
 from feda2v_cli.generator.training_set import TrainingSet
 from feda2v_cli.privacy.accountant import noise_multiplier_for
+from feda2v_cli.privacy.digest import digest_of_basis
 from feda2v_cli.threads import threads_per_operation
 
-#: Share of the public clips that lie within the bound at which norms are clipped.
-SHARE_WITHIN_BOUND = 0.9
-#: Coordinates of few clips a class, and of many: noise grows with them, and so does what they tell of a class.
-FEW_COORDINATES, MANY_COORDINATES = 32, 64
-MANY_CLIPS = 128
+#: Share of the public clips that lie within the bound at which norms are clipped: noise grows with it, and a mean of
+#: clipped clips still points where the class lies.
+SHARE_WITHIN_BOUND = 0.25
+#: Discriminants that are released with noise, which grows with their number.
+NOISY_DISCRIMINANTS = 14
+#: Clips by which the covariance of all public classes counts in that of each.
+CLIPS_OF_ALL = 40
+#: Of the covariance of public means: the share of it that is taken to be of single coordinates, and how much of the
+#: covariance within classes is added, since classes of the node may differ where public ones do not.
+DIAGONAL_SHARE, WITHIN_SHARE = 0.3, 0.05
+#: Of coordinates, whose variance over all public clips is one: what a variance within classes is not below.
+SMALLEST_VARIANCE = 1e-3
+_TINY = 1e-9
 _BITS = 53
 
 
@@ -34,18 +44,28 @@ _BITS = 53
 class PublicBasis:
     """What is known to all.
 
+    Discriminants y = T x are directions in which public clips have covariance one within classes, T W Tᵀ = 1, and means
+    of classes differ independently, T B Tᵀ = diag(b), the largest b first (linear discriminant analysis: Rao, 1948). W
+    is the covariance within classes, and B that of class means, which so few means do not tell well: it is shrunk.
+
     Attributes:
-        projection: to coordinates, in which public clips have variance one.
-        loadings: L of the covariance L Lᵀ within classes, [rank, rank].
-        between: variance of class means in each coordinate, [rank].
-        bound: norm of coordinates within which most public clips lie.
-        digest: SHA-256 of all of it.
+        projection: to coordinates x, in which public clips have variance one.
+        back: T⁻¹, [rank, rank].
+        between: b, [rank].
+        means: of the public classes, in discriminants, [public classes, rank].
+        counts: clips of the public classes, [public classes].
+        covariances: of coordinates in each public class, [public classes, rank, rank].
+        norms: of the public clips' first discriminants, those that noise is added to, [clips].
+        digest: SHA-256 of the projection, as `digest_of_basis` makes it.
     """
 
     projection: Projection
-    loadings: Tensor
+    back: Tensor
     between: Tensor
-    bound: float
+    means: Tensor
+    counts: Tensor
+    covariances: Tensor
+    norms: Tensor
     digest: str
 
     @classmethod
@@ -64,18 +84,77 @@ class PublicBasis:
         with threads_per_operation(1):
             projection = Projection.pca(values, rank, 1.0, tokens=tokens)
             coordinates = projection.project(values).double()
-            classes = int(labels.max()) + 1
-            means = torch.stack([coordinates[labels == label].mean(0) for label in range(classes)])
-            within = (coordinates - means[labels]) / max(1, len(values) - classes) ** 0.5
-            covariance = within.T @ within
-            by_chance = covariance.diagonal() * classes / len(values)
-            between = (means.var(0) - by_chance).clamp(min=0) + 1e-3 * covariance.diagonal()
-            loadings = torch.linalg.cholesky(covariance + 1e-9 * torch.eye(len(covariance), dtype=torch.double))
-            bound = float(torch.quantile(coordinates.norm(dim=1), SHARE_WITHIN_BOUND))
-        tensors = (*projection.state().values(), loadings, between)
-        digest = hashlib.sha256(b"".join(tensor.float().contiguous().numpy().tobytes() for tensor in tensors))
-        named = replace(projection, public=digest.hexdigest())
-        return cls(named, loadings.float(), between, bound, digest.hexdigest())
+            counts = torch.bincount(labels).double()
+            means = torch.stack([coordinates[labels == label].mean(0) for label in range(len(counts))])
+            centred = coordinates - means[labels]
+            within = _within(centred, max(1, len(values) - len(counts)))
+            covariances = torch.stack([_shrunk(centred[labels == label], within) for label in range(len(counts))])
+            spread = (means - means.mean(0)) / max(1, len(counts) - 1) ** 0.5
+            between = (1 - DIAGONAL_SHARE) * spread.T @ spread + WITHIN_SHARE * within
+            between = between + DIAGONAL_SHARE * spread.square().sum(0).diag()
+            root = torch.linalg.cholesky(within + _TINY * torch.eye(len(within), dtype=torch.double))
+            whitened = torch.linalg.solve_triangular(root, between, upper=False)
+            whitened = torch.linalg.solve_triangular(root, whitened.T, upper=False)
+            variances, vectors = torch.linalg.eigh(0.5 * (whitened + whitened.T))
+            variances, vectors = variances.flip(0), vectors.flip(1)
+            back = root @ vectors
+            discriminants = torch.linalg.solve(back, torch.cat([coordinates, means]).T).T
+            norms = discriminants[: len(values), :NOISY_DISCRIMINANTS].norm(dim=1)
+        tensors = projection.state().items()
+        digest = digest_of_basis({name: hashlib.sha256(one.numpy().tobytes()).hexdigest() for name, one in tensors})
+        named = replace(projection, public=digest)
+        return cls(named, back, variances, discriminants[len(values) :], counts, covariances, norms, digest)
+
+    @property
+    def bound(self) -> float:
+        """The norm of the first discriminants at which clips are clipped."""
+        return float(torch.quantile(self.norms, SHARE_WITHIN_BOUND))
+
+    def discriminants(self, coordinates: Tensor) -> Tensor:
+        """Discriminants y = T x, float64 [clips, rank], of coordinates x, [clips, rank]."""
+        solved: Tensor = torch.linalg.solve(self.back, coordinates.double().T)
+        return solved.T
+
+    def like(self, mean: Tensor, variance: float) -> Tensor:
+        """Loadings [rank, rank] of the covariance of public classes that have such a mean.
+
+        Each public class k counts by p(m | k) = N(m; m_k, v + 1 / n_k + w) in every discriminant, with v the variance
+        of m, n_k the clips of m_k, and w what classes that sound alike may differ by.
+
+        Args:
+            mean: m, in its discriminants, [discriminants].
+            variance: v.
+        """
+        variances = (variance + 1 / self.counts + WITHIN_SHARE)[:, None]
+        apart = mean - self.means[:, : len(mean)]
+        weights = torch.softmax(-0.5 * (apart.square() / variances + variances.log()).sum(1), 0)
+        covariance = torch.einsum("k,kij->ij", weights, self.covariances)
+        root: Tensor = torch.linalg.cholesky(covariance + _TINY * torch.eye(len(covariance), dtype=torch.double))
+        return root.float()
+
+
+def _within(centred: Tensor, freedom: int) -> Tensor:
+    """Covariance within classes, [rank, rank], of few clips for so many coordinates mostly its diagonal.
+
+    Args:
+        centred: clips around the means of their classes, [clips, rank].
+        freedom: their degrees of freedom.
+    """
+    found = centred.T @ centred / freedom
+    kept = freedom / (freedom + centred.shape[1])
+    return kept * found + (1 - kept) * found.diagonal().clamp(min=SMALLEST_VARIANCE).diag()
+
+
+def _shrunk(centred: Tensor, within: Tensor) -> Tensor:
+    """Covariance of one class, [rank, rank]: of few clips it is mostly that of all classes.
+
+    Args:
+        centred: its clips around their mean, [clips, rank].
+        within: of all classes, [rank, rank].
+    """
+    count = len(centred)
+    own = centred.T @ centred / max(1, count - 1)
+    return (count * own + CLIPS_OF_ALL * within) / (count + CLIPS_OF_ALL)
 
 
 @dataclass(frozen=True)
@@ -138,11 +217,12 @@ def released_set(
     """
     labels = torch.tensor([spec.classes.index(name) for name in class_names])
     coordinates = basis.projection.project(embeddings.flatten(1))
-    means = torch.stack([_mean(coordinates[labels == label], basis, promise) for label in range(len(spec.classes))])
-    rank, classes = len(basis.loadings), len(spec.classes)
-    components = PrincipalComponents(
-        means, basis.loadings.expand(classes, -1, -1).clone(), basis.projection.scale, torch.zeros(classes, rank)
-    )
+    rank, classes = basis.projection.rank, len(spec.classes)
+    with threads_per_operation(1):
+        discriminants = basis.discriminants(coordinates)
+        made = [_class(discriminants[labels == label], basis, promise) for label in range(classes)]
+    means, loadings = (torch.stack(parts) for parts in zip(*made, strict=True))
+    components = PrincipalComponents(means, loadings, basis.projection.scale, torch.zeros(classes, rank))
     if promise is not None:
         random = torch.Generator().manual_seed(0)
         coordinates = components.coordinates(torch.randn(len(labels), rank, generator=random), labels)
@@ -150,20 +230,28 @@ def released_set(
     return TrainingSet(spec, basis.projection, coordinates, labels, shape, components)
 
 
-def _mean(coordinates: Tensor, basis: PublicBasis, promise: Promise | None) -> Tensor:
-    """The mean of a class as it is released, [rank].
+def _class(discriminants: Tensor, basis: PublicBasis, promise: Promise | None) -> tuple[Tensor, Tensor]:
+    """Mean [rank] and loadings [rank, rank] of a class's coordinates, from one point that is all that clips tell.
 
-    Of noise with variance s² and a mean of n clips, whose own error is w / n, a mean with variance b between classes is
-    best taken by b / (b + w / n + s²) (Wiener); b and w are public.
+    Of a mean of n clips, whose own variance is 1 / n, and noise with variance s², the mean of a class, which has
+    variance b, is best taken by b / (b + 1 / n + s²) (Wiener, 1949). Discriminants that are not released stay at the
+    public mean.
+
+    Args:
+        discriminants: of its clips, [clips, rank].
+        basis: of public clips.
+        promise: what is to be promised; None for nothing.
     """
-    values, count = coordinates.double(), len(coordinates)
-    deviation = 0.0
+    count, deviation, values = len(discriminants), 0.0, discriminants
     if promise is not None:
+        values = values[:, :NOISY_DISCRIMINANTS]
         values = values * (promise.bound / values.norm(dim=1, keepdim=True).clamp(min=1e-12)).clamp(max=1)
         deviation = promise.noise_multiplier * 2 * promise.bound / count
-    noisy = values.mean(0) + deviation * secret_noise(values.shape[1])
-    within = basis.loadings.double().square().sum(1)
-    return (noisy * basis.between / (basis.between + within / count + deviation**2)).float()
+    width = values.shape[1]
+    released = values.mean(0) + deviation * secret_noise(width)
+    variance = 1 / count + deviation**2
+    kept = basis.between[:width] / (basis.between[:width] + variance)
+    return (basis.back[:, :width] @ (kept * released)).float(), basis.like(released, variance)
 
 
 def secret_noise(width: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""What attacks mean in words: guarded, leaking or telling."""
+"""What attacks mean in words: guarded, guarded once, leaking or telling."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -6,7 +6,8 @@ from typing import Literal
 
 from feda2v_cli.privacy.inquiry import Attack, strongest
 
-Word = Literal["guarded", "leaking", "telling"]
+#: Guarded once: as long as no second file is published that a clip more or less has trained.
+Word = Literal["guarded", "guarded once", "leaking", "telling"]
 
 #: An attack above this AUC, whatever it needs, tells single clips often enough to matter.
 LARGEST_GUARDED_AUC = 0.75
@@ -41,6 +42,8 @@ def judgement(attacks: Mapping[str, Attack], name: str, two_files: float) -> Jud
             word = "telling"
         elif word == "guarded" and (figures.auc > LARGEST_GUARDED_AUC or found > LARGEST_GUARDED_FOUND):
             word = "leaking"
+    if word == "guarded" and two_files > LARGEST_GUARDED_FOUND:
+        word = "guarded once"
     return Judgement(word, (*_reasons(attacks, names), _of_two_files(two_files)))
 
 
@@ -60,4 +63,5 @@ def _reasons(attacks: Mapping[str, Attack], names: list[str]) -> Iterator[str]:
 
 
 def _of_two_files(share: float) -> str:
-    return f"two files that differ by one clip tell {share:.0%} of such clips"
+    once = ": publish this set once" if share > LARGEST_GUARDED_FOUND else ""
+    return f"two files that differ by one clip tell {share:.0%} of such clips{once}"

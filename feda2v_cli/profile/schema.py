@@ -242,6 +242,9 @@ class CheckpointSection(Section):
     dir: UserPath | None = Field(None, description="generators; unset: chosen by the granularity")
     base_name: BaseName | None = Field(None, description="first part of file names; unset: chosen by the granularity")
     every: NonNegativeInt = Field(5, description="rounds between saves; 0 saves the end alone")
+    round_counts: PositiveInt = Field(
+        1, description="generators say how many clips of a class trained them to the nearest multiple of this"
+    )
     adapter_dir: UserPath = Field(Path("checkpoints/adapters"), description="adapters of RUN 2")
     adapter_base_name: BaseName = Field("adapter", description="first part of the adapters' file names")
     save_adapters: StrictBool = Field(True, description="keep the adapters of RUN 2; false: their figures alone")
@@ -376,6 +379,11 @@ class FederationSection(Section):
     ] = Field("fedavg", description="how updates become the global adapters")
     weighting: Literal["clips", "equal"] = Field(
         "clips", description="what nodes count in an average: their clips, or all the same"
+    )
+    standardise: Literal["auto", "clips", "samples"] = Field(
+        "auto",
+        description="whose sums standardise embeddings: clips, of every node's; samples, of the generators', so that "
+        "clips give none; auto: samples with one_shot and where synthetic.max_epsilon is set, clips elsewhere",
     )
     rounds: NonNegativeInt = Field(
         50, description="exchanges between nodes and server; 0: evaluate checkpoint.load_adapters"

@@ -231,7 +231,7 @@ def _must_be_equal(first: GeneratorMetadata, other: GeneratorMetadata) -> bool:
     return (
         first.generator_type == other.generator_type == "gaussian"
         and first.generator_classes == other.generator_classes
-        and first.dataset_fingerprint == other.dataset_fingerprint
+        and first.dataset_fingerprint == other.dataset_fingerprint != ""
     )
 
 

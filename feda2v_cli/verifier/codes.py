@@ -218,7 +218,8 @@ _MEANINGS = (
         "FA023",
         "privacy-claim",
         "What the file promises of its clips' privacy does not hold: its noise is too small for its epsilon and delta, "
-        "or its axes are the node's own. A run may also ask for more than a file promises.",
+        "its axes are the node's own, or it holds another public basis than it names. A run may also ask for more than "
+        "a file promises.",
         "Train the generator again with feda2v, with generator.projection = public and the epsilon that is asked for.",
     ),
 )

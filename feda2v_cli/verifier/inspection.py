@@ -15,6 +15,7 @@ from feda2v_cli.checkpoint.name import GeneratorName, parse_name
 from feda2v_cli.generator.axes import axes_of_class
 from feda2v_cli.legacy.checkpoint import LegacyCheckpoint, check_records, read_legacy
 from feda2v_cli.privacy.accountant import delta_of
+from feda2v_cli.privacy.digest import digest_of_basis
 from feda2v_cli.profile.generator_names import GeneratorTypeName
 
 #: Share of the data's spread below which samples have lost its variety. Measured were 0.3 of collapsed
@@ -95,7 +96,7 @@ def inspect(path: Path) -> Inspection:
                 return _inspection(path, size, metadata, [defect, *misnamed])
     except Defect as defect:
         return Inspection(path, size, defects=(defect,))
-    defects = [defect for check in CHECKS for defect in check(path, content.metadata)]
+    defects = [defect for check in CHECKS for defect in check(path, content.metadata)] + other_basis(content)
     return replace(_inspection(path, size, content.metadata, defects, {"": weights_of(content)}), is_whole=True)
 
 
@@ -170,12 +171,15 @@ def _revealing(_: Path, metadata: Metadata) -> list[Defect]:
 
 
 def _what_reveals(metadata: GeneratorMetadata) -> Iterator[str]:
-    architecture, counts = metadata.architecture, metadata.samples_per_class
+    architecture = metadata.architecture
+    # Of rounded counts, the most that they can be: what is told is sure.
+    more = (metadata.counts_rounded_to or 1) // 2
+    counts = {name: count + more for name, count in metadata.samples_per_class.items()}
     if "remainder" not in architecture and architecture.get("type") in get_args(GeneratorTypeName):
         yield "an earlier version made it, whose axes span all of its clips"
     few = min(counts, key=lambda name: counts[name], default=None)
     if few is not None and counts[few] < FEWEST_CLIPS:
-        yield f"class {few} has {counts[few]}, expected at least {FEWEST_CLIPS}"
+        yield f"class {few} has {counts[few]}{' at most' * bool(more)}, expected at least {FEWEST_CLIPS}"
     rank, between = architecture.get("rank"), len(metadata.generator_classes) - 1
     paid = between + sum(map(axes_of_class, counts.values()))
     if architecture.get("projection") == "pca" and type(rank) is int and rank > paid:
@@ -194,6 +198,10 @@ def false_claims(_: Path, metadata: Metadata) -> list[Defect]:
     epsilon, delta, multiplier = (_number(claim.get(name)) for name in ("epsilon", "delta", "noise_multiplier"))
     if not (epsilon > 0 and 0 < delta < 1 and multiplier > 0) or claim.get("mechanism") != "gaussian":
         return [Defect("FA023", "promises privacy without an epsilon, a delta and the noise that gives them")]
+    if claim.get("released") != "class means":
+        return [
+            Defect("FA023", f"promises privacy of {claim.get('released')!r:.40}, expected class means, all it holds")
+        ]
     if architecture.get("projection") != "public" or claim.get("public_basis") != architecture.get("public_basis"):
         return [Defect("FA023", "promises privacy of clips, and its axes are not those of the public basis it names")]
     given = delta_of(multiplier, epsilon)
@@ -201,6 +209,18 @@ def false_claims(_: Path, metadata: Metadata) -> list[Defect]:
         told = f"at epsilon = {epsilon:g} its noise gives delta = {given:.2g}"
         return [Defect("FA023", f"promises delta = {delta:g}, and {told}")]
     return []
+
+
+def other_basis(content: Content[M]) -> list[Defect]:
+    """FA023: its axes are not those of the public basis that it names."""
+    metadata = content.metadata
+    if not isinstance(metadata, GeneratorMetadata) or metadata.architecture.get("projection") != "public":
+        return []
+    digests = {name: content.digests[f"data/{tensor.storage.key}"] for name, tensor in content.tensors.items()}
+    named, held = metadata.architecture.get("public_basis"), digest_of_basis(digests)
+    if named == held:
+        return []
+    return [Defect("FA023", f"names the public basis {named!s:.16}… and holds the axes of {held:.16}…")]
 
 
 def _number(value: object) -> float:

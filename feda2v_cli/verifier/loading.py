@@ -13,7 +13,7 @@ from feda2v_cli.verifier.agreement import same_weights
 from feda2v_cli.verifier.catalogue import checkpoint_files
 from feda2v_cli.verifier.expectation import Expectation
 from feda2v_cli.verifier.finding import Finding, FindingsError
-from feda2v_cli.verifier.inspection import Inspection, inspect, inspect_header, weights_of
+from feda2v_cli.verifier.inspection import Inspection, inspect, inspect_header, other_basis, weights_of
 from feda2v_cli.verifier.mismatches import is_meant
 from feda2v_cli.verifier.remedy import Remedies
 from feda2v_cli.verifier.sets import CheckpointSet, Member, Place, sets_of
@@ -112,7 +112,7 @@ def load_set(
     for member in sorted(current, key=lambda member: (member.place[0], member.place[1] or "")):
         try:
             content, state = load_content(member.path, GeneratorMetadata)
-            defects = check_state(content.metadata, state)
+            defects = [*other_basis(content), *check_state(content.metadata, state)]
         except Defect as defect:
             defects = [defect]
         else:

@@ -10,7 +10,7 @@ from feda2v_cli.checkpoint.format.archive import read_archive
 from feda2v_cli.checkpoint.format.opening import opened
 from feda2v_cli.checkpoint.metadata import AdapterMetadata, GeneratorMetadata
 from feda2v_cli.verifier.finding import Finding, FindingsError
-from feda2v_cli.verifier.inspection import false_claims
+from feda2v_cli.verifier.inspection import false_claims, other_basis
 from feda2v_cli.verifier.tensors import check_state
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def load_checkpoint(path: Path) -> tuple[GeneratorMetadata, dict[str, "Tensor"]]
 
     Raises:
         FindingsError: it is damaged, unsafe, not what its name says, does not fit its architecture, holds NaN, or
-            promises more privacy than its noise gives.
+            promises more privacy than its noise gives, or holds another public basis than it names.
     """
     return _load(Path(path), GeneratorMetadata)
 
@@ -77,7 +77,8 @@ def _load(path: Path, kind: type[M]) -> tuple[M, dict[str, "Tensor"]]:
     try:
         content, state = load_content(path, kind)
         check_name(path, content.metadata)
-        for defect in (*false_claims(path, content.metadata), *check_state(content.metadata, state)):
+        claims = (*false_claims(path, content.metadata), *other_basis(content))
+        for defect in (*claims, *check_state(content.metadata, state)):
             raise defect
     except Defect as defect:
         raise FindingsError([Finding.of(path, defect)]) from defect

@@ -43,6 +43,29 @@ def test_a_node_s_work_takes_and_gives_messages_as_flower_s_own_process_does() -
     assert tree[:3] == ["object_tree", "pull_object_fn", "confirm_object_received_fn"]
 
 
+def test_a_supernode_waits_for_ever_for_an_answer_unless_its_state_gives_one() -> None:
+    state = import_module("flwr.supernode.nodestate.in_memory_nodestate")
+    assert _parameters(state.__name__, "InMemoryNodeState") == ["object_store"]
+    source = inspect.getsource(state.InMemoryNodeState)
+    parts = (
+        "def finish_task(self, task_id: int, sub_status: str, details: str)",
+        "def _store_error_replies(self, run_ids: set[int], error: Error)",
+        "def _on_task_tokens_expired(self, tasks: list[Task])",
+        "SubStatus.FAILED",
+        "entry.is_retrieved",
+        "self.lock_msg_store",
+        "self.msg_store",
+    )
+    assert [part for part in parts if part not in source] == []
+    assert state.CLIENT_APP_CRASHED_ERROR.reason
+    loop = import_module("flwr.supernode.start_client_internal")
+    started = inspect.getsource(loop.start_client_internal)
+    assert "_pull_and_store_message(\n                state=state" in started
+    assert "_push_messages(\n                state=state" in started
+    sent = inspect.getsource(loop._push_messages)
+    assert "message.metadata.message_id,\n                    message.metadata.reply_to_message_id" in sent
+
+
 def test_the_command_can_be_the_app_of_a_run() -> None:
     from flwr.superlink.grid.http_grid import HttpGrid
 

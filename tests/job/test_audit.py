@@ -8,6 +8,7 @@ from feda2v_cli.job.audit import Audit, audit
 from feda2v_cli.job.train_generators.run import train_generators
 from feda2v_cli.privacy.bound import largest_auc
 from feda2v_cli.profile.load import LoadedProfile, load_profile
+from feda2v_cli.verifier.single import read_metadata
 
 
 def profile_of(place: Path, *settings: str) -> LoadedProfile:
@@ -43,3 +44,15 @@ def test_beside_a_promise_stands_what_no_attack_exceeds(tmp_path: Path) -> None:
     assert promising.bound.auc == largest_auc(1.0, 1e-5) == pytest.approx(0.73, abs=0.01)
     assert promising.attacks[promising.strongest].overall.low < promising.bound.auc
     assert promising.to_dict()["bound"]["epsilon"] == 1.0
+    assert promising.judgement.word == "guarded"
+    for path in (tmp_path / "generators").glob("*.pt"):
+        metadata = read_metadata(path)
+        assert (metadata.dataset_fingerprint, metadata.node_fingerprint) == ("", None)
+        assert "attack" not in (metadata.quality or {})
+
+
+def test_two_files_on_a_public_basis_tell_a_clip_unless_they_promise_something(tmp_path: Path) -> None:
+    plain = audited(tmp_path, "generator.projection=public")
+    assert plain.attacks[plain.strongest].overall.auc < 0.65
+    assert plain.two_files > 0.5
+    assert plain.judgement.word == "guarded once"

@@ -1,10 +1,14 @@
+from dataclasses import replace
+
 import torch
 from generator_samples import SMALL, spec
 
 from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.generator.gaussian import GaussianFitting
 from feda2v_cli.generator.generator import Generator
+from feda2v_cli.generator.projection import Projection
 from feda2v_cli.generator.training_set import training_set
+from feda2v_cli.privacy.advantage import Advantage
 from feda2v_cli.privacy.inquiry import (
     Suspects,
     attack_by_samples,
@@ -63,3 +67,24 @@ def test_two_files_that_differ_by_a_clip_tell_it() -> None:
     one = suspects(PRIVATE)
     told = share_read_from_two_files(one, lambda who: trained(who.members[1:], PRIVATE))
     assert told == 1.0
+
+
+def test_a_file_that_is_guarded_is_so_once_when_a_second_one_would_tell_a_clip() -> None:
+    attacks = attack_files(suspects(PRIVATE))
+    harmless = {
+        name: replace(attack, overall=Advantage(0.6, 0.5, 0.7, 0.05, None, 40, 200)) for name, attack in attacks.items()
+    }
+    assert judgement(harmless, "residual", 0.0).word == "guarded"
+    once = judgement(harmless, "residual", 1.0)
+    assert once.word == "guarded once"
+    assert once.reasons[-1] == "two files that differ by one clip tell 100% of such clips: publish this set once"
+
+
+def test_a_covariance_of_few_clips_on_axes_that_are_not_theirs_tells_them() -> None:
+    members, axes = clips(40, 0), Projection.pca(clips(300, 4), 64, 1.0)
+    data = replace(training_set(spec(), members.view(-1, 1, 96), ["dog"] * 40, TELLING), projection=axes)
+    own = replace(data, coordinates=axes.project(members))
+    generator = GaussianFitting([own], TELLING).generator(0)
+    attacks = attack_files([Suspects(generator, "dog", members, clips(200, 1))])
+    assert attacks["residual"].overall.auc < 0.6
+    assert attacks["nearer"].overall.auc > 0.95

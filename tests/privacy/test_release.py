@@ -11,8 +11,8 @@ from feda2v_cli.errors import FailedError
 from feda2v_cli.privacy.accountant import delta_of, epsilon_of, noise_multiplier_for
 from feda2v_cli.privacy.advantage import Advantage
 from feda2v_cli.privacy.bound import largest_auc
-from feda2v_cli.privacy.ledger import charge
-from feda2v_cli.privacy.release import Promise, PublicBasis, released_set, secret_noise
+from feda2v_cli.privacy.ledger import charge, refuse_beyond_budget
+from feda2v_cli.privacy.release import NOISY_DISCRIMINANTS, Promise, PublicBasis, released_set, secret_noise
 
 
 def clips(count: int, number: int, kinds: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
@@ -106,3 +106,37 @@ def test_a_damaged_ledger_stops_the_release(tmp_path: Path) -> None:
     (tmp_path / "ledger.json").write_text('{"version": 1, "spent"')
     with pytest.raises(FailedError, match="is damaged"):
         charge(tmp_path / "ledger.json", ["a"], 1.0, 1e-5, None)
+
+
+def test_a_run_that_would_spend_too_much_is_refused_before_its_first_release(tmp_path: Path) -> None:
+    ledger, noise = tmp_path / "ledger.json", noise_multiplier_for(1.0, 1e-5)
+    refuse_beyond_budget(ledger, [["a", "b"], ["c"]], noise, 1e-5, 1.1)
+    assert not ledger.exists()
+    with pytest.raises(FailedError, match="1 of 3 clips would have spent up to"):
+        refuse_beyond_budget(ledger, [["a", "b"], ["b", "c"]], noise, 1e-5, 1.1)
+
+
+def test_what_is_released_leaves_out_discriminants_beyond_those_that_get_noise() -> None:
+    basis = PublicBasis.of(*clips(300, 0), rank=16)
+    values, promise = clips(30, 1, 1)[0], Promise.of(1e6, 1e-5, basis)
+    made = [released_set(spec(), values, ["dog"] * 30, basis, one).released for one in (None, promise)]
+    told = [basis.discriminants(one.means)[0] for one in made]
+    assert told[0].abs().min() > 1e-4
+    assert torch.equal(told[1][NOISY_DISCRIMINANTS:].abs() < 1e-4, torch.ones(2, dtype=torch.bool))
+
+
+def test_a_class_takes_the_spread_of_the_public_class_that_it_is_like() -> None:
+    values, labels = clips(300, 0)
+    values[labels == 1] = 5 * (values - values.mean((0, 1)))[labels == 1] + values.mean((0, 1))
+    basis = PublicBasis.of(values, labels, rank=4)
+    wide, narrow = (basis.like(basis.means[label], 0.01).square().sum() for label in (1, 0))
+    assert wide > 3 * narrow
+
+
+def test_few_public_clips_make_a_basis_that_keeps_noise_finite() -> None:
+    basis = PublicBasis.of(*clips(6, 0), rank=128)
+    assert basis.projection.rank == 5
+    made = released_set(spec(), clips(30, 1, 1)[0], ["dog"] * 30, basis, Promise.of(1.0, 1e-5, basis)).released
+    assert basis.bound < 100
+    assert torch.isfinite(made.means).all()
+    assert torch.isfinite(made.loadings).all()

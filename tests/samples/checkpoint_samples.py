@@ -1,5 +1,7 @@
 """Sound checkpoints of every granularity, and of adapters, with small random tensors."""
 
+import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ from feda2v_cli.adapter import adapter_shapes
 from feda2v_cli.checkpoint.file import write_checkpoint
 from feda2v_cli.checkpoint.metadata import AdapterMetadata, GeneratorMetadata
 from feda2v_cli.generator.rebuild import state_shapes
+from feda2v_cli.privacy.digest import digest_of_basis
 
 GROUPS = {"animals": ("dog", "cow"), "nature_sounds": ("rain", "sea_waves")}
 NODES = {0: ("dog", "cow"), 1: ("rain", "sea_waves")}
@@ -21,6 +24,16 @@ def architecture_of(classes: int) -> dict[str, Any]:
     """A small VAE."""
     sizes = {"tokens": 4, "dim": 8, "rank": 3, "classes": classes, "directions": 2, "hidden": 4, "latent": 2}
     return {"type": "vae", "projection": "pca", "remainder": "diagonal", **sizes}
+
+
+#: The name of the public basis that a file holds, whatever its tensors are.
+ITS_OWN = "its own"
+ON_A_PUBLIC_BASIS = architecture_of(2) | {"projection": "public", "public_basis": ITS_OWN}
+#: A promise that is kept.
+CLAIM = {
+    "epsilon": 1.0, "delta": 1e-5, "mechanism": "gaussian", "released": "class means", "noise_multiplier": 4.0,
+    "public_basis": ITS_OWN,
+}  # fmt: skip
 
 
 def metadata_of(granularity: str, node: int = 0, key: str | None = None, **changes: Any) -> GeneratorMetadata:
@@ -79,9 +92,15 @@ def state_of(metadata: GeneratorMetadata, seed: int = 0) -> dict[str, torch.Tens
 
 
 def write(directory: Path, metadata: GeneratorMetadata, seed: int = 0, **tensors: torch.Tensor) -> Path:
-    """Write one checkpoint."""
+    """Write one checkpoint; it names the public basis that it holds where it is to name `ITS_OWN`."""
     path = directory / metadata.name.filename
-    write_checkpoint(path, metadata, state_of(metadata, seed) | tensors)
+    state = state_of(metadata, seed) | tensors
+    if metadata.architecture.get("public_basis") == ITS_OWN:
+        digests = {name: hashlib.sha256(one.numpy().tobytes()).hexdigest() for name, one in state.items()}
+        basis = {"public_basis": digest_of_basis(digests)}
+        claim = metadata.privacy and metadata.privacy | basis
+        metadata = replace(metadata, architecture=metadata.architecture | basis, privacy=claim)
+    write_checkpoint(path, metadata, state)
     return path
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from checkpoint_samples import architecture_of, metadata_of, write, write_set
+from checkpoint_samples import CLAIM, ON_A_PUBLIC_BASIS, architecture_of, metadata_of, write, write_set
 
 from feda2v_cli.checkpoint.format.archive import read_archive
 from feda2v_cli.checkpoint.format.opening import opened
@@ -221,10 +221,7 @@ def revealing() -> list[str]:
 
 
 def claiming() -> list[str]:
-    basis = "ab" * 32
-    claim = {"epsilon": 1.0, "delta": 1e-5, "mechanism": "gaussian", "noise_multiplier": 1.9, "public_basis": basis}
-    architecture = architecture_of(2) | {"projection": "public", "public_basis": basis}
-    write_set(UNIFIED, "unified", architecture=architecture, privacy=claim)
+    write_set(UNIFIED, "unified", architecture=ON_A_PUBLIC_BASIS, privacy=CLAIM | {"noise_multiplier": 1.9})
     return []
 
 

@@ -17,6 +17,8 @@ from feda2v_cli.run.event import Listener, ignore_event
 
 FEDA2V = str(Path(sys.executable).with_name("feda2v"))
 SECONDS = 240.0
+#: More than are waited for: the command is ended when the test has seen enough.
+ROUNDS = ("--rounds", "500", "--set", "federation.evaluate_every=500")
 
 PROFILE = """
 [generator]
@@ -163,6 +165,11 @@ class Background:
         lines = [line for path in self.runs.glob("*/metrics.jsonl") for line in path.read_text().splitlines(True)]
         events = [json.loads(line) for line in lines if line.endswith("\n")]
         return [event["present"] for event in events if event["event"] == "federation_round_ended"]
+
+    def has_someone_back(self) -> bool:
+        """Whether node 1 was away in a round, and both were there in a later one."""
+        present = self.present()
+        return [0] in present and [0, 1] in present[present.index([0]) :]
 
     def end(self) -> None:
         """Wait until it has ended, well."""

@@ -7,13 +7,24 @@ from pathlib import Path
 
 import pytest
 import torch
-from checkpoint_samples import GRANULARITIES, GROUPS, architecture_of, metadata_of, state_of, write, write_set
+from checkpoint_samples import (
+    CLAIM,
+    GRANULARITIES,
+    GROUPS,
+    NODES,
+    ON_A_PUBLIC_BASIS,
+    metadata_of,
+    state_of,
+    write,
+    write_set,
+)
 from checkpoint_scenarios import flip_bit, middle_of, swap
 
 from feda2v_cli.checkpoint.file import write_checkpoint
 from feda2v_cli.checkpoint.format.archive import read_archive
 from feda2v_cli.checkpoint.format.opening import opened
 from feda2v_cli.verifier.expectation import Expectation, ExpectedNode
+from feda2v_cli.verifier.finding import FindingsError
 from feda2v_cli.verifier.single import load_checkpoint
 from feda2v_cli.verifier.verify import verify
 
@@ -348,9 +359,43 @@ def test_files_of_before_that_know_no_fingerprint_of_their_node_are_not_held_aga
 
 @pytest.mark.parametrize(("promised", "found"), [(None, ["FA023"]), (8.0, ["FA023"]), (1.0, [])])
 def test_a_generator_that_promises_less_privacy_than_is_asked_for_is_found(tmp_path, promised, found):
-    basis = "ab" * 32
-    words = {"delta": 1e-5, "mechanism": "gaussian", "noise_multiplier": 4.0, "public_basis": basis}
-    claim = None if promised is None else {"epsilon": promised, **words}
-    architecture = architecture_of(2) | {"projection": "public", "public_basis": basis}
-    write_set(tmp_path, "unified", privacy=claim, architecture=architecture)
+    claim = None if promised is None else CLAIM | {"epsilon": promised}
+    write_set(tmp_path, "unified", privacy=claim, architecture=ON_A_PUBLIC_BASIS)
     assert sorted(set(codes(tmp_path, Expectation(max_epsilon=2.0)))) == found
+
+
+@pytest.mark.parametrize("changed", ["mean", "scale", "axes"])
+def test_a_file_that_holds_another_basis_than_it_names_is_found(tmp_path, changed):
+    (path, *_) = write_set(tmp_path, "unified", privacy=CLAIM, architecture=ON_A_PUBLIC_BASIS)
+    metadata, state = load_checkpoint(path)
+    assert codes(path) == []
+    write_checkpoint(path, metadata, state | {f"projection.{changed}": 2 * state[f"projection.{changed}"]})
+    assert codes(path) == ["FA023"]
+    with pytest.raises(FindingsError, match="names the public basis"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"noise_multiplier": 1.9},
+        {"delta": 0.0},
+        {"mechanism": "laplace"},
+        {"released": "all clips"},
+        {"public_basis": "ab" * 32},
+    ],
+)
+def test_a_promise_that_cannot_be_kept_is_found(tmp_path, change):
+    write_set(tmp_path, "unified", privacy=CLAIM, architecture=ON_A_PUBLIC_BASIS)
+    assert codes(tmp_path) == []
+    for path in sorted(tmp_path.iterdir()):
+        metadata, state = load_checkpoint(path)
+        write_checkpoint(path, replace(metadata, privacy=metadata.privacy | change), state)
+    assert set(codes(tmp_path)) == {"FA023"}
+
+
+@pytest.mark.parametrize(("counted", "rounded_to", "found"), [(6, None, ["FA022"]), (6, 6, []), (6, 2, ["FA022"])])
+def test_of_rounded_counts_the_most_that_they_can_be_is_judged(tmp_path, counted, rounded_to, found):
+    counts = {"samples_per_class": dict.fromkeys(NODES[0], counted), "counts_rounded_to": rounded_to}
+    write(tmp_path, metadata_of("unified", 0, **counts))
+    assert codes(tmp_path / metadata_of("unified", 0).filename) == found

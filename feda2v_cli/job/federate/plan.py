@@ -173,6 +173,12 @@ def plan_federation(
     strategy = make_strategy(profile.federation)
     if profile.federation.rounds:
         strategy.check(profile)
+    if profile.federation.standardise == "samples" and profile.federation.rounds and not needs_samples(profile):
+        raise UsageError(
+            'federation.standardise = "samples", and this run uses no samples',
+            [f"strategy {strategy.name}, synthetic.per_class {profile.synthetic.per_class}"],
+            hint="--set federation.standardise=clips, or --synthetic-per-class 10",
+        )
     elsewhere = profile.federation.engine == "flower"
     if elsewhere and profile.synthetic.match == "class" and needs_samples(profile):
         raise UsageError(
@@ -247,3 +253,17 @@ def needs_samples(profile: Profile) -> bool:
     """Whether a run of this profile uses synthetic samples, and so needs generators."""
     uses = make_strategy(profile.federation).sample_uses(profile.synthetic)
     return bool(uses) and profile.federation.rounds > 0 and profile.synthetic.per_class != 0
+
+
+def standardises_by_samples(profile: Profile) -> bool:
+    """Whether samples give the sums that embeddings are standardised with, so that clips give none.
+
+    With one_shot nothing but generators leaves a node, and who asks generators to promise something of every clip gives
+    no sums of clips beside them.
+    """
+    wanted = profile.federation.standardise
+    if wanted != "auto":
+        return wanted == "samples"
+    return needs_samples(profile) and (
+        profile.federation.strategy == "one_shot" or profile.synthetic.max_epsilon is not None
+    )

@@ -16,9 +16,9 @@ from feda2v_cli.federation.pool import Node, Pool, learning_rates
 from feda2v_cli.federation.retrieval import HeldOut
 from feda2v_cli.federation.setup import Setup
 from feda2v_cli.federation.standardise import Standardisation, Sums
-from feda2v_cli.federation.synthetic import NodeGenerator
+from feda2v_cli.federation.synthetic import NodeGenerator, standardised_by_samples
 from feda2v_cli.generator.rebuild import rebuild
-from feda2v_cli.job.federate.plan import FederationPlan
+from feda2v_cli.job.federate.plan import FederationPlan, standardises_by_samples
 from feda2v_cli.threads import threads_per_operation
 
 
@@ -54,8 +54,11 @@ def set_up_federation(plan: FederationPlan, embeddings: Embeddings | Mapping[int
     def labels(items: Iterable[tuple[int, Clip]]) -> Tensor:
         return torch.tensor([classes.index(clip.class_name) for _, clip in items], dtype=torch.long, device=device)
 
+    generators = makers(plan)
     if plan.trained is not None:
         standardisation = plan.trained.standardisation
+    elif standardises_by_samples(plan.profile):
+        standardisation = standardised_by_samples(generators, plan.profile.experiment.seed)
     else:
         with threads_per_operation(1):  # the same bits whatever the number of cores
             standardisation = Standardisation.of(Sums.of(stored(kind_of[node.node_id], node.train)) for node in nodes)
@@ -89,7 +92,7 @@ def set_up_federation(plan: FederationPlan, embeddings: Embeddings | Mapping[int
             tuple(node.id for node in members),
         ),
         standardisation=standardisation,
-        generators=makers(plan),
+        generators=generators,
         budget=plan.budget,
         device=device,
         trained={} if plan.trained is None else plan.trained.parameters,

@@ -13,11 +13,12 @@ from feda2v_cli.federation.retrieval import HeldOut
 from feda2v_cli.federation.setup import Setup
 from feda2v_cli.federation.standardise import Standardisation, Sums
 from feda2v_cli.federation.strategy.registry import make_strategy
+from feda2v_cli.federation.synthetic import NodeGenerator, standardised_by_samples
 from feda2v_cli.flower.letter import Letter, LetterError
 from feda2v_cli.flower.link import Link
 from feda2v_cli.flower.node import keep_checkpoints, versions
 from feda2v_cli.job.federate.find_generators import GeneratorSet, find_generators
-from feda2v_cli.job.federate.plan import FederationPlan, needs_samples
+from feda2v_cli.job.federate.plan import FederationPlan, needs_samples, standardises_by_samples
 from feda2v_cli.job.federate.set_up import makers
 from feda2v_cli.profile.load import LoadedProfile
 from feda2v_cli.run.event import LettersExchanged, Listener, Noted, Warned
@@ -85,7 +86,8 @@ def join(
     """
     ids = sorted(node.id for node in plan.profile.nodes)
     samples = needs_samples(plan.profile)
-    ask = Letter("join", {"generators": samples, "classes": list(plan.classes)})
+    sums = plan.trained is None and not standardises_by_samples(plan.profile)
+    ask = Letter("join", {"generators": samples, "sums": sums, "classes": list(plan.classes)})
     replies = link.ask(dict.fromkeys(ids, ask), plan.profile.federation.deadline, check)
     problems = [f"node {node} {reply.problem}" for node, reply in replies.items() if reply.letter is None]
     joined: dict[int, Letter] = {}
@@ -178,14 +180,7 @@ def _setup(plan: FederationPlan, joined: Mapping[int, Letter]) -> Setup:
     """The federation as the server knows it: no clip of it is here."""
     tokens, dim = plan.encoder.shape
     classes = plan.classes
-    sums = [
-        Sums(
-            int(letter.value("tokens")),
-            letter.array("sums.total", (dim,)),
-            letter.array("sums.squares", (dim,)),
-        )
-        for letter in joined.values()
-    ]
+    generators = makers(plan)
     sections = {section.id: section for section in plan.profile.nodes}
     members = []
     for node, letter in joined.items():
@@ -207,9 +202,27 @@ def _setup(plan: FederationPlan, joined: Mapping[int, Letter]) -> Setup:
         nodes=tuple(members),
         clips=Pool(nothing.to(plan.device), labels.to(plan.device), 0),
         held_out=HeldOut(nothing, labels, (), tuple(joined)),
-        standardisation=Standardisation.of(sums) if plan.trained is None else plan.trained.standardisation,
-        generators=makers(plan),
+        standardisation=_standardisation(plan, joined, generators),
+        generators=generators,
         budget=plan.budget,
         device=plan.device,
         trained={} if plan.trained is None else plan.trained.parameters,
+    )
+
+
+def _standardisation(
+    plan: FederationPlan, joined: Mapping[int, Letter], generators: Sequence[NodeGenerator]
+) -> Standardisation:
+    if plan.trained is not None:
+        return plan.trained.standardisation
+    if standardises_by_samples(plan.profile):
+        return standardised_by_samples(generators, plan.profile.experiment.seed)
+    dim = plan.encoder.shape[1]
+    return Standardisation.of(
+        Sums(
+            int(letter.value("tokens")),
+            letter.array("sums.total", (dim,)),
+            letter.array("sums.squares", (dim,)),
+        )
+        for letter in joined.values()
     )

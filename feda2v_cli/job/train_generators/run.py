@@ -16,6 +16,7 @@ from feda2v_cli.data.clip import Clip
 from feda2v_cli.data.nodes import notes_on
 from feda2v_cli.embedding.embed import Embeddings, embed
 from feda2v_cli.errors import FailedError
+from feda2v_cli.generator.granularity import GeneratorSpec
 from feda2v_cli.generator.rebuild import count_parameters
 from feda2v_cli.generator.training_set import differ
 from feda2v_cli.job.files import make_directory, refuse_to_overwrite
@@ -25,7 +26,10 @@ from feda2v_cli.job.nodes import cache_directory, warn_of_clips
 from feda2v_cli.job.train_generators.plan import MORE_CLIPS, GeneratorPlan, PlannedGenerator, plan_generators
 from feda2v_cli.job.train_generators.resume import unfinished_stacks
 from feda2v_cli.job.train_generators.stack import StackTraining
+from feda2v_cli.privacy.accountant import noise_multiplier_for
+from feda2v_cli.privacy.ledger import refuse_beyond_budget
 from feda2v_cli.profile.load import LoadedProfile, load_profile, profile_hash, resolved_toml
+from feda2v_cli.profile.schema import Profile
 from feda2v_cli.run.directory import RunDirectory
 from feda2v_cli.run.event import (
     ClipsEmbedded,
@@ -169,8 +173,9 @@ def _train(plan: GeneratorPlan, run: RunDirectory, emit: Listener, *, resumed: b
     if plan.nodes[0].dataset.root is None:
         emit(Noted("no data.root is set: training on the built-in sounds (--data-root DIR takes recordings)"))
     emit(Noted(plan.encoder.description))
-    usable = _embed_all(plan, run, emit)
+    usable, hashes = _embed_all(plan, run, emit)
     todo = unfinished_stacks(usable, run.resume)
+    _refuse_beyond_budget(plan.profile, [hashes[planned.spec] for stack in todo for planned in stack.generators])
     rounds_done = sum(stack.rounds_done for stack in todo)
     emit(RunResumed(str(run.path), rounds_done) if resumed else RunStarted(str(run.path)))
     training = StackTraining(usable, run.resume, emit)
@@ -178,8 +183,12 @@ def _train(plan: GeneratorPlan, run: RunDirectory, emit: Listener, *, resumed: b
     return training.clips_seen, training.seconds
 
 
-def _embed_all(plan: GeneratorPlan, run: RunDirectory, emit: Listener) -> GeneratorPlan:
+def _embed_all(
+    plan: GeneratorPlan, run: RunDirectory, emit: Listener
+) -> tuple[GeneratorPlan, dict[GeneratorSpec, Sequence[str]]]:
     """Fill the cache with every clip's embedding, and leave unreadable clips out when that is allowed.
+
+    Beside the plan it gives hashes of what the clips of each generator contain.
 
     Everything that can be wrong with a clip is known before training starts; the embeddings themselves are read again
     stack by stack, so that memory does not grow with the data.
@@ -193,6 +202,7 @@ def _embed_all(plan: GeneratorPlan, run: RunDirectory, emit: Listener) -> Genera
     equal: list[str] = []
     poor: list[str] = []
     contents: dict[str, str] = {}
+    hashes: dict[GeneratorSpec, Sequence[str]] = {}
     for planned in plan.generators:
         embeddings = embed(
             planned.clips,
@@ -210,6 +220,7 @@ def _embed_all(plan: GeneratorPlan, run: RunDirectory, emit: Listener) -> Genera
         else:
             poor += _poor_classes(planned, embeddings)
         contents |= embeddings.contents
+        hashes[planned.spec] = embeddings.content_hashes
     refuse_other_contents(run.resume, contents)
     warn_of_clips(unreadable, damaged, emit)
     if equal:
@@ -217,11 +228,19 @@ def _embed_all(plan: GeneratorPlan, run: RunDirectory, emit: Listener) -> Genera
     for problem in poor:
         emit(Warned(f"{problem}; {MORE_CLIPS}"))
     if not unreadable:
-        return plan
+        return plan, hashes
     gone = {clip for clip, _ in unreadable}
     for node in plan.nodes:
         node.without(gone)  # fails when a class has no clip left
-    return replace(plan, generators=tuple(planned.without(gone) for planned in plan.generators))
+    return replace(plan, generators=tuple(planned.without(gone) for planned in plan.generators)), hashes
+
+
+def _refuse_beyond_budget(profile: Profile, releases: Sequence[Sequence[str]]) -> None:
+    """Refuse at once what the ledger would refuse when a later generator's turn comes."""
+    section = profile.generator
+    if section.epsilon is not None and releases:
+        noise = noise_multiplier_for(section.epsilon, section.delta)
+        refuse_beyond_budget(section.ledger, releases, noise, section.delta, section.privacy_budget)
 
 
 def _poor_classes(planned: PlannedGenerator, embeddings: Embeddings) -> Iterator[str]:

@@ -167,7 +167,7 @@ class StackTraining:
 
     def _basis(self, planned: PlannedGenerator) -> PublicBasis:
         """The basis for a generator, made once for all generators of as many coordinates."""
-        rank = coordinates_of(self._plan.profile, min(planned.samples_per_class.values()))
+        rank = coordinates_of(self._plan.profile)
         with self._basis_lock:  # training sets are made side by side
             key = (planned.encoder.shape, rank)
             if key not in self._bases:
@@ -224,7 +224,7 @@ class StackTraining:
         quality: dict[str, Any] | None,
     ) -> GeneratorMetadata:
         plan, profile, spec = self._plan, self._plan.profile, planned.spec
-        section = profile.generator
+        section, promise = profile.generator, self._promises.get(spec)
         siblings = [other for other in generator_specs(profile) if other.node == spec.node]
         node = next(node for node in plan.nodes if node.node_id == spec.node)
         steps, _ = same_steps(len(planned.clips), section, planned.learning_rate)
@@ -257,8 +257,12 @@ class StackTraining:
             dataset_name=node.dataset.name,
             train_folds=node.split.folds["train"] if node.split.kind == "folds" else (),
             test_folds=node.split.folds["test"] if node.split.kind == "folds" else (),
-            samples_per_class=planned.samples_per_class,
-            dataset_fingerprint=fingerprint(planned.clips),
+            samples_per_class={
+                name: _rounded(count, profile.checkpoint.round_counts)
+                for name, count in planned.samples_per_class.items()
+            },
+            # Who knows the names of clips can test a fingerprint: it is no part of what a promise allows.
+            dataset_fingerprint="" if promise else fingerprint(planned.clips),
             seed=profile.experiment.seed,
             generator_training_epochs=0 if self._type.closed_form else plan.epochs * round_number,
             optimiser={} if self._type.closed_form else optimiser,
@@ -267,11 +271,17 @@ class StackTraining:
             package_version=__version__,
             torch_version=str(torch.__version__),
             profile_hash=self._profile_hash,
-            node_fingerprint=fingerprint(node.train),
-            privacy=self._promises.get(spec),
+            node_fingerprint=None if promise else fingerprint(node.train),
+            privacy=promise,
             run_directory=as_text(self._resume.parent.absolute()),
             split=dict(node.keys),
+            counts_rounded_to=None if profile.checkpoint.round_counts == 1 else profile.checkpoint.round_counts,
         )
+
+
+def _rounded(count: int, multiple: int) -> int:
+    """The nearest multiple that is not zero: no class is without clips."""
+    return max(1, (2 * count + multiple) // (2 * multiple)) * multiple
 
 
 def _by_generator(losses: Mapping[str, Tensor]) -> list[dict[str, float]]:

@@ -8,8 +8,10 @@ import torch
 
 from feda2v_cli.adapter import Adapter
 from feda2v_cli.errors import FailedError, MissingError, UsageError
+from feda2v_cli.federation.synthetic import standardised_by_samples
 from feda2v_cli.job.federate.plan import plan_federation
 from feda2v_cli.job.federate.run import Federated, federate
+from feda2v_cli.job.federate.set_up import makers
 from feda2v_cli.job.train_generators.run import train_generators
 from feda2v_cli.profile.load import load_profile
 from feda2v_cli.run.event import Event, Noted, RoundSkipped
@@ -251,3 +253,29 @@ def test_some_nodes_can_federate_alone(after_run_1) -> None:
     assert done.final["node_accuracy"].keys() == {"0", "2"}
     assert done.synthetic["node_samples"] == {"0": 50, "2": 50}
     assert len(done.classes) == 10
+
+
+@pytest.mark.parametrize(
+    ("settings", "by_samples"),
+    [
+        (["federation.standardise=samples"], True),
+        (["federation.strategy=one_shot"], True),
+        (["federation.strategy=one_shot", "federation.standardise=clips"], False),
+        ([], False),
+    ],
+)
+def test_samples_standardise_in_place_of_clips_where_they_shall(after_run_1, settings, by_samples: bool) -> None:
+    after_run_1("unified")
+    done = run(*settings, 'adapter.spaces=["clip"]', "federation.rounds=1")
+    _, state = load_adapter(done.adapters[-1])
+    plan = plan_federation(load_profile("use_pretrained", settings=QUICK))
+    expected = standardised_by_samples(makers(plan), plan.profile.experiment.seed)
+    assert torch.equal(state["embedding.mean"], expected.mean) == by_samples
+    assert torch.equal(state["embedding.scale"], expected.scale) == by_samples
+    assert torch.allclose(state["embedding.mean"], expected.mean, atol=0.2 * float(expected.scale.max()))
+
+
+def test_samples_that_are_not_drawn_standardise_nothing(after_run_1) -> None:
+    after_run_1("unified")
+    with pytest.raises(UsageError, match="this run uses no samples"):
+        run("federation.standardise=samples", "synthetic.per_class=0")

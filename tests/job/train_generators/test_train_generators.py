@@ -310,3 +310,21 @@ def test_a_run_has_the_same_bits_on_any_number_of_cores() -> None:
     one, three = tensors("1"), tensors("3")
     assert one.keys() == three.keys() != set()
     assert all(torch.equal(value, three[name]) for name, value in one.items())
+
+
+def test_a_run_beyond_the_privacy_budget_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    promising = ("generator.type=gaussian", "generator.projection=public", "generator.epsilon=1.0")
+    # Either generator alone is within the budget.
+    nodes = 'nodes=[{id=0, classes=["cow", "dog"]}, {id=1, classes=["dog"]}]'
+    settings = (nodes, f"generator.ledger='{tmp_path}/ledger'", "generator.privacy_budget=1.1")
+    with pytest.raises(FailedError, match=r"32 of 64 clips would have spent up to ε = 1\.\d+"):
+        trained("unified", *promising, *settings)
+    assert not (tmp_path / "ledger").exists()
+    assert names("checkpoints/generators") == []
+
+
+def test_counts_of_clips_are_told_as_multiples_where_they_shall_be(esc50: Path) -> None:
+    done = trained("per_class", f"data.root='{esc50}'", "generator.type=gaussian", "checkpoint.round_counts=10")
+    metadata, _ = load_checkpoint(done.checkpoints[0].path)
+    assert set(metadata.samples_per_class.values()) == {10}
+    assert metadata.counts_rounded_to == 10
