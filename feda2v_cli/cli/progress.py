@@ -137,10 +137,12 @@ class Progress:
 
     def _show_round(self, ended: FederationRoundEnded) -> None:
         self._move(ended, f"{_of(ended.federation)}round {ended.round}", ended.round, ended.rounds, "rounds/s")
-        loss = ", ".join(f"{space} {value:.3f}" for space, value in ended.loss.items()) or "of no node"
-        failed = f", {len(ended.failed)} nodes failed" if ended.failed else ""
+        loss = ", ".join(f"{space} {value:.3f}" for space, value in ended.loss.items())
+        # In one shot, and in a round that is skipped, no node trains.
+        told = [f"loss {loss}"] if loss else []
+        told += [f"{len(ended.failed)} nodes failed"] if ended.failed else []
         which = f"{_of(ended.federation)}round {ended.round} of {ended.rounds}"
-        self._output.detail(f"{which}: loss {loss}{failed} in {ended.seconds:.1f} s")
+        self._output.detail(f"{': '.join([which, ', '.join(told)] if told else [which])} in {ended.seconds:.1f} s")
 
     def _show_evaluation(self, evaluated: Evaluated) -> None:
         if not self._plain:

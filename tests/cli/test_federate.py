@@ -161,3 +161,10 @@ def in_terminal(directory: Path, *arguments: str) -> str:
         received += part
     os.waitpid(process, 0)
     return received.decode()
+
+
+def test_a_round_in_which_no_node_trains_tells_no_loss_of_nodes(feda2v, after_run_1) -> None:
+    after_run_1("unified")
+    done = feda2v("federate", *QUICK, "--strategy", "one_shot", "-v")
+    assert re.search(r"^round 1 of 2 in \d+\.\d s$", done.stderr, re.MULTILINE), done.stderr
+    assert "no node" not in done.stderr

@@ -16,9 +16,12 @@ from feda2v_cli.errors import FailedError
 pytestmark = pytest.mark.flower
 
 
+Strangers = dict[str, "subprocess.Popen[bytes]"]
+
+
 @pytest.fixture(scope="module")
-def strangers(served: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[int, str]]]:
-    """How nodes ended that are not of the federation, started all at once: exit code and what they said."""
+def strangers(served: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Strangers]:
+    """Nodes that are refused, by the name of their keys, started all at once; each is waited for where it is asked."""
     from feda2v_cli.flower.keys import make_keys
 
     other, mixed, none = (tmp_path_factory.mktemp("keys") / name for name in ("other", "mixed", "none"))
@@ -30,30 +33,36 @@ def strangers(served: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         keys.name: subprocess.Popen(
             served.node_words(0, str(keys)), cwd=served.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
-        for keys in (other, mixed, none)
+        for keys in (other, mixed, none, served.path / "keys")
     }
     try:
-        said = {name: process.communicate(timeout=SECONDS)[0].decode() for name, process in started.items()}
-        yield {name: (process.returncode, said[name]) for name, process in started.items()}
+        yield started
     finally:
         for process in started.values():
             process.kill()
+            process.wait()
 
 
-def test_a_node_with_another_key_is_refused(served: Place, strangers: dict[str, tuple[int, str]]) -> None:
-    code, said = strangers["mixed"]
+def _ended(process: "subprocess.Popen[bytes]") -> tuple[int, str]:
+    """Exit code of a node, and what it said."""
+    said = process.communicate(timeout=SECONDS)[0].decode()
+    return process.returncode, said
+
+
+def test_a_node_with_another_key_is_refused(served: Place, strangers: Strangers) -> None:
+    code, said = _ended(strangers["mixed"])
     assert code == 1
     assert f"{served.address} does not know node 0 by the key" in said
 
 
-def test_a_node_refuses_a_server_of_another_authority(served: Place, strangers: dict[str, tuple[int, str]]) -> None:
-    code, said = strangers["other"]
+def test_a_node_refuses_a_server_of_another_authority(served: Place, strangers: Strangers) -> None:
+    code, said = _ended(strangers["other"])
     assert code == 1
     assert f"{served.address} is not the server of" in said
 
 
-def test_a_node_without_a_key_is_refused(strangers: dict[str, tuple[int, str]]) -> None:
-    code, said = strangers["none"]
+def test_a_node_without_a_key_is_refused(strangers: Strangers) -> None:
+    code, said = _ended(strangers["none"])
     assert code == 3
     assert "ca.crt is not there" in said
 
@@ -78,6 +87,14 @@ def test_a_node_that_does_not_agree_is_named(place: Place) -> None:
         place.federate("disagree", "embedding.tokens=2")
     assert any(line.startswith("node 0: the audio encoder — it has") for line in raised.value.details)
     assert "nothing has been trained" in raised.value.details
+
+
+def test_a_second_process_of_a_node_is_refused_and_the_first_goes_on(served: Place, strangers: Strangers) -> None:
+    code, said = _ended(strangers["keys"])
+    assert code == 1
+    assert f"another process is node 0 of {served.address}" in said
+    assert served.processes["node0"].poll() is None
+    assert "node 0 is gone" not in served.log("server")
 
 
 def test_a_second_server_with_the_same_state_is_refused(served: Place) -> None:
