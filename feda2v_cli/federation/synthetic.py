@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -130,7 +131,7 @@ def draw_samples(
         deal: which samples are drawn, at least one.
         seed: of the run.
         round_number: 0 for samples that last a whole run.
-        file: where they are kept when they are too large for memory, over what was there; None keeps all in memory.
+        file: where they are kept when they are too large for memory; nobody finds it there. None keeps all in memory.
     """
     dim = generators[0].generator.shape[1]
     tokens, counts = (part.tolist() for part in torch.unique_consecutive(deal.tokens, return_counts=True))
@@ -182,8 +183,13 @@ def _room_for(shapes: Sequence[tuple[int, int, int]], file: Path | None) -> list
     else:
         what = ", ".join(f"{samples} samples of {tokens} tokens" for samples, tokens, _ in shapes)
         hint = f"df -h {file.parent}, or fewer samples: --synthetic-per-class 5"
-        take_room(file, size, f"{what} take {size / 1e9:.1f} GB", hint)
-        room = np.memmap(file, np.float32, "r+", shape=(ends[-1],))
+        try:
+            take_room(file, size, f"{what} take {size / 1e9:.1f} GB", hint)
+            room = np.memmap(file, np.float32, "r+", shape=(ends[-1],))
+        finally:
+            # What is mapped stays until nobody has it any more, a killed run included; Windows keeps the name too.
+            with suppress(PermissionError):
+                file.unlink(missing_ok=True)
     return [part.reshape(shape) for part, shape in zip(np.split(room, ends[:-1]), shapes, strict=True)]
 
 

@@ -1,11 +1,16 @@
+import errno
+import os
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from federations import CLASSES, maker_of
 
 from feda2v_cli.embedding.stored import StoredEmbeddings
+from feda2v_cli.errors import FailedError
 from feda2v_cli.federation import synthetic
 from feda2v_cli.federation.synthetic import Deal, NodeGenerator, deal_samples, draw_samples
 
@@ -73,7 +78,23 @@ def test_samples_that_are_too_large_for_memory_are_the_same_in_a_file(
     _, filed = drawn(generators, 3, 0, 1, file)
 
     assert all(torch.equal(one.read(), other.read()) for one, other in zip(filed, held, strict=True))
-    assert file.stat().st_size == sum(part.bytes for part in held)
+    assert all(isinstance(part._values, np.memmap) for part in filed)
+
+
+@pytest.mark.parametrize("has_room", [True, False])
+def test_no_file_of_samples_is_left_whatever_ends_a_run(
+    has_room: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(synthetic, "HELD_BYTES", 0)
+    if not has_room:
+
+        def full(*_: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    with nullcontext() if has_room else pytest.raises(FailedError, match="No space left"):
+        drawn(SHARED, 3, 0, 1, tmp_path / "samples.bin")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_samples_do_not_grow_with_the_number_of_nodes_that_could_make_them() -> None:
