@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean
@@ -36,6 +37,7 @@ from feda2v_cli.federation.round import Federation
 from feda2v_cli.federation.setup import Setup
 from feda2v_cli.federation.space import Space
 from feda2v_cli.federation.standardise import Standardisation
+from feda2v_cli.federation.synthetic import NodeGenerator, standardised_by_samples
 from feda2v_cli.job.federate.plan import FederationPlan, plan_federation
 from feda2v_cli.job.federate.rounds import ResumableFederation
 from feda2v_cli.job.federate.set_up import set_up_federation
@@ -122,6 +124,42 @@ def unseen_clips(setup: Setup, plan: FederationPlan, per_class: int) -> HeldOut:
     labels = torch.tensor([setup.classes.index(clip.class_name) for clip in clips])
     nodes = setup.held_out.nodes
     return HeldOut(setup.standardisation(values), labels, (nodes,) * len(clips), nodes)
+
+
+def one_shot(
+    settings: Sequence[str], generators: Sequence[NodeGenerator], embeddings: torch.Tensor, labels: torch.Tensor
+) -> float:
+    """Accuracy after one-shot federation of the nodes of the profile `unified`, which are those of the layout 3x5.
+
+    Args:
+        settings: of the profile.
+        generators: of all nodes.
+        embeddings: of the clips that judge, [clips, tokens, dim].
+        labels: places of their classes among the profile's, [clips].
+    """
+    plan = plan_federation(load_profile("unified", settings=[*settings, "synthetic.per_class=0"], environment={}))
+    profile = load_profile("unified", settings=[*settings, "federation.strategy=one_shot"], environment={}).profile
+    assert isinstance(profile.synthetic.per_class, int)
+    standardisation = standardised_by_samples(generators, profile.experiment.seed)
+    none = torch.zeros(0, dtype=torch.long)
+    nodes = tuple(Node(node.id, none, {}, {}, profile.synthetic.per_class) for node in profile.nodes)
+    ids = tuple(node.id for node in nodes)
+    setup = Setup(
+        profile=profile,
+        spaces=plan.spaces,
+        nodes=nodes,
+        clips=Pool(embeddings[:0], none, 0),
+        held_out=HeldOut(standardisation(embeddings), labels, (ids,) * len(labels), ids),
+        standardisation=standardisation,
+        generators=tuple(generators),
+        budget=plan.budget,
+        device=plan.device,
+    )
+    with tempfile.TemporaryDirectory() as place:
+        federation = _federation(setup, Path(place))
+        for number in range(1, profile.federation.rounds + 1):
+            federation.run_round(number)
+        return federation.evaluate(profile.federation.rounds).accuracy
 
 
 def _profile(place: Path, layout: str) -> Path:

@@ -1,5 +1,6 @@
-"""What generators tell of their clips, beside what their samples are worth: the table of docs/privacy.md.
+"""What generators tell of their clips, beside what their samples are worth.
 
+    python benchmarks/privacy.py table                           the table of docs/privacy.md, as it stands there
     python benchmarks/privacy.py                                 32 clips a class, three seeds
     python benchmarks/privacy.py --clips 400 --seeds 1           more of them
     python benchmarks/privacy.py --set generator.rank=256        another setting
@@ -13,17 +14,17 @@ embeddings are in the cache, which takes 20 ms a clip.
 
 import argparse
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import fmean
 
 import torch
-from setting import sounds_of_no_fold
+from federate import one_shot
+from setting import Side, clips_of_seed, with_labels, worth
 
-from feda2v_cli.data.builtin import CLIPS_PER_CLASS
-from feda2v_cli.data.sounds import SOUNDS
-from feda2v_cli.embedding.embed import embed
 from feda2v_cli.embedding.encoder import make_encoder
+from feda2v_cli.federation.synthetic import NodeGenerator
 from feda2v_cli.generator.generator import Generator
 from feda2v_cli.generator.granularity import GeneratorSpec, generator_specs
 from feda2v_cli.generator.registry import GENERATORS
@@ -33,37 +34,87 @@ from feda2v_cli.privacy.inquiry import Suspects, attack_files, attack_with_publi
 from feda2v_cli.privacy.release import Promise, released_set
 from feda2v_cli.profile.load import load_profile
 from feda2v_cli.profile.schema import Profile
-from feda2v_cli.quality.neighbours import Distances, neighbourhood
-from feda2v_cli.quality.probe import Probe
 from feda2v_cli.threads import small_operations
 
 GRANULARITIES = ("unified", "per_class", "per_group")
-#: Sounds of each class that judge.
-OTHERS = 100
-#: Sounds of the classes by which seeds are apart.
-TAKES_OF_A_SEED = 500
 COLUMNS = ("TSTR", "TSTR/TRTR", "recall", "file AUC", "at 1 %", "public AUC", "at 1 %")
+PUBLIC = ["generator.type=gaussian", "generator.projection=public"]
+#: Settings by row of the table. What is released on a public basis is one point a class, whatever the granularity.
+ROWS = {
+    **{f"default, {name}": [f"generator.granularity={name}"] for name in GRANULARITIES},
+    "public basis": PUBLIC,
+    **{f"public basis, ε = {epsilon}": [*PUBLIC, f"generator.epsilon={epsilon}"] for epsilon in (8, 4, 2, 1)},
+}
+#: Seeds of the table by clips a class.
+SEEDS = {32: 3, 400: 1}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What generators are worth, and what they tell.
+
+    Attributes:
+        figures: as `COLUMNS` has them.
+        strongest: attack with the file alone.
+        one_shot: accuracy after one-shot federation; None where it was not asked for.
+    """
+
+    figures: tuple[float, ...]
+    strongest: str
+    one_shot: float | None
 
 
 @small_operations()
 def main() -> None:
     arguments = _arguments()
+    if arguments.what == "table":
+        table(arguments)
+        return
     print("granularity  type      " + "".join(f"{name:>11}" for name in COLUMNS) + "  strongest", flush=True)
     for granularity in arguments.granularities:
         for kind in arguments.types:
             settings = [f"generator.type={kind}", f"generator.granularity={granularity}", *arguments.settings]
-            profile = load_profile(granularity, settings=settings, environment={}).profile
-            rows = [_measured(profile, seed, arguments) for seed in range(arguments.seeds)]
-            means = [fmean(column) for column in zip(*(figures for figures, _ in rows), strict=True)]
-            print(f"{granularity:13}{kind:10}" + "".join(f"{value:11.3f}" for value in means), end="")
-            print(f"  {', '.join(sorted({best for _, best in rows}))}", flush=True)
+            rows = [
+                measured(settings, arguments.clips or 32, seed, arguments.cache) for seed in range(arguments.seeds or 3)
+            ]
+            print(f"{granularity:13}{kind:10}" + "".join(f"{value:11.3f}" for value in _means(rows)), end="")
+            print(f"  {', '.join(sorted({row.strongest for row in rows}))}", flush=True)
 
 
-def _measured(profile: Profile, seed: int, arguments: argparse.Namespace) -> tuple[list[float], str]:
-    clips = _embedded(profile, seed, arguments.clips, arguments.cache)
-    members = {name: values[: arguments.clips] for name, values in clips.items()}
-    others = {name: values[arguments.clips :] for name, values in clips.items()}
-    generators = _trained(profile, members, seed, arguments.cache)
+def table(arguments: argparse.Namespace) -> None:
+    """The table of docs/privacy.md, as Markdown."""
+    print("| generators | clips a class | TSTR | TSTR / TRTR | recall | file | with public clips | one shot |")
+    print("|---|---|---|---|---|---|---|---|", flush=True)
+    for clips, seeds in SEEDS.items():
+        if arguments.clips not in (None, clips):
+            continue
+        for name, settings in ROWS.items():
+            rows = [
+                measured(settings, clips, seed, arguments.cache, federate=True)
+                for seed in range(arguments.seeds or seeds)
+            ]
+            tstr, share, recall, file, file_found, public, public_found = _means(rows)
+            accuracy = fmean(row.one_shot for row in rows if row.one_shot is not None)
+            print(
+                f"| {name} | {clips} | {tstr:.3f} | {share:.3f} | {recall:.3f} | {file:.2f}, {file_found:.1%} | "
+                f"{public:.2f}, {public_found:.1%} | {accuracy:.3f} |".replace("%", " %"),
+                flush=True,
+            )
+
+
+def measured(settings: Sequence[str], clips: int, seed: int, cache: Path, *, federate: bool = False) -> Measured:
+    """Train generators and measure them.
+
+    Args:
+        settings: of the profile.
+        clips: of a class, that train.
+        seed: of the training, and of the choice of sounds.
+        cache: of embeddings.
+        federate: with one-shot federation.
+    """
+    profile = load_profile("unified", settings=settings, environment={}).profile
+    members, others = clips_of_seed(profile.embedding, seed, clips, cache)
+    generators = trained(profile, members, seed, cache)
     suspects = [
         Suspects(generator, name, members[name], others[name]) for generator in generators for name in generator.classes
     ]
@@ -71,26 +122,25 @@ def _measured(profile: Profile, seed: int, arguments: argparse.Namespace) -> tup
     best, public = strongest(attacks), strongest(attacks, "public")
     assert best is not None
     assert public is not None
-    figures = list(_worth(generators, members, others))
+    figures = list(worth(drawn(generators, members), members, others))
     for found in (attacks[best].overall, attacks[public].overall):
         assert found.found_at_1_percent is not None
         figures += [found.auc, found.found_at_1_percent]
-    return figures, best
+    accuracy = None
+    if federate:
+        specs = generator_specs(profile)
+        made = [NodeGenerator(spec.node, spec.key, one) for spec, one in zip(specs, generators, strict=True)]
+        judging = {name: others[name] for name in profile.classes}
+        values, labels = with_labels(judging)
+        accuracy = one_shot([f"experiment.seed={seed}"], made, _with_tokens(values, profile), labels)
+    return Measured(tuple(figures), best, accuracy)
 
 
-def _embedded(profile: Profile, seed: int, count: int, cache: Path) -> dict[str, torch.Tensor]:
-    """Embeddings [clips, features] by class: those that train first."""
-    encoder = make_encoder(profile.embedding, torch.device("cpu"))
-    first = CLIPS_PER_CLASS + seed * TAKES_OF_A_SEED
-    sounds = sounds_of_no_fold(list(SOUNDS), first + count + OTHERS)
-    found = {}
-    for name in SOUNDS:
-        own = [clip for clip in sounds if clip.class_name == name and clip.take >= first]
-        found[name] = embed(own[: count + OTHERS], encoder, cache).values.flatten(1)
-    return found
+def _means(rows: Sequence[Measured]) -> list[float]:
+    return [fmean(column) for column in zip(*(row.figures for row in rows), strict=True)]
 
 
-def _trained(profile: Profile, members: dict[str, torch.Tensor], seed: int, cache: Path) -> list[Generator]:
+def trained(profile: Profile, members: Side, seed: int, cache: Path) -> list[Generator]:
     section = profile.generator
     release = None
     if section.projection == "public":
@@ -108,50 +158,35 @@ def _trained(profile: Profile, members: dict[str, torch.Tensor], seed: int, cach
 
 
 def _training_set(
-    spec: GeneratorSpec, members: dict[str, torch.Tensor], profile: Profile, release: Callable[..., TrainingSet] | None
+    spec: GeneratorSpec, members: Side, profile: Profile, release: Callable[..., TrainingSet] | None
 ) -> TrainingSet:
     values = torch.cat([members[name] for name in spec.classes])
-    assert isinstance(profile.embedding.tokens, int)
-    embeddings = values.view(len(values), profile.embedding.tokens, -1)
+    embeddings = _with_tokens(values, profile)
     names = [name for name in spec.classes for _ in members[name]]
     if release is not None:
         return release(spec, embeddings, names)
     return training_set(spec, embeddings, names, profile.generator)
 
 
-def _worth(
-    generators: Sequence[Generator], members: dict[str, torch.Tensor], others: dict[str, torch.Tensor]
-) -> tuple[float, float, float]:
-    """TSTR, its share of TRTR, and the share of the clips' recall."""
+def _with_tokens(values: torch.Tensor, profile: Profile) -> torch.Tensor:
+    """Embeddings [clips, tokens, dim] of features [clips, features]."""
+    assert isinstance(profile.embedding.tokens, int)
+    return values.view(len(values), profile.embedding.tokens, -1)
+
+
+def drawn(generators: Sequence[Generator], members: Side) -> Side:
+    """Samples [clips, features] by class, as many as clips."""
     makers = {name: generator for generator in generators for name in generator.classes}
-    drawn = {name: makers[name].sample([name] * len(values), 3).flatten(1) for name, values in members.items()}
-    clips = torch.cat(list(members.values()))
-    mean, scale = clips.mean(0), clips.std(0)
-    sides = [{name: (values - mean) / scale for name, values in side.items()} for side in (drawn, members, others)]
-    accuracies = [_accuracy(side, sides[2]) for side in sides[:2]]
-    recalls = [
-        fmean(neighbourhood(Distances.of(sides[2][name], side[name])).recall for name in side) for side in sides[:2]
-    ]
-    return accuracies[0], accuracies[0] / accuracies[1], recalls[0] / recalls[1]
-
-
-def _accuracy(training: dict[str, torch.Tensor], judging: dict[str, torch.Tensor]) -> float:
-    values, labels = _with_labels(training)
-    probe = Probe.trained(values, labels, len(training))
-    return float(probe.hits(*_with_labels(judging)).double().mean())
-
-
-def _with_labels(side: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-    labels = [torch.full((len(values),), place) for place, values in enumerate(side.values())]
-    return torch.cat(list(side.values())), torch.cat(labels)
+    return {name: makers[name].sample([name] * len(values), 3).flatten(1) for name, values in members.items()}
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", type=int, default=32, help="of a class, that train")
+    parser.add_argument("what", nargs="?", choices=["lines", "table"], default="lines")
+    parser.add_argument("--clips", type=int, help="of a class, that train; unset: 32, and all of the table")
     parser.add_argument("--granularities", nargs="+", default=GRANULARITIES, choices=GRANULARITIES)
     parser.add_argument("--types", nargs="+", default=tuple(GENERATORS), choices=tuple(GENERATORS))
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, help="unset: 3, and in the table one at 400 clips a class")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--cache", type=Path, default=Path("~/.cache/feda2v"))
     return parser.parse_args()

@@ -82,6 +82,9 @@ class EmbeddingCache:
             return None
         if row >= len(self._entries):  # written since
             self._entries = self._mapped()
+        if row >= len(self._entries):  # and cut off since
+            del self._rows[bytes.fromhex(content_hash)]
+            return None
         entry = self._entries[row]
         if entry["digest"].tobytes() != _digest(content_hash, entry["values"]):
             raise DamagedEntryError(f"{self.path}, entry {row}")
@@ -123,8 +126,19 @@ class EmbeddingCache:
 
         Args:
             rows: places that `find` and `write` have given.
+
+        Raises:
+            FailedError: the file has become shorter since.
         """
-        return StoredEmbeddings(self._mapped()["values"], rows, self._numbers)
+        entries = self._mapped()
+        wanted = max(rows, default=-1) + 1
+        if wanted > len(entries):
+            raise FailedError(
+                f"the embedding cache {self.path} holds {len(entries)} embeddings — this run has found {wanted} in it",
+                ["it has been cut off or emptied since"],
+                hint="the same command again computes what is lost; the cache is for no other program to change",
+            )
+        return StoredEmbeddings(entries["values"], rows, self._numbers)
 
     def _mapped(self) -> npt.NDArray[Any]:
         """All entries that are whole; whoever appends leaves them where they are."""

@@ -254,7 +254,8 @@ def _on_the_same_basis(one: Suspects, promise: Mapping[str, Any] | None) -> Gene
     """A file on a public basis with its mean m moved by what a clip less moves the mean of the class's n clips.
 
     How means were shrunk is public, so that an attacker undoes it. With a promise both files have noise of their own,
-    each with the deviation s = 2 z C / n: their difference has √2 s.
+    each with the deviation s = 2 z C / n: their difference has √2 s. It is added to all coordinates here, of which a
+    promise releases few: the attacker is given more than there is.
     """
     generator, count = one.generator, len(one.members)
     moved = generator.projection.project(torch.stack([one.members[1:].mean(0), one.members.mean(0)]))

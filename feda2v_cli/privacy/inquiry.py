@@ -201,15 +201,15 @@ def _attacks(
     found = [(one, scores(one)) for one in suspects]
     if not found:
         return {}
-    return {name: _attack(needs, [(one.name, by_name[name]) for one, by_name in found]) for name in names}
+    return {name: _attack(needs, [(one.name, by_name[name]) for one, by_name in found], len(names)) for name in names}
 
 
-def _attack(needs: str, found: Sequence[tuple[str, Pair]]) -> Attack:
+def _attack(needs: str, found: Sequence[tuple[str, Pair]], attacks: int) -> Attack:
     of_class: dict[str, list[Pair]] = {}
     for name, pair in found:
         of_class.setdefault(name, []).append(pair)
-    per_class = {name: Advantage.of(*_joined(pairs)) for name, pairs in of_class.items()}
-    return Attack(needs, Advantage.of(*_joined([pair for _, pair in found])), per_class)
+    per_class = {name: Advantage.of(*_joined(pairs), attacks) for name, pairs in of_class.items()}
+    return Attack(needs, Advantage.of(*_joined([pair for _, pair in found]), attacks), per_class)
 
 
 def _joined(pairs: Sequence[Pair]) -> Pair:

@@ -81,9 +81,14 @@ def _opened(path: Path) -> Iterator[Path]:
 
 
 def _after(spent: Mapping[str, float], releases: Iterable[Iterable[str]], noise_multiplier: float) -> dict[str, float]:
-    """Σ 1 / z² over releases, of each clip that is released: what an exact sum of Gaussian releases needs."""
-    times = Counter(clip for clips in releases for clip in set(clips))
-    return {clip: spent.get(clip, 0.0) + count * noise_multiplier**-2 for clip, count in sorted(times.items())}
+    """Σ m² / z² over releases, of each clip that is released: what an exact sum of Gaussian releases needs.
+
+    A clip that is m times in a release moves its mean m times as far.
+    """
+    squares: Counter[str] = Counter()
+    for clips in releases:
+        squares.update({clip: count**2 for clip, count in Counter(clips).items()})
+    return {clip: spent.get(clip, 0.0) + square * noise_multiplier**-2 for clip, square in sorted(squares.items())}
 
 
 def _check(path: Path, after: Mapping[str, float], delta: float, budget: float | None) -> float:

@@ -29,11 +29,16 @@ from feda2v_cli.threads import threads_per_operation
 SHARE_WITHIN_BOUND = 0.25
 #: Discriminants that are released with noise, which grows with their number.
 NOISY_DISCRIMINANTS = 14
+#: Without noise, clips of a class for each discriminant: whoever knows a class well tells single clips by the more of
+#: them, the larger their number is beside that of the clips (Homer et al., 2008).
+CLIPS_PER_DISCRIMINANT = 2
 #: Clips by which the covariance of all public classes counts in that of each.
 CLIPS_OF_ALL = 40
 #: Of the covariance of public means: the share of it that is taken to be of single coordinates, and how much of the
 #: covariance within classes is added, since classes of the node may differ where public ones do not.
 DIAGONAL_SHARE, WITHIN_SHARE = 0.3, 0.05
+#: Of coordinates, whose variance over all public clips is one: what a variance within classes is not below.
+SMALLEST_VARIANCE = 1e-3
 _TINY = 1e-9
 _BITS = 53
 
@@ -85,7 +90,7 @@ class PublicBasis:
             counts = torch.bincount(labels).double()
             means = torch.stack([coordinates[labels == label].mean(0) for label in range(len(counts))])
             centred = coordinates - means[labels]
-            within = centred.T @ centred / max(1, len(values) - len(counts))
+            within = _within(centred, max(1, len(values) - len(counts)))
             covariances = torch.stack([_shrunk(centred[labels == label], within) for label in range(len(counts))])
             spread = (means - means.mean(0)) / max(1, len(counts) - 1) ** 0.5
             between = (1 - DIAGONAL_SHARE) * spread.T @ spread + WITHIN_SHARE * within
@@ -129,6 +134,18 @@ class PublicBasis:
         covariance = torch.einsum("k,kij->ij", weights, self.covariances)
         root: Tensor = torch.linalg.cholesky(covariance + _TINY * torch.eye(len(covariance), dtype=torch.double))
         return root.float()
+
+
+def _within(centred: Tensor, freedom: int) -> Tensor:
+    """Covariance within classes, [rank, rank], of few clips for so many coordinates mostly its diagonal.
+
+    Args:
+        centred: clips around the means of their classes, [clips, rank].
+        freedom: their degrees of freedom.
+    """
+    found = centred.T @ centred / freedom
+    kept = freedom / (freedom + centred.shape[1])
+    return kept * found + (1 - kept) * found.diagonal().clamp(min=SMALLEST_VARIANCE).diag()
 
 
 def _shrunk(centred: Tensor, within: Tensor) -> Tensor:
@@ -228,9 +245,10 @@ def _class(discriminants: Tensor, basis: PublicBasis, promise: Promise | None) -
         basis: of public clips.
         promise: what is to be promised; None for nothing.
     """
-    count, deviation, values = len(discriminants), 0.0, discriminants
+    count, deviation = len(discriminants), 0.0
+    width = max(1, count // CLIPS_PER_DISCRIMINANT) if promise is None else NOISY_DISCRIMINANTS
+    values = discriminants[:, :width]
     if promise is not None:
-        values = values[:, :NOISY_DISCRIMINANTS]
         values = values * (promise.bound / values.norm(dim=1, keepdim=True).clamp(min=1e-12)).clamp(max=1)
         deviation = promise.noise_multiplier * 2 * promise.bound / count
     width = values.shape[1]

@@ -196,6 +196,29 @@ def test_a_file_that_was_cut_off_has_lost_its_last_entries(kept: EmbeddingCache,
     assert (again().find(OTHER), again().find(HASH)) == (0, None)
 
 
+def test_what_was_cut_off_since_it_was_found_is_an_error_that_says_what_to_do(
+    kept: EmbeddingCache, again: Again
+) -> None:
+    rows = [kept.write(name, EMBEDDING) for name in (OTHER, HASH)]
+    opened = again()
+    os.truncate(kept.path, kept.path.stat().st_size // 2)
+
+    with pytest.raises(FailedError, match="holds 1 embeddings — this run has found 2") as caught:
+        opened.stored(rows)
+
+    assert "computes what is lost" in str(caught.value.hint)
+    assert opened.stored(rows[:1]).read().shape == (1, *EMBEDDING.shape)
+
+
+def test_what_another_process_has_written_and_cut_off_again_is_not_there(kept: EmbeddingCache) -> None:
+    for name in (OTHER, HASH):
+        kept.write(name, EMBEDDING)
+    os.truncate(kept.path, 0)
+
+    assert kept.find(HASH) is None
+    assert kept.write(HASH, EMBEDDING) == 0
+
+
 def test_processes_that_write_at_once_lose_nothing(cache: Path, again: Again) -> None:
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(cache), str(first)]) for first in (0, 50)]
 

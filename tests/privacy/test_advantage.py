@@ -18,6 +18,17 @@ def test_an_attack_by_chance_finds_as_many_as_it_raises_false_alarms() -> None:
     assert found.found_at_1_percent == pytest.approx(0.01, abs=0.006)
 
 
+def test_the_strongest_of_several_attacks_by_chance_is_not_taken_for_one_that_finds_something() -> None:
+    random = torch.Generator().manual_seed(0)
+    mistaken = {1: 0, 8: 0}
+    for _ in range(300):
+        scores = torch.randn(8, 2, 100, generator=random)  # eight attacks, none of which finds anything
+        for attacks in mistaken:
+            strongest = max((Advantage.of(*one, attacks) for one in scores), key=lambda found: found.auc)
+            mistaken[attacks] += strongest.low > 0.5
+    assert mistaken[8] <= 300 * 0.05 < mistaken[1]
+
+
 def test_too_few_others_tell_no_share() -> None:
     found = Advantage.of(torch.arange(9.0), torch.arange(120.0))
     assert found.found_at_1_percent is not None

@@ -116,13 +116,15 @@ def test_a_run_that_would_spend_too_much_is_refused_before_its_first_release(tmp
         refuse_beyond_budget(ledger, [["a", "b"], ["b", "c"]], noise, 1e-5, 1.1)
 
 
-def test_what_is_released_leaves_out_discriminants_beyond_those_that_get_noise() -> None:
+@pytest.mark.parametrize(
+    ("count", "promised", "told"), [(40, False, 16), (20, False, 10), (40, True, NOISY_DISCRIMINANTS)]
+)
+def test_as_many_discriminants_are_released_as_clips_pay_for(count: int, promised: bool, told: int) -> None:
     basis = PublicBasis.of(*clips(300, 0), rank=16)
-    values, promise = clips(30, 1, 1)[0], Promise.of(1e6, 1e-5, basis)
-    made = [released_set(spec(), values, ["dog"] * 30, basis, one).released for one in (None, promise)]
-    told = [basis.discriminants(one.means)[0] for one in made]
-    assert told[0].abs().min() > 1e-4
-    assert torch.equal(told[1][NOISY_DISCRIMINANTS:].abs() < 1e-4, torch.ones(2, dtype=torch.bool))
+    promise = Promise.of(1e6, 1e-5, basis) if promised else None
+    made = released_set(spec(), clips(count, 1, 1)[0], ["dog"] * count, basis, promise).released
+    moved = basis.discriminants(made.means)[0].abs() > 1e-4
+    assert moved.tolist() == [place < told for place in range(16)]
 
 
 def test_a_class_takes_the_spread_of_the_public_class_that_it_is_like() -> None:
@@ -131,3 +133,18 @@ def test_a_class_takes_the_spread_of_the_public_class_that_it_is_like() -> None:
     basis = PublicBasis.of(values, labels, rank=4)
     wide, narrow = (basis.like(basis.means[label], 0.01).square().sum() for label in (1, 0))
     assert wide > 3 * narrow
+
+
+def test_few_public_clips_make_a_basis_that_keeps_noise_finite() -> None:
+    basis = PublicBasis.of(*clips(6, 0), rank=128)
+    assert basis.projection.rank == 5
+    made = released_set(spec(), clips(30, 1, 1)[0], ["dog"] * 30, basis, Promise.of(1.0, 1e-5, basis)).released
+    assert basis.bound < 100
+    assert torch.isfinite(made.means).all()
+    assert torch.isfinite(made.loadings).all()
+
+
+def test_a_clip_that_is_twice_in_a_release_spends_four_times_as_much(tmp_path: Path) -> None:
+    noise = noise_multiplier_for(1.0, 1e-5)
+    twice = charge(tmp_path / "ledger.json", ["a", "a", "b"], noise, 1e-5, None)
+    assert twice == pytest.approx(epsilon_of(noise / 2, 1e-5))
