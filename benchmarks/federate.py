@@ -290,7 +290,7 @@ def growth(arguments: argparse.Namespace) -> None:
         f"{arguments.strategy}, 4 clips a node, 3 epochs, both spaces, one thread, "
         f"stacks of at most {arguments.memory} MiB"
     )
-    print(" nodes   seconds a round   the floor   peak memory   beside the clips")
+    print(" nodes   seconds a round      of CPU   the floor   peak memory   beside the clips")
     for nodes in arguments.nodes:
         words = [sys.executable, __file__, "grow-one", "--nodes", str(nodes), "--memory", str(arguments.memory)]
         words += ["--strategy", arguments.strategy]
@@ -308,12 +308,12 @@ def grow_one(arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as place:
         federation = _federation(setup, Path(place))
         federation.run_round(1)
-        started = time.perf_counter()
+        started, used = time.perf_counter(), time.process_time()
         for number in (2, 3):
             federation.run_round(number)
-        seconds = (time.perf_counter() - started) / 2
+        seconds, of_cpu = (time.perf_counter() - started) / 2, (time.process_time() - used) / 2
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-    print(f"{nodes:6} {seconds:17.3f} {_floor(setup):10.3f} {peak:10.0f} MB {peak - clips:15.0f} MB")
+    print(f"{nodes:6} {seconds:17.3f} {of_cpu:11.3f} {_floor(setup):11.3f} {peak:10.0f} MB {peak - clips:15.0f} MB")
 
 
 def _floor(setup: Setup) -> float:

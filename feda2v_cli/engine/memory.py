@@ -17,9 +17,10 @@ from feda2v_cli.engine.stack import BYTES_PER_WEIGHT
 #: Share of the free memory that training takes when nobody says how much.
 AUTO_SHARE = 0.7
 
-#: Most bytes of a stack's weights on a CPU. Wider stacks are no quicker, and beyond `LARGEST_ON_HEAP` half as
-#: quick: every operation's result is mapped anew, and the kernel clears its pages.
-QUICK_BYTES = 12 * 1024**2
+#: Most bytes of a stack's weights on a CPU. Half as wide takes 6 % more of a processor, and 18 % more where two
+#: threads share Python; beyond `LARGEST_ON_HEAP` it is twice as long: every operation's result is mapped anew, and the
+#: kernel clears its pages.
+QUICK_BYTES = 24 * 1024**2
 
 #: Most bytes that a step of a stack computes with on a CPU: of embeddings that are long, wider stacks are no quicker
 #: either, and every model takes a hundred megabytes.
