@@ -76,9 +76,9 @@ checkpoints/generators_per_class
   0     dog        dog        9         4.9 kB  melstats  12.5
   0     dog        dog        10        4.9 kB  melstats  12.5
   0     dog        dog        10 final  4.9 kB  melstats  12.5
-  0     sea_waves  sea_waves  9         4.9 kB  melstats  12.5
-  0     sea_waves  sea_waves  10        4.9 kB  melstats  12.5
-  0     sea_waves  sea_waves  10 final  4.9 kB  melstats  12.5
+  0     sea_waves  sea_waves  9         5.0 kB  melstats  12.5
+  0     sea_waves  sea_waves  10        5.0 kB  melstats  12.5
+  0     sea_waves  sea_waves  10 final  5.0 kB  melstats  12.5
 """
 
 
