@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from feda2v_cli.cli.options import BaseName, ConsoleOptions, OtherClips, ProfileOptions, SetPath, takes_options
 from feda2v_cli.cli.output import command_output
 from feda2v_cli.cli.tables import table
+from feda2v_cli.counted import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -35,9 +36,9 @@ def audit(
 
     Attacks it with what you have: clips that trained, and clips held out. AUC is how often an attack ranks a clip that
     trained above another; 0.5 is chance. Found is the share of clips that trained which it finds while it takes 1 % or
-    0.1 % of the others for them. The verdict is guarded, guarded once (a second version of the
-    files would tell clips), leaking or telling; the exit code is 0 with any. What it does not find is no proof:
-    docs/privacy.md says what is promised, and what is not.
+    0.1 % of the others for them. The verdict is guarded, guarded once (a second version of the files would tell clips),
+    leaking or telling; the exit code is 0 with any. What it does not find is no proof: docs/privacy.md says what is
+    promised, and what is not.
     """
     with command_output("audit", console) as output:
         from feda2v_cli.cli.progress import Progress
@@ -57,12 +58,13 @@ def audit(
         tables: list[Table | str] = [_attacks(audited)]
         if output.verbose:
             tables += ["", _classes(audited)]
+        made = counted(audited.generators, f"{audited.granularity} {audited.generator_type} generator")
         output.result(
             audited.to_dict(),
             *tables,
             "",
             f"{audited.judgement.word}: {'; '.join(audited.judgement.reasons)}",
-            f"{audited.generators} {audited.granularity} {audited.generator_type} generators of {audited.directory}, "
+            f"{made} of {audited.directory}, "
             f"{audited.members} clips trained, {audited.others} held out, in {audited.seconds:.1f} s; "
             f"run {audited.run_dir}",
         )

@@ -8,6 +8,7 @@ import typer
 from feda2v_cli.cli.options import BaseName, ConsoleOptions, OtherClips, ProfileOptions, SetPath, takes_options
 from feda2v_cli.cli.output import Output, command_output
 from feda2v_cli.cli.tables import table
+from feda2v_cli.counted import counted
 from feda2v_cli.quality.meanings import CLASS_FIGURES, MEANINGS
 
 if TYPE_CHECKING:
@@ -76,12 +77,12 @@ def _tables(evaluated: "Evaluation", output: Output) -> list["Table | str"]:
     active = [one["quality"]["active_units"] for one in evaluated.generators if "active_units" in one["quality"]]
     if active:
         tables += ["", f"active latent units: {min(active)} to {max(active)} a generator"]
+    made = counted(len(evaluated.generators), f"{evaluated.granularity} {evaluated.generator_type} generator")
     return [
         *tables,
         "",
         f"{evaluated.verdict.word}: {'; '.join(evaluated.verdict.reasons)}",
-        f"{len(evaluated.generators)} {evaluated.granularity} {evaluated.generator_type} generators of "
-        f"{evaluated.directory}, {evaluated.draws} draws, {evaluated.trained} clips trained, "
+        f"{made} of {evaluated.directory}, {evaluated.draws} draws, {evaluated.trained} clips trained, "
         f"{evaluated.held_out} held out, in {evaluated.seconds:.1f} s; run {evaluated.run_dir}",
     ]
 

@@ -228,7 +228,10 @@ def _noisy(plan: EvaluationPlan, sources: Sequence[Source], embedded: Embedded) 
         sides, encoder = [], plan.encoders[source.metadata.node_id]
         for side in (members, others):
             copies = [_NoisyCopy(clip.name, clip.class_name, clip.fold, clip=clip) for clip in side[:NOISY_CLIPS]]
-            sides.append(embed(copies, encoder, cache_directory(plan.profile)).values.flatten(1))
+            embeddings = embed(
+                copies, encoder, cache_directory(plan.profile), numbers=plan.profile.embedding.cache_dtype
+            )
+            sides.append(embeddings.values.flatten(1))
         found.append(Suspects(source.generator, members[0].class_name, *sides))
     return found
 
@@ -254,8 +257,9 @@ def _on_the_same_basis(one: Suspects, promise: Mapping[str, Any] | None) -> Gene
     """A file on a public basis with its mean m moved by what a clip less moves the mean of the class's n clips.
 
     How means were shrunk is public, so that an attacker undoes it. With a promise both files have noise of their own,
-    each with the deviation s = 2 z C / n: their difference has √2 s. It is added to all coordinates here, of which a
-    promise releases few: the attacker is given more than there is.
+    each with the deviation s = 2 z C / n: their difference has √2 s. It is added to all coordinates here, for the
+    discriminants, few of which a promise releases, are not in the file: that gives the attacker clips' coordinates
+    that are not released, and somewhat more noise than there is in those that are.
     """
     generator, count = one.generator, len(one.members)
     moved = generator.projection.project(torch.stack([one.members[1:].mean(0), one.members.mean(0)]))

@@ -1,7 +1,7 @@
 """The nodes that take part in a run, and the embeddings of their clips."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from feda2v_cli.data.clip import Clip
@@ -67,8 +67,24 @@ def embed_nodes(nodes: Sequence[NodeClips], encoder: Encoder, profile: Profile, 
     """
     for note in notes_on(nodes):
         emit(Warned(note))
+    return embed_clips((clip for node in nodes for clip in node.used), encoder, profile, emit)
+
+
+def embed_clips(clips: Iterable[Clip], encoder: Encoder, profile: Profile, emit: Listener) -> Embeddings:
+    """Embeddings of clips, each clip once.
+
+    Args:
+        clips: in any order.
+        encoder: makes the embeddings.
+        profile: says where the cache is, and whether unreadable clips are left out.
+        emit: is told the progress, and of clips and cache entries that were damaged.
+
+    Raises:
+        UnreadableClipError: a clip cannot be read, and the profile does not leave such clips out.
+        FailedError: the cache cannot be read or written.
+    """
     embeddings = embed(
-        list(dict.fromkeys(clip for node in nodes for clip in node.used)),
+        list(dict.fromkeys(clips)),
         encoder,
         cache_directory(profile),
         numbers=profile.embedding.cache_dtype,

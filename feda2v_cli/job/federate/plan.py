@@ -38,8 +38,8 @@ class FederationPlan:
     Attributes:
         profile: of the run, with the nodes that take part.
         whole: the profile with all of its nodes.
-        encoder: of all nodes; of the profile where they differ.
-        encoders: of each node, by its id: the same, or the same with tokens of its own. By None that of all.
+        encoders: of each node, by its id: the same, or the same with tokens of its own. By None that of all, or the
+            profile's where they differ.
         targets: of all classes.
         spaces: adapters and targets.
         device: where training happens.
@@ -52,7 +52,6 @@ class FederationPlan:
 
     profile: Profile
     whole: Profile
-    encoder: Encoder
     encoders: Mapping[Owner, Encoder]
     targets: Targets
     spaces: tuple[Space, ...]
@@ -62,6 +61,11 @@ class FederationPlan:
     generators: GeneratorSet | None
     maker: MakerPlan | None
     trained: TrainedAdapters | None
+
+    @property
+    def encoder(self) -> Encoder:
+        """Of all nodes; the profile's where they differ."""
+        return self.encoders[None]
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -223,7 +227,6 @@ def plan_federation(
     return FederationPlan(
         profile=profile,
         whole=whole,
-        encoder=encoder,
         encoders=encoders,
         targets=targets,
         spaces=spaces,

@@ -8,15 +8,14 @@ from torch import Tensor
 
 from feda2v_cli.data.clip import Clip, FileClip
 from feda2v_cli.data.nodes import NodeClips
-from feda2v_cli.embedding.embed import embed
 from feda2v_cli.embedding.encoder import Encoder
 from feda2v_cli.errors import MissingError, UsageError, closest
 from feda2v_cli.federation.standardise import Standardisation
 from feda2v_cli.federation.strategy.strategy import Owner
-from feda2v_cli.job.nodes import cache_directory, warn_of_clips
+from feda2v_cli.job.nodes import embed_clips
 from feda2v_cli.paths import entries, is_directory, is_file
 from feda2v_cli.profile.schema import Profile
-from feda2v_cli.run.event import ClipsEmbedded, Listener
+from feda2v_cli.run.event import Listener
 
 #: What a clip of the user's own is filed under, whose class nobody knows.
 UNKNOWN = "audio"
@@ -122,15 +121,7 @@ def embed_subjects(
         own = [clip for clip, *_, holders in chosen if encoder in {encoders[of] for of in holders or encoders}]
         if not own:
             continue
-        done = embed(
-            list(dict.fromkeys(own)),
-            encoder,
-            cache_directory(profile),
-            numbers=profile.embedding.cache_dtype,
-            skip_unreadable=profile.data.skip_unreadable,
-            progress=lambda done, total: emit(ClipsEmbedded(done, total)),
-        )
-        warn_of_clips(done.skipped, done.damaged, emit)
+        done = embed_clips(own, encoder, profile, emit)
         values |= {(encoder, clip): value for clip, value in zip(done.clips, done.values, strict=True)}
     subjects = []
     for clip, split, number, holders in chosen:
