@@ -40,6 +40,14 @@ class Reply:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True)
+class _Presence:
+    """A node that is connected; one that comes back is another."""
+
+    flower_id: int
+    since: str
+
+
 class Link:
     """A connection to a SuperLink, as the ServerApp of a run of its own.
 
@@ -115,10 +123,13 @@ class Link:
 
     def online(self) -> dict[int, int]:
         """Flower's ids of the nodes that are there, by node."""
+        return {node: there.flower_id for node, there in self._there().items()}
+
+    def _there(self) -> dict[int, "_Presence"]:
         with self._talking():
             by_key = {key: node for node, key in self._nodes.items()}
             return {
-                by_key[info.public_key]: info.node_id
+                by_key[info.public_key]: _Presence(info.node_id, info.last_activated_at)
                 for info in registered(self._control())
                 if info.status == "online" and info.public_key in by_key
             }
@@ -145,11 +156,13 @@ class Link:
             FailedError: the server is gone.
         """
         started = time.monotonic()
-        flower_ids = self.online()
+        there = self._there()
+        flower_ids = {node: presence.flower_id for node, presence in there.items()}
         replies = {node: Reply(None, "is not connected to the server") for node in letters if node not in flower_ids}
         waiting = self._send({node: letter for node, letter in letters.items() if node in flower_ids}, flower_ids,
                              deadline_seconds)  # fmt: skip
         while waiting and time.monotonic() - started < deadline_seconds:
+            now = self._there()
             for node, reply in self._collect(waiting).items():
                 passed = time.monotonic() - started
                 more = follow(node, reply.letter) if reply.letter is not None else None
@@ -157,6 +170,11 @@ class Link:
                     replies[node] = Reply(reply.letter, reply.problem, passed)
                 else:
                     waiting |= self._send({node: more}, flower_ids, deadline_seconds - passed)
+            for identity, node in list(waiting.items()):
+                # The server tells of a node that is away while it is, and forgets that when the node is back.
+                if now.get(node) != there[node]:
+                    del waiting[identity]
+                    replies[node] = Reply(None, "was away, or has been started anew")
             if waiting:
                 on_wait()
                 time.sleep(POLL_SECONDS)

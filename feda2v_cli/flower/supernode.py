@@ -103,14 +103,17 @@ def _be_patient(options: NodeOptions) -> None:
 
     def patiently(client: Any, request: Any) -> Any:
         deadline = time.monotonic() + ACTIVATION_SECONDS
-        told = False
+        told = was_away = False
         while True:
             try:
                 return activate(client, request)
             except httpx.HTTPStatusError:
-                if time.monotonic() > deadline or not _is_connected(options.server, authority, request.public_key):
+                is_away = not _is_connected(options.server, authority, request.public_key)
+                # One that is away only now was still there when it was refused.
+                if time.monotonic() > deadline or (is_away and was_away):
                     raise
-            if not told:
+                was_away = is_away
+            if not told and not is_away:
                 print(STILL_CONNECTED, flush=True)
                 told = True
             time.sleep(1.0)

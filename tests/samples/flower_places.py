@@ -114,7 +114,7 @@ class Place:
         return (self.path / f"{name}.log").read_text()
 
     def wait_for(self, name: str, text: str) -> None:
-        wait_until(lambda: text in self.log(name) or self.processes[name].poll() is not None)
+        wait_until(lambda: text in self.log(name) or self.processes[name].poll() is not None, logs=self.path)
         assert text in self.log(name), self.log(name)
 
     @contextmanager
@@ -122,7 +122,7 @@ class Place:
         """Wait at the end until the server has said it once more."""
         before = self.log("server").count(text)
         yield
-        wait_until(lambda: self.log("server").count(text) > before)
+        wait_until(lambda: self.log("server").count(text) > before, logs=self.path)
 
     def stop(self, name: str) -> None:
         process = self.processes.pop(name)
@@ -153,7 +153,7 @@ class Background:
 
     def wait_for(self, is_so: Callable[[], bool]) -> None:
         """Wait until something is so, or the command has ended."""
-        wait_until(lambda: is_so() or self.process.poll() is not None)
+        wait_until(lambda: is_so() or self.process.poll() is not None, logs=self.log.parent)
         assert is_so(), self.log.read_text()
 
     def wait_for_text(self, text: str) -> None:
@@ -176,11 +176,18 @@ class Background:
         assert self.process.wait(SECONDS) == 0, self.log.read_text()
 
 
-def wait_until(is_so: Callable[[], bool], seconds: float = SECONDS) -> None:
+def wait_until(is_so: Callable[[], bool], seconds: float = SECONDS, *, logs: Path | None = None) -> None:
+    """Wait, and if it is in vain say how all logs of a place end."""
     deadline = time.monotonic() + seconds
     while not is_so():
-        assert time.monotonic() < deadline
+        assert time.monotonic() < deadline, _ends_of(logs)
         time.sleep(0.1)
+
+
+def _ends_of(directory: Path | None) -> str:
+    paths = [] if directory is None else [*directory.glob("*.log"), *directory.glob("runs/*/flower/*.log")]
+    newest = sorted(paths, key=lambda path: path.stat().st_mtime)[-8:]
+    return "\n".join(f"=== {path}\n{path.read_text(errors='replace')[-1500:]}" for path in newest)
 
 
 def run(place: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
