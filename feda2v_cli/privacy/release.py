@@ -8,7 +8,7 @@ and which of the public classes it is like.
 import hashlib
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -185,6 +185,15 @@ class Promise:
         """The promise with the least noise."""
         return cls(epsilon, delta, noise_multiplier_for(epsilon, delta), basis.bound)
 
+    @classmethod
+    def claimed(cls, claim: Mapping[str, Any]) -> Self:
+        """The promise that a checkpoint keeps, as `to_dict` gave it."""
+        return cls(claim["epsilon"], claim["delta"], claim["noise_multiplier"], claim["clipping_bound"])
+
+    def deviation(self, count: int) -> float:
+        """Of the noise on the mean of so many clips."""
+        return self.noise_multiplier * 2 * self.bound / count
+
     def to_dict(self, digest: str) -> dict[str, Any]:
         """What a checkpoint keeps of it.
 
@@ -236,26 +245,57 @@ def released_set(
 def _class(discriminants: Tensor, basis: PublicBasis, promise: Promise | None) -> tuple[Tensor, Tensor]:
     """Mean [rank] and loadings [rank, rank] of a class's coordinates, from one point that is all that clips tell.
 
-    Of a mean of n clips, whose own variance is 1 / n, and noise with variance s², the mean of a class, which has
-    variance b, is best taken by b / (b + 1 / n + s²) (Wiener, 1949). Discriminants that are not released stay at the
-    public mean.
+    Discriminants that are not released stay at the public mean.
 
     Args:
         discriminants: of its clips, [clips, rank].
         basis: of public clips.
         promise: what is to be promised; None for nothing.
     """
-    count, deviation = len(discriminants), 0.0
-    width = max(1, count // CLIPS_PER_DISCRIMINANT) if promise is None else NOISY_DISCRIMINANTS
-    values = discriminants[:, :width]
+    count = len(discriminants)
+    released = what_counts(discriminants, promise).mean(0)
     if promise is not None:
-        values = values * (promise.bound / values.norm(dim=1, keepdim=True).clamp(min=1e-12)).clamp(max=1)
-        deviation = promise.noise_multiplier * 2 * promise.bound / count
-    width = values.shape[1]
-    released = values.mean(0) + deviation * secret_noise(width)
-    variance = 1 / count + deviation**2
-    kept = basis.between[:width] / (basis.between[:width] + variance)
-    return (basis.back[:, :width] @ (kept * released)).float(), basis.like(released, variance)
+        released = released + promise.deviation(count) * secret_noise(len(released))
+    kept, variance = _trust(basis, len(released), count, promise)
+    return (basis.back[:, : len(released)] @ (kept * released)).float(), basis.like(released, variance)
+
+
+def what_counts(discriminants: Tensor, promise: Promise | None) -> Tensor:
+    """What of each clip goes into the mean that is released, [clips, released discriminants].
+
+    Args:
+        discriminants: of the clips of a class, [clips, rank].
+        promise: what is to be promised; None for nothing.
+    """
+    if promise is None:
+        return discriminants[:, : max(1, len(discriminants) // CLIPS_PER_DISCRIMINANT)]
+    values = discriminants[:, :NOISY_DISCRIMINANTS]
+    return values * (promise.bound / values.norm(dim=1, keepdim=True).clamp(min=1e-12)).clamp(max=1)
+
+
+def released_point(coordinates: Tensor, count: int, basis: PublicBasis, promise: Promise | None) -> Tensor:
+    """The point that was released, of a class's mean in a file: how far it was trusted is no secret, float64 [rank].
+
+    Args:
+        coordinates: the mean, [rank].
+        count: clips of the class.
+        basis: that the file names.
+        promise: that it makes; None for none.
+    """
+    kept, _ = _trust(basis, basis.projection.rank, count, promise)
+    point: Tensor = basis.discriminants(coordinates[None])[0] / kept
+    return point
+
+
+def _trust(basis: PublicBasis, width: int, count: int, promise: Promise | None) -> tuple[Tensor, float]:
+    """What share of a released point is kept, [width], and the variance of its numbers.
+
+    Of a mean of n clips, whose own variance is 1 / n, and noise with variance s², the mean of a class, which has
+    variance b, is best taken by b / (b + 1 / n + s²) (Wiener, 1949).
+    """
+    variance = 1 / count + (0.0 if promise is None else promise.deviation(count)) ** 2
+    between = basis.between[:width]
+    return between / (between + variance), variance
 
 
 def secret_noise(width: int) -> Tensor:
