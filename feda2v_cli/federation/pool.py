@@ -74,7 +74,7 @@ class Node:
     Attributes:
         id: of the node.
         clips: places of its clips in the pool, [clips].
-        clips_of_class: its clips of each class, by the class's index.
+        clips_of_class: how many clips of each class it tells that it has, by the class's index: by these it counts.
         learning_rates: of its adapters, by target space.
         samples_per_class: synthetic samples of each class that it takes from the others.
         repeat_to: items that it trains on at least, its own again and again: as many optimiser steps as with samples,

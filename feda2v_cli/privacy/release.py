@@ -270,7 +270,8 @@ def what_counts(discriminants: Tensor, promise: Promise | None) -> Tensor:
     if promise is None:
         return discriminants[:, : max(1, len(discriminants) // CLIPS_PER_DISCRIMINANT)]
     values = discriminants[:, :NOISY_DISCRIMINANTS]
-    return values * (promise.bound / values.norm(dim=1, keepdim=True).clamp(min=1e-12)).clamp(max=1)
+    clipped: Tensor = values * (promise.bound / values.norm(dim=1, keepdim=True).clamp(min=1e-12)).clamp(max=1)
+    return clipped
 
 
 def released_point(coordinates: Tensor, count: int, basis: PublicBasis, promise: Promise | None) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor
 from feda2v_cli import __version__
 from feda2v_cli.checkpoint.file import write_checkpoint
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
+from feda2v_cli.counted import rounded_count
 from feda2v_cli.data.clip import fingerprint
 from feda2v_cli.embedding.embed import embed
 from feda2v_cli.embedding.identity import recorded
@@ -258,7 +259,7 @@ class StackTraining:
             train_folds=node.split.folds["train"] if node.split.kind == "folds" else (),
             test_folds=node.split.folds["test"] if node.split.kind == "folds" else (),
             samples_per_class={
-                name: _rounded(count, profile.checkpoint.round_counts)
+                name: rounded_count(count, profile.checkpoint.round_counts)
                 for name, count in planned.samples_per_class.items()
             },
             # Who knows the names of clips can test a fingerprint: it is no part of what a promise allows.
@@ -277,11 +278,6 @@ class StackTraining:
             split=dict(node.keys),
             counts_rounded_to=None if profile.checkpoint.round_counts == 1 else profile.checkpoint.round_counts,
         )
-
-
-def _rounded(count: int, multiple: int) -> int:
-    """The nearest multiple that is not zero: no class is without clips."""
-    return max(1, (2 * count + multiple) // (2 * multiple)) * multiple
 
 
 def _by_generator(losses: Mapping[str, Tensor]) -> list[dict[str, float]]:
