@@ -1,12 +1,14 @@
 """The public basis of a run: of clips that may be known to all, with the run's encoder."""
 
+from collections.abc import Collection
+
 import torch
 
 from feda2v_cli.data.builtin import BuiltinClip
 from feda2v_cli.data.clip import Clip
 from feda2v_cli.data.dataset import open_dataset
 from feda2v_cli.data.sounds import SOUNDS
-from feda2v_cli.embedding.embed import embed
+from feda2v_cli.embedding.embed import Embeddings, embed
 from feda2v_cli.embedding.encoder import Encoder
 from feda2v_cli.errors import FailedError
 from feda2v_cli.generator.training_set import LARGEST_PUBLIC_RANK
@@ -38,8 +40,7 @@ def public_basis(profile: Profile, encoder: Encoder, rank: int) -> PublicBasis:
         FailedError: it has fewer than two classes of two clips, or a clip cannot be read.
     """
     section = profile.generator
-    clips = _public_clips(profile)
-    embeddings = embed(clips, encoder, cache_directory(profile), numbers=profile.embedding.cache_dtype)
+    embeddings = _embedded(profile, encoder)
     names = sorted({clip.class_name for clip in embeddings.clips})
     labels = torch.tensor([names.index(clip.class_name) for clip in embeddings.clips])
     if len(names) < _FEWEST or int(torch.bincount(labels).min()) < _FEWEST:
@@ -52,6 +53,32 @@ def public_basis(profile: Profile, encoder: Encoder, rank: int) -> PublicBasis:
         return PublicBasis.of(embeddings.values, labels, rank)
     except ValueError as error:
         raise FailedError(f"the public clips of {section.public_root} span no basis — {error}") from error
+
+
+def refuse_private_clips(profile: Profile, encoder: Encoder, private: Collection[str]) -> None:
+    """Refuse clips that train as public ones: a file tells exactly what its public basis was made of.
+
+    Args:
+        profile: of the run.
+        encoder: of a node.
+        private: hashes of the contents of clips that train.
+
+    Raises:
+        FailedError: a public clip trains.
+    """
+    embeddings = _embedded(profile, encoder)
+    contents = zip(embeddings.clips, embeddings.content_hashes, strict=True)
+    both = [clip for clip, content in contents if content in private]
+    if both:
+        raise FailedError(
+            f"{len(both)} of the {len(embeddings.clips)} public clips train, too: {both[0].name}",
+            [f"of {profile.generator.public_root}: what a public basis is made of, it tells"],
+            hint="name a directory of other clips, or leave generator.public_root out: built-in sounds are public",
+        )
+
+
+def _embedded(profile: Profile, encoder: Encoder) -> Embeddings:
+    return embed(_public_clips(profile), encoder, cache_directory(profile), numbers=profile.embedding.cache_dtype)
 
 
 def _public_clips(profile: Profile) -> list[Clip]:

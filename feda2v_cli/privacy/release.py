@@ -212,8 +212,49 @@ class Promise:
         }
 
 
+@dataclass(frozen=True)
+class Release:
+    """All that a generator on a public basis has of its clips: with a promise nothing else may depend on them.
+
+    Attributes:
+        means: of each class, in coordinates, [classes, rank].
+        loadings: of each class, [classes, rank, rank].
+    """
+
+    means: Tensor
+    loadings: Tensor
+
+
+def release(
+    spec: GeneratorSpec,
+    embeddings: Tensor,
+    class_names: Sequence[str],
+    basis: PublicBasis,
+    promise: Promise | None,
+) -> Release:
+    """Release clips, with noise of its own each time.
+
+    Args:
+        spec: of the generator.
+        embeddings: [clips, tokens, dim].
+        class_names: of each clip.
+        basis: of public clips.
+        promise: what is to be promised; None for nothing.
+    """
+    labels = torch.tensor([spec.classes.index(name) for name in class_names])
+    with threads_per_operation(1):
+        discriminants = basis.discriminants(basis.projection.project(embeddings.flatten(1)))
+        made = [_class(discriminants[labels == label], basis, promise) for label in range(len(spec.classes))]
+    return Release(*(torch.stack(parts) for parts in zip(*made, strict=True)))
+
+
 def released_set(
-    spec: GeneratorSpec, embeddings: Tensor, class_names: Sequence[str], basis: PublicBasis, promise: Promise | None
+    spec: GeneratorSpec,
+    embeddings: Tensor,
+    class_names: Sequence[str],
+    basis: PublicBasis,
+    promise: Promise | None,
+    released: Release | None = None,
 ) -> TrainingSet:
     """What a Gaussian on a public basis is made of.
 
@@ -226,18 +267,18 @@ def released_set(
         class_names: of each clip.
         basis: of public clips.
         promise: what is to be promised; None for nothing.
+        released: what was released of these clips; None to release them.
     """
+    made = released or release(spec, embeddings, class_names, basis, promise)
     labels = torch.tensor([spec.classes.index(name) for name in class_names])
-    coordinates = basis.projection.project(embeddings.flatten(1))
     rank, classes = basis.projection.rank, len(spec.classes)
+    components = PrincipalComponents(made.means, made.loadings, basis.projection.scale, torch.zeros(classes, rank))
     with threads_per_operation(1):
-        discriminants = basis.discriminants(coordinates)
-        made = [_class(discriminants[labels == label], basis, promise) for label in range(classes)]
-    means, loadings = (torch.stack(parts) for parts in zip(*made, strict=True))
-    components = PrincipalComponents(means, loadings, basis.projection.scale, torch.zeros(classes, rank))
-    if promise is not None:
-        random = torch.Generator().manual_seed(0)
-        coordinates = components.coordinates(torch.randn(len(labels), rank, generator=random), labels)
+        if promise is None:
+            coordinates = basis.projection.project(embeddings.flatten(1))
+        else:
+            random = torch.Generator().manual_seed(0)
+            coordinates = components.coordinates(torch.randn(len(labels), rank, generator=random), labels)
     shape = (embeddings.shape[1], embeddings.shape[2])
     return TrainingSet(spec, basis.projection, coordinates, labels, shape, components)
 

@@ -11,7 +11,7 @@ from feda2v_cli.errors import FailedError
 from feda2v_cli.privacy.accountant import delta_of, epsilon_of, noise_multiplier_for
 from feda2v_cli.privacy.advantage import Advantage
 from feda2v_cli.privacy.bound import largest_auc
-from feda2v_cli.privacy.ledger import charge, refuse_beyond_budget
+from feda2v_cli.privacy.ledger import charge, charged, refuse_beyond_budget
 from feda2v_cli.privacy.release import NOISY_DISCRIMINANTS, Promise, PublicBasis, released_set, secret_noise
 
 
@@ -148,3 +148,37 @@ def test_a_clip_that_is_twice_in_a_release_spends_four_times_as_much(tmp_path: P
     noise = noise_multiplier_for(1.0, 1e-5)
     twice = charge(tmp_path / "ledger.json", ["a", "a", "b"], noise, 1e-5, None)
     assert twice == pytest.approx(epsilon_of(noise / 2, 1e-5))
+
+
+def test_a_release_that_is_charged_is_not_charged_again(tmp_path: Path) -> None:
+    ledger, noise = tmp_path / "ledger.json", noise_multiplier_for(1.0, 1e-5)
+    first = charge(ledger, ["a", "b"], noise, 1e-5, 1.1, "one")
+    before = ledger.read_bytes()
+    assert charge(ledger, ["a", "b"], noise, 1e-5, 1.1, "one") == first
+    assert ledger.read_bytes() == before
+    assert charged(ledger) == {"one"}
+    with pytest.raises(FailedError, match="2 of 2 clips would have spent"):
+        charge(ledger, ["a", "b"], noise, 1e-5, 1.1, "other")
+
+
+def test_a_ledger_of_before_knows_no_releases(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.json"
+    ledger.write_text('{"version": 1, "spent": {"a": 1.0}}')
+    assert charge(ledger, ["a"], 1.0, 1e-5, None, "one") == pytest.approx(epsilon_of(1 / math.sqrt(2), 1e-5))
+
+
+@pytest.mark.parametrize("epsilon", [0.1, 0.3, 2.0, 4.0, 16.0])
+def test_a_budget_pays_for_one_release_of_as_much(tmp_path: Path, epsilon: float) -> None:
+    noise = noise_multiplier_for(epsilon, 1e-5)
+    charge(tmp_path / "ledger.json", ["a"], noise, 1e-5, epsilon)
+    refuse_beyond_budget(tmp_path / "other.json", [["a"]], noise, 1e-5, epsilon)
+
+
+@pytest.mark.parametrize("before", [None, 0o644])
+def test_nobody_else_reads_which_clips_are_in_a_ledger(tmp_path: Path, before: int | None) -> None:
+    ledger = tmp_path / "ledger.json"
+    if before is not None:
+        ledger.write_text('{"version": 1, "spent": {}}')
+        ledger.chmod(before)
+    charge(ledger, ["a"], 1.0, 1e-5, None)
+    assert ledger.stat().st_mode & 0o777 == 0o600

@@ -19,7 +19,7 @@ from feda2v_cli.checkpoint.file import write_checkpoint
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.counted import rounded_count
 from feda2v_cli.data.clip import fingerprint
-from feda2v_cli.embedding.embed import embed
+from feda2v_cli.embedding.embed import Embeddings, embed
 from feda2v_cli.embedding.identity import recorded
 from feda2v_cli.engine.memory import is_out_of_memory
 from feda2v_cli.errors import FailedError
@@ -30,11 +30,18 @@ from feda2v_cli.generator.training_set import TrainingSet, training_set
 from feda2v_cli.job.nodes import cache_directory
 from feda2v_cli.job.public_basis import coordinates_of, public_basis
 from feda2v_cli.job.train_generators.plan import GeneratorPlan, PlannedGenerator
-from feda2v_cli.job.train_generators.resume import StackToTrain, save_state
+from feda2v_cli.job.train_generators.resume import (
+    KeptRelease,
+    StackToTrain,
+    keep_release,
+    kept_release,
+    release_file,
+    save_state,
+)
 from feda2v_cli.paths import as_text
 from feda2v_cli.privacy.inquiry import attack_in_training
 from feda2v_cli.privacy.ledger import charge
-from feda2v_cli.privacy.release import Promise, PublicBasis, released_set
+from feda2v_cli.privacy.release import Promise, PublicBasis, Release, release, released_set
 from feda2v_cli.profile.load import profile_hash
 from feda2v_cli.quality.figures import cheap_figures
 from feda2v_cli.run.event import CheckpointSaved, EpochEnded, Listener, RoundEnded, StackNarrowed
@@ -147,16 +154,8 @@ class StackTraining:
         if profile.generator.projection == "public":
             basis = self._basis(planned)
             promise = self._promise(planned, basis)
-            if promise is not None:
-                section = profile.generator
-                charge(
-                    section.ledger,
-                    embeddings.content_hashes,
-                    promise.noise_multiplier,
-                    promise.delta,
-                    section.privacy_budget,
-                )
-            return released_set(planned.spec, embeddings.values, names, basis, promise)
+            released = None if promise is None else self._charged_release(planned.spec, embeddings, basis, promise)
+            return released_set(planned.spec, embeddings.values, names, basis, promise, released)
         try:
             data = training_set(planned.spec, embeddings.values, names, profile.generator)
             found = attack_in_training(planned.spec, embeddings.values, names, profile.generator)
@@ -182,6 +181,34 @@ class StackTraining:
         promise = Promise.of(section.epsilon, section.delta, basis)
         self._promises[planned.spec] = promise.to_dict(basis.digest)
         return promise
+
+    def _charged_release(
+        self, spec: GeneratorSpec, embeddings: Embeddings, basis: PublicBasis, promise: Promise
+    ) -> Release:
+        """A release that is charged once and made once, however often the run is killed and goes on.
+
+        It is kept before it is charged, and charged before anything is made of it: whoever is killed between finds it
+        again. Other noise for the same charge would tell more than is promised.
+        """
+        section = self._plan.profile.generator
+        kept = kept_release(spec, self._resume)
+        if kept is None or kept.basis != basis.digest:
+            names = [clip.class_name for clip in embeddings.clips]
+            kept = KeptRelease.new(release(spec, embeddings.values, names, basis, promise), basis.digest)
+            keep_release(kept, spec, self._resume)
+        try:
+            charge(
+                section.ledger,
+                embeddings.content_hashes,
+                promise.noise_multiplier,
+                promise.delta,
+                section.privacy_budget,
+                kept.name,
+            )
+        except FailedError:
+            release_file(spec, self._resume).unlink()
+            raise
+        return kept.release
 
     def _fitting(self, sets: list[TrainingSet], stack: StackToTrain) -> Fitting:
         profile = self._plan.profile
