@@ -35,3 +35,17 @@ def told_counts(names: Iterable[str], multiple: int) -> dict[str, int]:
         multiple: as for `rounded_count`.
     """
     return {name: rounded_count(count, multiple) for name, count in sorted(Counter(names).items())}
+
+
+def fewest_of(told: int, multiple: int, least: int = 1) -> int:
+    """The smallest count that is told so.
+
+    >>> [fewest_of(told, 10, least=8) for told in (10, 20, 30)]
+    [8, 15, 25]
+
+    Args:
+        told: as `rounded_count` gives it.
+        multiple: that it is rounded to.
+        least: a count that is known not to be fallen below.
+    """
+    return least if told == multiple > 1 else told - multiple // 2

@@ -31,7 +31,7 @@ from feda2v_cli.privacy.inquiry import (
     attack_with_public_clips,
     strongest,
 )
-from feda2v_cli.privacy.release import Promise, PublicBasis
+from feda2v_cli.privacy.release import Promise, PublicBasis, Rounding
 from feda2v_cli.privacy.two_files import TwoFiles, told_by_trainings, told_on_a_public_basis
 from feda2v_cli.privacy.verdict import Judgement, judgement
 from feda2v_cli.profile.load import LoadedProfile
@@ -256,7 +256,8 @@ def _two_files(
             if basis is None:
                 return None
             promise = Promise.claimed(metadata.privacy) if metadata.privacy else None
-            told = told_on_a_public_basis(one, basis, promise, random)
+            rounding = Rounding(metadata.counts_rounded_to or 1, plan.profile.generator.fewest_clips)
+            told = told_on_a_public_basis(one, basis, promise, random, rounding)
         tries.append((told, len(one.members)))
     return TwoFiles.of(tries)
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from feda2v_cli.counted import fewest_of, rounded_count
 from feda2v_cli.generator.granularity import GeneratorSpec
 from feda2v_cli.generator.principal_components import PrincipalComponents
 from feda2v_cli.generator.projection import Projection
@@ -213,6 +214,31 @@ class Promise:
 
 
 @dataclass(frozen=True)
+class Rounding:
+    """How counts of clips are told.
+
+    Attributes:
+        multiple: to the nearest multiple of this.
+        least: a class has at least so many clips.
+    """
+
+    multiple: int
+    least: int
+
+    def told(self, count: int) -> int:
+        """What is told of a count."""
+        return rounded_count(count, self.multiple)
+
+    def fewest(self, count: int) -> int:
+        """The smallest count that is told as this one is."""
+        return fewest_of(self.told(count), self.multiple, self.least)
+
+
+#: Counts are told as they are.
+EXACT = Rounding(1, 1)
+
+
+@dataclass(frozen=True)
 class Release:
     """All that a generator on a public basis has of its clips: with a promise nothing else may depend on them.
 
@@ -231,6 +257,7 @@ def release(
     class_names: Sequence[str],
     basis: PublicBasis,
     promise: Promise | None,
+    rounding: Rounding = EXACT,
 ) -> Release:
     """Release clips, with noise of its own each time.
 
@@ -240,11 +267,12 @@ def release(
         class_names: of each clip.
         basis: of public clips.
         promise: what is to be promised; None for nothing.
+        rounding: of counts of clips.
     """
     labels = torch.tensor([spec.classes.index(name) for name in class_names])
     with threads_per_operation(1):
         discriminants = basis.discriminants(basis.projection.project(embeddings.flatten(1)))
-        made = [_class(discriminants[labels == label], basis, promise) for label in range(len(spec.classes))]
+        made = [_class(discriminants[labels == label], basis, promise, rounding) for label in range(len(spec.classes))]
     return Release(*(torch.stack(parts) for parts in zip(*made, strict=True)))
 
 
@@ -254,6 +282,7 @@ def released_set(
     class_names: Sequence[str],
     basis: PublicBasis,
     promise: Promise | None,
+    rounding: Rounding = EXACT,
     released: Release | None = None,
 ) -> TrainingSet:
     """What a Gaussian on a public basis is made of.
@@ -267,9 +296,10 @@ def released_set(
         class_names: of each clip.
         basis: of public clips.
         promise: what is to be promised; None for nothing.
+        rounding: of counts of clips; with a promise as many are drawn as are told.
         released: what was released of these clips; None to release them.
     """
-    made = released or release(spec, embeddings, class_names, basis, promise)
+    made = released or release(spec, embeddings, class_names, basis, promise, rounding)
     labels = torch.tensor([spec.classes.index(name) for name in class_names])
     rank, classes = basis.projection.rank, len(spec.classes)
     components = PrincipalComponents(made.means, made.loadings, basis.projection.scale, torch.zeros(classes, rank))
@@ -277,13 +307,17 @@ def released_set(
         if promise is None:
             coordinates = basis.projection.project(embeddings.flatten(1))
         else:
+            told = [rounding.told(int(count)) for count in torch.bincount(labels)]
+            labels = torch.arange(classes).repeat_interleave(torch.tensor(told))
             random = torch.Generator().manual_seed(0)
             coordinates = components.coordinates(torch.randn(len(labels), rank, generator=random), labels)
     shape = (embeddings.shape[1], embeddings.shape[2])
     return TrainingSet(spec, basis.projection, coordinates, labels, shape, components)
 
 
-def _class(discriminants: Tensor, basis: PublicBasis, promise: Promise | None) -> tuple[Tensor, Tensor]:
+def _class(
+    discriminants: Tensor, basis: PublicBasis, promise: Promise | None, rounding: Rounding
+) -> tuple[Tensor, Tensor]:
     """Mean [rank] and loadings [rank, rank] of a class's coordinates, from one point that is all that clips tell.
 
     Discriminants that are not released stay at the public mean.
@@ -292,24 +326,27 @@ def _class(discriminants: Tensor, basis: PublicBasis, promise: Promise | None) -
         discriminants: of its clips, [clips, rank].
         basis: of public clips.
         promise: what is to be promised; None for nothing.
+        rounding: of counts of clips. How far a point is trusted can be read from a file, and so the count for it.
     """
     count = len(discriminants)
-    released = what_counts(discriminants, promise).mean(0)
+    released = what_counts(discriminants, promise, rounding).mean(0)
     if promise is not None:
         released = released + promise.deviation(count) * secret_noise(len(released))
-    kept, variance = _trust(basis, len(released), count, promise)
+    kept, variance = _trust(basis, len(released), rounding.told(count), promise)
     return (basis.back[:, : len(released)] @ (kept * released)).float(), basis.like(released, variance)
 
 
-def what_counts(discriminants: Tensor, promise: Promise | None) -> Tensor:
+def what_counts(discriminants: Tensor, promise: Promise | None, rounding: Rounding = EXACT) -> Tensor:
     """What of each clip goes into the mean that is released, [clips, released discriminants].
 
     Args:
         discriminants: of the clips of a class, [clips, rank].
         promise: what is to be promised; None for nothing.
+        rounding: of counts of clips: how many discriminants differ from public ones tells the count, too.
     """
     if promise is None:
-        return discriminants[:, : max(1, len(discriminants) // CLIPS_PER_DISCRIMINANT)]
+        fewest = rounding.fewest(len(discriminants))
+        return discriminants[:, : max(1, fewest // CLIPS_PER_DISCRIMINANT)]
     values = discriminants[:, :NOISY_DISCRIMINANTS]
     clipped: Tensor = values * (promise.bound / values.norm(dim=1, keepdim=True).clamp(min=1e-12)).clamp(max=1)
     return clipped
@@ -320,7 +357,7 @@ def released_point(coordinates: Tensor, count: int, basis: PublicBasis, promise:
 
     Args:
         coordinates: the mean, [rank].
-        count: clips of the class.
+        count: clips of the class that the file tells of.
         basis: that the file names.
         promise: that it makes; None for none.
     """

@@ -15,7 +15,7 @@ from feda2v_cli.generator.generator import Generator
 from feda2v_cli.privacy.attacks import Released
 from feda2v_cli.privacy.inquiry import Suspects
 from feda2v_cli.privacy.interval import wilson
-from feda2v_cli.privacy.release import Promise, PublicBasis, released_point, what_counts
+from feda2v_cli.privacy.release import EXACT, Promise, PublicBasis, Rounding, released_point, what_counts
 
 #: Clips of a class that are tried where each asks for a training.
 MOST_TRAINED = 4
@@ -74,7 +74,7 @@ def told_by_trainings(one: Suspects, without: Callable[[int], Generator]) -> lis
 
 
 def told_on_a_public_basis(
-    one: Suspects, basis: PublicBasis, promise: Promise | None, random: torch.Generator
+    one: Suspects, basis: PublicBasis, promise: Promise | None, random: torch.Generator, rounding: Rounding = EXACT
 ) -> list[bool]:
     """The same of a file on a public basis, whose point of the class the attacker reads out of it.
 
@@ -86,16 +86,17 @@ def told_on_a_public_basis(
         basis: that the file names.
         promise: that the file makes; None for none.
         random: noise of the second files.
+        rounding: of the counts of clips in files.
     """
     count = len(one.members)
     tried = _tried(count, MOST_READ)
     if not tried:
         return []
     discriminants = basis.discriminants(basis.projection.project(one.members))
-    width = what_counts(discriminants[1:], promise).shape[1]
-    values = what_counts(discriminants, promise)[:, :width]
+    width = what_counts(discriminants[1:], promise, rounding).shape[1]
+    values = what_counts(discriminants, promise, rounding)[:, :width]
     mean = one.generator.state()["model.means"][one.generator.classes.index(one.name)]
-    whole = released_point(mean, count, basis, promise)[:width]
+    whole = released_point(mean, rounding.told(count), basis, promise)[:width]
     left = (values.sum(0) - values[tried]) / (count - 1)
     if promise is not None:
         noise = torch.randn(len(tried), width, generator=random, dtype=torch.double)

@@ -8,11 +8,20 @@ from generator_samples import spec
 
 from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.errors import FailedError
+from feda2v_cli.generator.training_set import TrainingSet
 from feda2v_cli.privacy.accountant import delta_of, epsilon_of, noise_multiplier_for
 from feda2v_cli.privacy.advantage import Advantage
 from feda2v_cli.privacy.bound import largest_auc
 from feda2v_cli.privacy.ledger import charge, charged, refuse_beyond_budget
-from feda2v_cli.privacy.release import NOISY_DISCRIMINANTS, Promise, PublicBasis, released_set, secret_noise
+from feda2v_cli.privacy.release import (
+    EXACT,
+    NOISY_DISCRIMINANTS,
+    Promise,
+    PublicBasis,
+    Rounding,
+    released_set,
+    secret_noise,
+)
 
 
 def clips(count: int, number: int, kinds: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
@@ -133,6 +142,24 @@ def test_a_class_takes_the_spread_of_the_public_class_that_it_is_like() -> None:
     basis = PublicBasis.of(values, labels, rank=4)
     wide, narrow = (basis.like(basis.means[label], 0.01).square().sum() for label in (1, 0))
     assert wide > 3 * narrow
+
+
+@pytest.mark.parametrize("promised", [False, True])
+def test_no_number_of_a_release_tells_a_count_that_is_rounded(promised: bool) -> None:
+    basis = PublicBasis.of(*clips(300, 0), rank=16)
+    # Clips that are all the same: what is released of them depends on their number alone.
+    clip = clips(1, 1, 1)[0]
+    promise = Promise(1.0, 1e-5, 0.0, basis.bound) if promised else None
+
+    def made(count: int, rounding: Rounding) -> TrainingSet:
+        return released_set(spec(), clip.repeat(count, 1, 1), ["dog"] * count, basis, promise, rounding)
+
+    for rounding, equal in ((EXACT, False), (Rounding(10, 8), True)):
+        one, other = made(26, rounding), made(34, rounding)
+        assert torch.allclose(one.released.means, other.released.means, atol=1e-5) is equal
+        if promised:  # losses and figures are of as many as are drawn
+            assert (len(one.labels) == len(other.labels)) is equal
+    assert torch.allclose(one.released.loadings, other.released.loadings, rtol=1e-6)
 
 
 def test_few_public_clips_make_a_basis_that_keeps_noise_finite() -> None:

@@ -17,7 +17,6 @@ from torch import Tensor
 from feda2v_cli import __version__
 from feda2v_cli.checkpoint.file import write_checkpoint
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
-from feda2v_cli.counted import rounded_count
 from feda2v_cli.data.clip import fingerprint
 from feda2v_cli.embedding.embed import Embeddings, embed
 from feda2v_cli.embedding.identity import recorded
@@ -41,7 +40,7 @@ from feda2v_cli.job.train_generators.resume import (
 from feda2v_cli.paths import as_text
 from feda2v_cli.privacy.inquiry import attack_in_training
 from feda2v_cli.privacy.ledger import charge
-from feda2v_cli.privacy.release import Promise, PublicBasis, Release, release, released_set
+from feda2v_cli.privacy.release import Promise, PublicBasis, Release, Rounding, release, released_set
 from feda2v_cli.profile.load import profile_hash
 from feda2v_cli.quality.figures import cheap_figures
 from feda2v_cli.run.event import CheckpointSaved, EpochEnded, Listener, RoundEnded, StackNarrowed
@@ -74,6 +73,7 @@ class StackTraining:
         self._promises: dict[GeneratorSpec, dict[str, Any]] = {}
         self._attacks: dict[GeneratorSpec, dict[str, Any]] = {}
         self._profile_hash = profile_hash(plan.whole)
+        self._rounding = Rounding(plan.profile.checkpoint.round_counts, plan.profile.generator.fewest_clips)
         self.clips_seen = 0
         self.seconds = 0.0
 
@@ -155,7 +155,7 @@ class StackTraining:
             basis = self._basis(planned)
             promise = self._promise(planned, basis)
             released = None if promise is None else self._charged_release(planned.spec, embeddings, basis, promise)
-            return released_set(planned.spec, embeddings.values, names, basis, promise, released)
+            return released_set(planned.spec, embeddings.values, names, basis, promise, self._rounding, released)
         try:
             data = training_set(planned.spec, embeddings.values, names, profile.generator)
             found = attack_in_training(planned.spec, embeddings.values, names, profile.generator)
@@ -194,7 +194,8 @@ class StackTraining:
         kept = kept_release(spec, self._resume)
         if kept is None or kept.basis != basis.digest:
             names = [clip.class_name for clip in embeddings.clips]
-            kept = KeptRelease.new(release(spec, embeddings.values, names, basis, promise), basis.digest)
+            made = release(spec, embeddings.values, names, basis, promise, self._rounding)
+            kept = KeptRelease.new(made, basis.digest)
             keep_release(kept, spec, self._resume)
         try:
             charge(
@@ -255,12 +256,14 @@ class StackTraining:
         section, promise = profile.generator, self._promises.get(spec)
         siblings = [other for other in generator_specs(profile) if other.node == spec.node]
         node = next(node for node in plan.nodes if node.node_id == spec.node)
-        steps, _ = same_steps(len(planned.clips), section, planned.learning_rate)
+        told = {name: self._rounding.told(count) for name, count in planned.samples_per_class.items()}
+        clips = sum(told.values())
+        steps, _ = same_steps(clips, section, planned.learning_rate)
         optimiser = {
             "name": "AdamW",
             "learning_rate": planned.learning_rate,
             "weight_decay": section.weight_decay,
-            "batch_size": -(-len(planned.clips) // steps),
+            "batch_size": -(-clips // steps),
             "clip_norm": section.clip_norm,
         }
         return GeneratorMetadata(
@@ -285,10 +288,7 @@ class StackTraining:
             dataset_name=node.dataset.name,
             train_folds=node.split.folds["train"] if node.split.kind == "folds" else (),
             test_folds=node.split.folds["test"] if node.split.kind == "folds" else (),
-            samples_per_class={
-                name: rounded_count(count, profile.checkpoint.round_counts)
-                for name, count in planned.samples_per_class.items()
-            },
+            samples_per_class=told,
             # Who knows the names of clips can test a fingerprint: it is no part of what a promise allows.
             dataset_fingerprint="" if promise else fingerprint(planned.clips),
             seed=profile.experiment.seed,
