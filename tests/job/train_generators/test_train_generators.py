@@ -7,7 +7,7 @@ import pytest
 import torch
 from data_layouts import write_folder
 
-from feda2v_cli.errors import FailedError, OverwriteError, UsageError
+from feda2v_cli.errors import FailedError, MissingError, OverwriteError, UsageError
 from feda2v_cli.generator.rebuild import rebuild
 from feda2v_cli.job.train_generators.plan import plan_generators
 from feda2v_cli.job.train_generators.run import TrainedGenerators, train_generators
@@ -397,3 +397,30 @@ def test_clips_that_train_are_no_public_clips(tmp_path: Path) -> None:
     with pytest.raises(FailedError, match=r"1 of the 7 public clips train, too: .*other_name"):
         trained("unified", *settings)
     assert not (tmp_path / "ledger").exists()
+
+
+def test_public_clips_that_are_wrong_are_told_before_anything_is_read(tmp_path: Path) -> None:
+    for place, error, told in (
+        ("missing", MissingError, "generator.public_root .*missing is not there"),
+        ("empty", MissingError, "empty has none of the layouts"),
+        ("few", FailedError, "are 2 clips of 2 classes"),
+    ):
+        if place != "missing":
+            (tmp_path / place).mkdir()
+        if place == "few":
+            write_folder(tmp_path / place, per_class=1)
+        with pytest.raises(error, match=told) as raised:
+            trained("unified", *PROMISING, f"generator.public_root='{tmp_path / place}'")
+        assert "public" in str(raised.value.hint)
+        assert not Path("runs").exists()
+
+
+def test_public_clips_are_found_from_where_the_command_is_run(tmp_path: Path) -> None:
+    write_folder(tmp_path / "public", per_class=3)
+    one_node = ('nodes=[{id=0, classes=["dog"]}]', "generator.ledger=ledger")
+    digests = []
+    for root, granularity in (("public", "unified"), (tmp_path / "public", "per_class")):
+        done = trained(granularity, *PROMISING, *one_node, f"generator.public_root='{root}'")
+        metadata, _ = load_checkpoint(done.checkpoints[0].path)
+        digests.append(metadata.architecture["public_basis"])
+    assert digests[0] == digests[1]
