@@ -7,7 +7,7 @@ the command's key; so no code travels, and nothing is run but this package.
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,9 @@ from feda2v_cli.flower.retry import keep_alive, retrying
 POLL_SECONDS = 0.25
 #: How long a server may be away before the command gives up; a round can be resumed.
 SERVER_SECONDS = 20.0
+#: Between two looks for nodes that are waited for, and between two reports of who they are.
+_WAIT_SECONDS = 0.5
+_REPORT_SECONDS = 10.0
 #: Commands that begin at the same moment take each other's runs.
 _OPENINGS = 10
 _ACQUIRE = "/flwr.proto.Runtime/AcquireTask"
@@ -133,6 +136,42 @@ class Link:
     def online(self) -> dict[int, int]:
         """Flower's ids of the nodes that are there, by node."""
         return {node: there.flower_id for node, there in self._there().items()}
+
+    def wait_for(
+        self,
+        nodes: Sequence[int],
+        enough: int,
+        seconds: float,
+        say: Callable[[str], None],
+        on_wait: Callable[[], None] = lambda: None,
+    ) -> list[int]:
+        """Wait until enough nodes are connected.
+
+        Args:
+            nodes: their ids.
+            enough: so many of them.
+            seconds: that are waited at most.
+            say: is told for whom.
+            on_wait: called while it waits; may raise.
+
+        Returns:
+            The nodes that are missing; when it was in vain, too many.
+
+        Raises:
+            FailedError: the server is gone.
+        """
+        started = time.monotonic()
+        reported = -_REPORT_SECONDS
+        while len(missing := sorted(set(nodes) - set(self.online()))) > len(nodes) - enough:
+            on_wait()
+            passed = time.monotonic() - started
+            if passed > seconds:
+                break
+            if passed - reported >= _REPORT_SECONDS:
+                say("waiting for " + ", ".join(f"node {node}" for node in missing))
+                reported = passed
+            time.sleep(_WAIT_SECONDS)
+        return missing
 
     def _there(self) -> dict[int, "_Presence"]:
         with self._talking():

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
+import httpx
 import pytest
 from flwr.app import Message
 from flwr.app.message import make_message, remove_content_from_message
@@ -17,6 +18,7 @@ from flwr.proto.runtime_pb2 import PullAppMessagesRequest, PullAppMessagesRespon
 from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects, get_object_tree
 from flwr.supercore.task_identity import TaskIdentity
 
+from feda2v_cli.errors import FailedError
 from feda2v_cli.flower import link as module
 from feda2v_cli.flower.keys import Keys, make_keys
 from feda2v_cli.flower.letter import Letter, to_record
@@ -35,6 +37,7 @@ class Server:
         incomplete: by node, at how many looks a part of its answer is not there.
         lost: whether the server waits for such a part no longer.
         restarted: whether the second node is started anew.
+        away: at how many looks the second node is not there yet.
         asked: ids of the messages whose answers were asked for, at each look.
     """
 
@@ -43,6 +46,7 @@ class Server:
     incomplete: Counter[int] = field(default_factory=Counter)
     lost: bool = False
     restarted: bool = True
+    away: int = 0
     sent: list[int] = field(default_factory=list)
     asked: list[list[str]] = field(default_factory=list)
     node: Node = field(default_factory=Node)
@@ -59,8 +63,14 @@ class Server:
     def nodes(self, keys: Keys) -> list[SimpleNamespace]:
         self.looks += 1
         since = "later" if self.looks > 1 and self.restarted else "first"
+        second = "online" if self.looks > self.away else "offline"
         return [
-            SimpleNamespace(public_key=key, node_id=7 + node, status="online", last_activated_at=since if node else "")
+            SimpleNamespace(
+                public_key=key,
+                node_id=7 + node,
+                status=second if node else "online",
+                last_activated_at=since if node else "",
+            )
             for node, key in keys.nodes().items()
         ]
 
@@ -98,8 +108,7 @@ class Server:
         return answer
 
 
-def _ask(server: Server, path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float) -> dict[int, str | None]:
-    """Ask both nodes; what is said of each, None of one that has answered."""
+def _link(server: Server, path: Path, monkeypatch: pytest.MonkeyPatch) -> Link:
     for name in ("_run_id", "_task_id", "_node_id"):
         monkeypatch.setattr(TaskIdentity, name, 1)
     keys = Keys(path)
@@ -107,6 +116,12 @@ def _ask(server: Server, path: Path, monkeypatch: pytest.MonkeyPatch, seconds: f
     monkeypatch.setattr(module, "registered", lambda _: server.nodes(keys))
     link = Link("localhost:1", keys, path)
     link._grid = server
+    return link
+
+
+def _ask(server: Server, path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float) -> dict[int, str | None]:
+    """Ask both nodes; what is said of each, None of one that has answered."""
+    link = _link(server, path, monkeypatch)
     replies = link.ask({node: Letter("evaluate", {}) for node in range(2)}, seconds)
     assert server.sent == [0, 1]
     return {node: None if reply.letter is not None else reply.problem for node, reply in replies.items()}
@@ -153,3 +168,28 @@ def test_an_answer_of_which_the_server_has_lost_a_part_is_named(
 ) -> None:
     server = Server(answered=(0, 1), incomplete=Counter({0: 1000}), lost=True, restarted=False)
     assert _ask(server, tmp_path, monkeypatch, 600.0) == {0: "sent an answer of which a part is lost", 1: None}
+
+
+@pytest.mark.parametrize(
+    ("enough", "seconds", "missing", "said"),
+    [(1, 600.0, [1], []), (2, 600.0, [], ["waiting for node 1"]), (2, -1.0, [1], [])],
+)
+def test_nodes_are_waited_for_until_there_are_enough_or_it_was_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, enough: int, seconds: float, missing: list[int], said: list[str]
+) -> None:
+    told: list[str] = []
+    link = _link(Server(away=2), tmp_path, monkeypatch)
+    assert link.wait_for([0, 1], enough, seconds, told.append) == missing
+    assert told == said
+
+
+def test_a_run_that_the_server_has_ended_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        asked = httpx.Request("POST", "https://localhost")
+        raise httpx.HTTPStatusError("401", request=asked, response=httpx.Response(401, request=asked))
+
+    server = Server()
+    monkeypatch.setattr(server, "push_messages", refuse)
+    with pytest.raises(FailedError, match="has ended the run") as raised:
+        _link(server, tmp_path, monkeypatch).ask({0: Letter("evaluate", {})}, 600.0)
+    assert raised.value.hint == "the same command with --resume"
