@@ -64,6 +64,7 @@ class Expectation:
         train_folds: folds that trained.
         test_folds: folds that were held out.
         max_epsilon: the largest ε that generators may promise their clips; None asks for no promise.
+        delta: at which it is asked for.
         has_groups: whether the profile defines groups, so that it can train per_group generators.
         by_class: whether generators stand for the classes that they make: their nodes are not those of the profile.
         data_root: directory of the data set, when an option or the environment names it and not the profile's file.
@@ -82,6 +83,7 @@ class Expectation:
     train_folds: tuple[int, ...] | None = None
     test_folds: tuple[int, ...] | None = None
     max_epsilon: float | None = None
+    delta: float = 1e-5
     has_groups: bool = False
     by_class: bool = False
     data_root: Path | None = None
@@ -142,6 +144,7 @@ class Expectation:
             train_folds=profile.data.train_folds,
             test_folds=profile.data.test_folds,
             max_epsilon=profile.synthetic.max_epsilon,
+            delta=profile.generator.delta,
             has_groups=bool(profile.generator.groups),
             by_class=by_class,
             data_root=profile.data.root if loaded.is_set_outside("data.root") else None,

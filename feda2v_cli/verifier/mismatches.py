@@ -9,6 +9,7 @@ from feda2v_cli.checkpoint.name import GeneratorName, Granularity
 from feda2v_cli.counted import counted
 from feda2v_cli.data.split import FOLDS_ALONE, described
 from feda2v_cli.embedding.identity import differences, in_words
+from feda2v_cli.privacy.accountant import epsilon_of
 from feda2v_cli.verifier.expectation import Expectation, ExpectedNode
 from feda2v_cli.verifier.finding import Finding
 from feda2v_cli.verifier.inspection import Inspection
@@ -190,11 +191,17 @@ def _privacy(metadata: GeneratorMetadata, expectation: Expectation, _: ExpectedN
     """FA023: less privacy than is asked for."""
     if expectation.max_epsilon is None:
         return ""
-    epsilon = (metadata.privacy or {}).get("epsilon")
-    if isinstance(epsilon, int | float) and epsilon <= expectation.max_epsilon:
+    wanted = expectation.asks_for(f"at most {expectation.max_epsilon:g} at delta = {expectation.delta:g}")
+    claim = metadata.privacy or {}
+    epsilon, delta, multiplier = (claim.get(name) for name in ("epsilon", "delta", "noise_multiplier"))
+    if not isinstance(epsilon, float) or not isinstance(delta, float) or not isinstance(multiplier, float):
+        return f"promises its clips nothing, {wanted}"
+    # A small epsilon is soon promised at a large delta. What a claim is worth elsewhere, its noise tells.
+    worth = epsilon if delta <= expectation.delta else epsilon_of(multiplier, expectation.delta)
+    if worth <= expectation.max_epsilon:
         return ""
-    promised = "promises its clips nothing" if epsilon is None else f"promises its clips epsilon = {epsilon}"
-    return f"{promised}, {expectation.asks_for(f'at most {expectation.max_epsilon:g}')}"
+    here = "" if delta <= expectation.delta else f", which is {worth:.3g} at {expectation.delta:g}"
+    return f"promises its clips epsilon = {epsilon:g} at delta = {delta:g}{here}, {wanted}"
 
 
 #: Everything in which a file can be another than is asked for, with its code, in the order in which it is told.
