@@ -9,9 +9,14 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 from patience import SECONDS
 
 pytest_plugins = ["missing_packages"]
+
+# An example is as quick as the machine is idle, and the first one imports what it needs.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 # Tests run side by side: several threads an operation would wait for each other on cores that have other work.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
