@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from patience import SECONDS
 
-# Makes the modules there importable for every test.
-sys.path.insert(0, str(Path(__file__).with_name("samples")))
 pytest_plugins = ["missing_packages"]
 
 # Tests run side by side: several threads an operation would wait for each other on cores that have other work.
@@ -35,7 +34,7 @@ def feda2v(tmp_path: Path) -> Run:
             env=os.environ | environment,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=SECONDS,
             stdin=subprocess.DEVNULL,
         )
 

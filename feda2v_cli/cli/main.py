@@ -23,8 +23,10 @@ from feda2v_cli.cli import (
     train_generators,
 )
 from feda2v_cli.cli.output import exit_on_misuse
+from feda2v_cli.cli.plain_help import mend_help
 from feda2v_cli.cli.streams import prepare_streams
 
+mend_help()
 app = typer.Typer(
     name="feda2v",
     help="Federated learning between audio and images: train, verify and use generators of audio embeddings.",

@@ -19,7 +19,7 @@ from feda2v_cli.federation.setup import Setup
 from feda2v_cli.federation.space import Space
 from feda2v_cli.flower.letter import Letter, LetterError
 from feda2v_cli.flower.link import Link, Reply
-from feda2v_cli.run.event import LettersExchanged, Listener, Warned
+from feda2v_cli.run.event import LettersExchanged, Listener, Noted, Warned
 
 T = TypeVar("T")
 
@@ -69,6 +69,7 @@ class FlowerEngine(Engine):
 
     def train(self, number: int, nodes: Sequence[Node], initial: Mapping[str, Initial]) -> Answers:
         """Have nodes train, and wait for them."""
+        self._wait_for_enough([node.id for node in nodes], self._setup.profile.federation.quorum)
         letters = {
             node.id: Letter(
                 "train",
@@ -104,6 +105,7 @@ class FlowerEngine(Engine):
             for name, flat in one.items()
         }
         nodes = self._setup.nodes
+        self._wait_for_enough([node.id for node in self._setup.nodes], 1)
         replies = self._ask(
             {node.id: Letter("evaluate", {"run": self._run}, arrays) for node in nodes}, "evaluation", None
         )
@@ -116,6 +118,12 @@ class FlowerEngine(Engine):
                 hint="start the nodes, then the same command with --resume",
             )
         return RetrievalAccuracy.total(there)
+
+    def _wait_for_enough(self, nodes: Sequence[int], enough: int) -> None:
+        """Wait until enough nodes are there. Without, a network that is away for a moment would skip round by round."""
+        self._link.wait_for(
+            nodes, min(enough, len(nodes)), self._deadline, lambda text: self._emit(Noted(text)), self._on_wait
+        )
 
     def _groups(self, nodes: Sequence[Node], number: int) -> dict[int, dict[int, int]]:
         """How many items each node has trained on, by their tokens, the fewest first."""

@@ -7,20 +7,27 @@ the command's key; so no code travels, and nothing is run but this package.
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from feda2v_cli.errors import FailedError, MissingError, first_line
+from feda2v_cli.flower.arrivals import Arrivals
 from feda2v_cli.flower.keys import AUTHORITY, COMMAND_KEY, Keys
 from feda2v_cli.flower.letter import Letter, LetterError, from_record, to_record
+from feda2v_cli.flower.retry import keep_alive, retrying
 
 #: Between two looks for answers.
 POLL_SECONDS = 0.25
 #: How long a server may be away before the command gives up; a round can be resumed.
 SERVER_SECONDS = 20.0
+#: Between two looks for nodes that are waited for, and between two reports of who they are.
+_WAIT_SECONDS = 0.5
+_REPORT_SECONDS = 10.0
+#: Commands that begin at the same moment take each other's runs.
+_OPENINGS = 10
 _ACQUIRE = "/flwr.proto.Runtime/AcquireTask"
 _MESSAGE_TYPE = "query"
 
@@ -64,6 +71,7 @@ class Link:
         self._nodes = keys.nodes()
         self._home = home
         self._grid: Any = None
+        self._retry: Any = None
         self._heartbeat: Any = None
         self._run_id = 0
         self._clients: list[Any] = []
@@ -84,9 +92,12 @@ class Link:
         app = _app(self._home)
         with self._talking():
             fab = fab_to_proto(Fab(hashlib.sha256(app).hexdigest(), app, {}))
-            started = self._control().StartRun(StartRunRequest(fab=fab))
-            self._run_id = started.run_id
-            self._take_task()
+            for _ in range(_OPENINGS):
+                self._run_id = self._control().StartRun(StartRunRequest(fab=fab)).run_id
+                if self._take_task():
+                    self._retry.max_time = SERVER_SECONDS
+                    return
+        raise FailedError(f"the server {self.address} gives its runs to other commands", hint="try again")
 
     def close(self, *, completed: bool) -> None:
         """End the run.
@@ -102,7 +113,7 @@ class Link:
             self._heartbeat = None
         if self._grid is not None:
             status = SubStatus.COMPLETED if completed else SubStatus.STOPPED
-            self._grid._retry_invoker.max_tries = 1
+            self._retry.max_tries = 1
             with suppress(Exception):  # the server may be gone, which is no matter now
                 self._grid._runtime_client.PushTaskOutput(PushTaskOutputRequest(sub_status=status, details=""))
             self._grid.close()
@@ -120,10 +131,47 @@ class Link:
             for node, key in self._nodes.items():
                 if key not in known:
                     self._control().RegisterNode(RegisterNodeRequest(public_key=key, name=f"node {node}"))
+        self._retry.max_time = SERVER_SECONDS
 
     def online(self) -> dict[int, int]:
         """Flower's ids of the nodes that are there, by node."""
         return {node: there.flower_id for node, there in self._there().items()}
+
+    def wait_for(
+        self,
+        nodes: Sequence[int],
+        enough: int,
+        seconds: float,
+        say: Callable[[str], None],
+        on_wait: Callable[[], None] = lambda: None,
+    ) -> list[int]:
+        """Wait until enough nodes are connected.
+
+        Args:
+            nodes: their ids.
+            enough: so many of them.
+            seconds: that are waited at most.
+            say: is told for whom.
+            on_wait: called while it waits; may raise.
+
+        Returns:
+            The nodes that are missing; when it was in vain, too many.
+
+        Raises:
+            FailedError: the server is gone.
+        """
+        started = time.monotonic()
+        reported = -_REPORT_SECONDS
+        while len(missing := sorted(set(nodes) - set(self.online()))) > len(nodes) - enough:
+            on_wait()
+            passed = time.monotonic() - started
+            if passed > seconds:
+                break
+            if passed - reported >= _REPORT_SECONDS:
+                say("waiting for " + ", ".join(f"node {node}" for node in missing))
+                reported = passed
+            time.sleep(_WAIT_SECONDS)
+        return missing
 
     def _there(self) -> dict[int, "_Presence"]:
         with self._talking():
@@ -161,9 +209,10 @@ class Link:
         replies = {node: Reply(None, "is not connected to the server") for node in letters if node not in flower_ids}
         waiting = self._send({node: letter for node, letter in letters.items() if node in flower_ids}, flower_ids,
                              deadline_seconds)  # fmt: skip
+        arrivals = Arrivals(self._grid)
         while waiting and time.monotonic() - started < deadline_seconds:
             now = self._there()
-            for node, reply in self._collect(waiting).items():
+            for node, reply in self._collect(arrivals, waiting).items():
                 passed = time.monotonic() - started
                 more = follow(node, reply.letter) if reply.letter is not None else None
                 if more is None:
@@ -194,28 +243,28 @@ class Link:
                 sent[identity] = node
         return sent
 
-    def _collect(self, waiting: dict[str, int]) -> dict[int, Reply]:
+    def _collect(self, arrivals: Arrivals, waiting: dict[str, int]) -> dict[int, Reply]:
         """What has come back; it is waited for no longer."""
         came: dict[int, Reply] = {}
         with self._talking():
-            for message in self._grid.pull_messages(list(waiting)):
-                node = waiting.pop(message.metadata.reply_to_message_id, None)
-                if node is None:
-                    continue
-                if message.has_error():
+            for identity, message in arrivals.look(waiting).items():
+                node = waiting.pop(identity)
+                if message is None:
+                    came[node] = Reply(None, "sent an answer of which a part is lost")
+                elif message.has_error():
                     came[node] = Reply(None, f"failed: {message.error.reason}")
-                    continue
-                try:
-                    came[node] = Reply(from_record(message.content))
-                except LetterError as error:
-                    came[node] = Reply(None, f"sent {error.title}")
+                else:
+                    try:
+                        came[node] = Reply(from_record(message.content))
+                    except LetterError as error:
+                        came[node] = Reply(None, f"sent {error.title}")
         return came
 
-    def _take_task(self) -> None:
+    def _take_task(self) -> bool:
+        """Take the task of the run; False when another command has."""
         from flwr.common.serde import run_from_proto
         from flwr.proto.runtime_pb2 import AcquireTaskRequest, PullTaskInputRequest
         from flwr.supercore.constant import TaskType
-        from flwr.supercore.heartbeat import HeartbeatSender, make_task_heartbeat_fn_http
         from flwr.supercore.interceptors import (
             RuntimeTokenHttpInterceptor,
             RuntimeVersionHttpInterceptor,
@@ -237,23 +286,24 @@ class Link:
         while True:
             acquired = signing.AcquireTask(AcquireTaskRequest(supported_task_types=[TaskType.SERVER_APP]))
             if not acquired.token:
-                raise FailedError(f"the server {self.address} has given the run to another command")
+                return False
             if acquired.task.run_id == self._run_id:
                 break
             # Of a command that was killed before it took its task: Flower ends that, for nobody keeps it alive.
         own = client(RuntimeTokenHttpInterceptor(acquired.token))
-        self._heartbeat = HeartbeatSender(make_task_heartbeat_fn_http(own))
-        self._heartbeat.start()
+        self._heartbeat = keep_alive(own)
         given = own.PullTaskInput(PullTaskInputRequest())
         TaskIdentity.task_id, TaskIdentity.run_id = given.task_id, given.run.run_id
         TaskIdentity.node_id = given.context.node_id
         self._grid = HttpGrid(self.address, False, self._authority, token=acquired.token)
-        self._grid._retry_invoker.max_time = SERVER_SECONDS
+        self._grid._retry_invoker = self._retry
         self._grid.set_run(run_from_proto(given.run))
+        return True
 
     def _control(self) -> Any:
         if self._control_client is None:
-            self._control_client = control_client(self.address, self._authority)
+            self._retry = retrying(0.0)
+            self._control_client = control_client(self.address, self._authority, self._retry)
             self._clients.append(self._control_client)
         return self._control_client
 
@@ -266,11 +316,17 @@ class Link:
             yield
         except httpx.HTTPStatusError as error:
             code = error.response.status_code
+            if code == httpx.codes.UNAUTHORIZED and self._grid is not None:
+                raise FailedError(
+                    f"the server {self.address} has ended the run",
+                    ["it was started anew, or has not heard of this command for a minute", "what was done is kept"],
+                    hint="the same command with --resume",
+                ) from error
             if code == httpx.codes.UNAUTHORIZED:
                 raise FailedError(
                     f"the server {self.address} does not accept {COMMAND_KEY}",
-                    ["it was started with other keys, or the run has been ended"],
-                    hint="give --keys the directory that the server was started with, or --resume",
+                    ["it was started with other keys"],
+                    hint="give --keys the directory that the server was started with",
                 ) from error
             raise FailedError(f"the server {self.address} refuses: {code} {error.response.text[:200]}") from error
         except httpx.TransportError as error:
@@ -288,13 +344,13 @@ class Link:
             ) from error
 
 
-def control_client(address: str, authority: bytes) -> Any:
+def control_client(address: str, authority: bytes, retry: Any = None) -> Any:
     """A connection to the part of a SuperLink that knows runs and nodes; to be closed."""
     from flwr.supercore.control.control_http_client import ControlHttpClient
     from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
 
     version = RuntimeVersionHttpInterceptor(component_name="flwr-cli")
-    return ControlHttpClient.from_server_address(address, False, authority, [version])
+    return ControlHttpClient.from_server_address(address, False, authority, [version], retry_invoker=retry)
 
 
 def registered(control: Any) -> list[Any]:

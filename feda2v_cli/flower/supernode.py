@@ -21,6 +21,7 @@ from feda2v_cli.flower.keys import AUTHORITY, Keys, node_key
 from feda2v_cli.flower.letter import Letter, LetterError, from_record, to_record
 from feda2v_cli.flower.link import control_client, registered
 from feda2v_cli.flower.process import free_port
+from feda2v_cli.flower.retry import keep_alive, retrying
 from feda2v_cli.flower.unanswered import leave_no_message_unanswered
 
 #: Between two looks for messages: of the SuperNode at the server, and of the worker at the SuperNode.
@@ -105,12 +106,13 @@ def _be_patient(options: NodeOptions) -> None:
         deadline = time.monotonic() + ACTIVATION_SECONDS
         told = was_away = False
         while True:
+            asked = time.monotonic()
             try:
                 return activate(client, request)
             except httpx.HTTPStatusError:
                 is_away = not _is_connected(options.server, authority, request.public_key)
                 # One that is away only now was still there when it was refused.
-                if time.monotonic() > deadline or (is_away and was_away):
+                if asked > deadline or (is_away and was_away):
                     raise
                 was_away = is_away
             if not told and not is_away:
@@ -177,14 +179,12 @@ def _do_task(address: str, token: str, handle: Handler, one_at_a_time: threading
     from flwr.common.serde import context_from_proto
     from flwr.proto.node_pb2 import Node
     from flwr.proto.runtime_pb2 import PullAppMessagesRequest, PullTaskInputRequest
-    from flwr.supercore.heartbeat import HeartbeatSender, make_task_heartbeat_fn_http
     from flwr.supercore.inflatable.inflatable_protobuf_utils import (
         make_confirm_message_received_fn_protobuf,
         make_pull_object_fn_protobuf,
     )
     from flwr.supercore.inflatable.inflatable_utils import pull_and_inflate_object_from_tree
     from flwr.supercore.interceptors import RuntimeTokenHttpInterceptor, RuntimeVersionHttpInterceptor
-    from flwr.supercore.retry import make_simple_http_retry_invoker
     from flwr.supercore.runtime import RuntimeHttpClient
     from flwr.supercore.task_identity import TaskIdentity
     from flwr.supernode.runtime.run_clientapp import push_message, push_task_output
@@ -197,10 +197,9 @@ def _do_task(address: str, token: str, handle: Handler, one_at_a_time: threading
             RuntimeVersionHttpInterceptor(component_name="flwr-clientapp"),
             RuntimeTokenHttpInterceptor(token),
         ],
-        retry_invoker=make_simple_http_retry_invoker(),
+        retry_invoker=retrying(None),
     )
-    heartbeat = HeartbeatSender(make_task_heartbeat_fn_http(client))
-    heartbeat.start()
+    heartbeat = keep_alive(client)
     status, details = SubStatus.FAILED, ""
     context = None
     try:

@@ -33,7 +33,7 @@ def why_not_meant(checkpoints: CheckpointSet, expectation: Expectation, remedies
     if checkpoints.granularity not in (None, expectation.granularity) and expectation.granularity is not None:
         for words, differing in _by_mismatch(_granularity, checkpoints.members, expectation, {}).items():
             there = differing[0].metadata.generator_granularity
-            hint = remedies.ask_for("--granularity", there, checkpoints.directory)
+            hint = remedies.ask_for("generator.granularity", there, checkpoints.directory)
             yield _finding("FA003", words, differing, checkpoints, hint)
         return
     count = len(checkpoints.members) + len(checkpoints.unread)
@@ -42,7 +42,7 @@ def why_not_meant(checkpoints: CheckpointSet, expectation: Expectation, remedies
         str(checkpoints.directory),
         f"holds base name {checkpoints.base_name} ({counted(count, 'file')}), "
         f"{expectation.asks_for(expectation.base_name)}",
-        hint=remedies.ask_for("--base-name", checkpoints.base_name, checkpoints.directory),
+        hint=remedies.ask_for("checkpoint.base_name", checkpoints.base_name, checkpoints.directory),
     )
 
 
@@ -52,7 +52,10 @@ def mismatches(checkpoints: CheckpointSet, expectation: Expectation, remedies: R
     members = [member for member in checkpoints.members if not nodes or member.metadata.node_id in nodes]
     for code, check in CHECKS:
         for words, differing in _by_mismatch(check, members, expectation, nodes).items():
-            hint = remedies.train_again(checkpoints, differing, as_expected=True)
+            if code == "FA014" and len(differing) == len(members) and expectation.profile is not None:
+                hint = remedies.ask_for("generator.type", differing[0].metadata.generator_type, checkpoints.directory)
+            else:
+                hint = remedies.train_again(checkpoints, differing, as_expected=True)
             yield _finding(code, words, differing, checkpoints, hint)
 
 
@@ -73,12 +76,18 @@ def adapter_mismatches(
 def gaps(checkpoints: CheckpointSet, expectation: Expectation, remedies: Remedies) -> Iterator[Finding]:
     """FA004 and FA005: nodes without generators, classes that no generator can make."""
     expected = {node.id: node for node in expectation.nodes}
+    unlike = (
+        _by_mismatch(check, checkpoints.members, expectation, expected) for code, check in CHECKS if code != "FA014"
+    )
+    like_the_others = not any(unlike)
     current: defaultdict[int, list[Member]] = defaultdict(list)
     for (holder, _), member in checkpoints.current.items():
         current[holder].append(member)
     for node in () if expectation.by_class else sorted(expected.keys() | set(checkpoints.nodes)):
         if node in checkpoints.nodes:
-            yield from _class_gaps(checkpoints, current[node], expected.get(node, ExpectedNode(node)), remedies)
+            yield from _class_gaps(
+                checkpoints, current[node], expected.get(node, ExpectedNode(node)), remedies, like_the_others
+            )
         else:
             yield Finding(
                 "FA004",
@@ -86,7 +95,7 @@ def gaps(checkpoints: CheckpointSet, expectation: Expectation, remedies: Remedie
                 f"has generators of {'node' if len(checkpoints.nodes) == 1 else 'nodes'} "
                 f"{', '.join(map(str, checkpoints.nodes))}; "
                 f"{expectation.asks_for(f'node {node}')}",
-                hint=remedies.train_missing(checkpoints, node, None, as_expected=expectation.profile is not None),
+                hint=remedies.train_missing(checkpoints, node, None, like_the_others=like_the_others),
             )
     made = {name for member in checkpoints.current.values() for name in member.metadata.generator_classes}
     for name in expectation.classes:
@@ -230,7 +239,11 @@ def _words(numbers: Sequence[int]) -> str:
 
 
 def _class_gaps(
-    checkpoints: CheckpointSet, members: list[Member], expected: ExpectedNode, remedies: Remedies
+    checkpoints: CheckpointSet,
+    members: list[Member],
+    expected: ExpectedNode,
+    remedies: Remedies,
+    like_the_others: bool,
 ) -> Iterator[Finding]:
     node = expected.id
     if not members:
@@ -259,7 +272,7 @@ def _class_gaps(
             str(checkpoints.directory),
             f"node {node} holds {word} {', '.join(classes)}, and no generator can make "
             f"{'it' if len(classes) == 1 else 'them'}: {file.filename} would",
-            hint=remedies.train_missing(checkpoints, node, file.key, as_expected=expected.classes is not None),
+            hint=remedies.train_missing(checkpoints, node, file.key, like_the_others=like_the_others),
         )
 
 

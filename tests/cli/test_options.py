@@ -6,6 +6,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from feda2v_cli.cli import main
 from feda2v_cli.cli.federate import FederationOptions
 from feda2v_cli.cli.options import ProfileOptions, RunOptions, flags_of, granularity_in, node_ids, takes_options
 from feda2v_cli.errors import UsageError
@@ -61,3 +62,10 @@ def test_the_closest_granularity_is_named() -> None:
         granularity_in("per-clas")
     assert caught.value.details == ("did you mean per_class?",)
     assert caught.value.hint == "--granularity per_class"
+
+
+def test_help_says_once_what_an_argument_is_and_what_is_needed() -> None:
+    shown = CliRunner().invoke(main.app, ["runs", "show", "--help"], terminal_width=120).output
+    assert shown.count("A directory, or the name of a run or its beginning.  [required]") == 1
+    assert "[default: runs]" in shown
+    assert "\\" not in shown

@@ -82,11 +82,6 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     return found
 
 
-#: Typer 0.20, the newest that Flower allows, loses the help of arguments with Click 8.4 and later.
-ARGUMENTS_HAVE_HELP = bool(dict(commands())["evaluate"].params[0].help)
-
-
-@pytest.mark.skipif(not ARGUMENTS_HAVE_HELP, reason="this Typer loses the help of arguments with this Click")
 def test_the_page_is_made_from_the_commands() -> None:
     assert DOCS.read_text(encoding="utf-8") == page(), (
         "make it again: python -m feda2v_cli.cli.page > docs/command-line.md"

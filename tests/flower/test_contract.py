@@ -69,10 +69,11 @@ def test_a_supernode_waits_for_ever_for_an_answer_unless_its_state_gives_one() -
 def test_the_command_can_be_the_app_of_a_run() -> None:
     from flwr.superlink.grid.http_grid import HttpGrid
 
-    assert {"push_messages", "pull_messages", "set_run", "close"} <= set(dir(HttpGrid))
+    assert {"push_messages", "run", "set_run", "close"} <= set(dir(HttpGrid))
     source = inspect.getsource(HttpGrid)
-    assert "self._retry_invoker" in source
-    assert "self._runtime_client" in source
+    assert "retry_invoker=self._retry_invoker" in source
+    assert "self._runtime_client.PullMessages" in source
+    assert "node=self.node" in source
     from flwr.supercore.task_identity import TaskIdentity
 
     assert {"task_id", "run_id", "node_id"} <= set(dir(type(TaskIdentity)))

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from flower_places import FEDA2V, ROUNDS, SECONDS, Place, wait_until
+from flower_places import FEDA2V, ROUNDS, Place, wait_until
+from patience import SECONDS
 
 from feda2v_cli.errors import FailedError
 
@@ -107,13 +108,14 @@ def test_a_second_server_with_the_same_state_is_refused(served: Place) -> None:
         serve(served.path / "keys", "127.0.0.1", free_port(), state, print)
 
 
-def test_a_node_that_stands_still_is_named_left_out_and_back_when_it_goes_on(served: Place) -> None:
+def test_a_node_that_stands_still_is_named_left_out_waited_for_and_back_when_it_goes_on(served: Place) -> None:
     (still,) = served.children("node1")
-    with served.federating("still", *ROUNDS) as federation:
+    with served.federating("still", *ROUNDS, "--set", "federation.quorum=2") as federation:
         federation.wait_for(lambda: [0, 1] in federation.present())
         os.kill(still, signal.SIGSTOP)
         try:
             federation.wait_for(lambda: [0] in federation.present())
+            federation.wait_for_text("waiting for node 1")
         finally:
             os.kill(still, signal.SIGCONT)
         federation.wait_for(federation.has_someone_back)
@@ -190,7 +192,7 @@ def test_one_command_leaves_no_process_and_no_secret(trained_place: Path, tmp_pa
     assert len(processes) == 3
     federation.send_signal(number)
     federation.wait(60)
-    wait_until(lambda: not any(_runs(pid) for pid in processes), 30)
+    wait_until(lambda: not any(_runs(pid) for pid in processes))
     if number == signal.SIGKILL:
         from feda2v_cli.job.flower.reach import clean_up
 

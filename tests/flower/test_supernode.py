@@ -53,6 +53,13 @@ def test_a_node_that_the_server_does_not_know_is_refused(tmp_path: Path, monkeyp
 def test_a_node_that_stays_connected_as_another_process_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supernode, "ACTIVATION_SECONDS", 0.0)
+    monkeypatch.setattr(supernode, "ACTIVATION_SECONDS", -1.0)
     with pytest.raises(httpx.HTTPStatusError):
         _greet(tmp_path, monkeypatch, [False], [True])
+
+
+def test_a_greeting_that_took_long_is_followed_by_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The server refuses it when the time is over, but it was asked before.
+    clock = iter([0.0, 29.0, 31.0])
+    monkeypatch.setattr(supernode.time, "monotonic", lambda: next(clock))
+    assert _greet(tmp_path, monkeypatch, [False, True], [True]) == "activated"

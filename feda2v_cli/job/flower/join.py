@@ -1,6 +1,5 @@
 """Before round 1: every node is there, all of them agree, and their generators are sound."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,10 +23,6 @@ from feda2v_cli.profile.load import LoadedProfile
 from feda2v_cli.run.event import LettersExchanged, Listener, Noted, Warned
 from feda2v_cli.verifier.expectation import Expectation
 
-#: Between two reports of who is waited for.
-_REPORT_SECONDS = 10.0
-_POLL_SECONDS = 0.5
-
 
 def wait_for_nodes(link: Link, nodes: Sequence[int], seconds: float, emit: Listener, check: Callable[[], None]) -> None:
     """Wait until all nodes are connected.
@@ -42,21 +37,13 @@ def wait_for_nodes(link: Link, nodes: Sequence[int], seconds: float, emit: Liste
     Raises:
         FailedError: some are missing after that time.
     """
-    started = reported = time.monotonic()
-    while missing := sorted(set(nodes) - set(link.online())):
-        check()
-        now = time.monotonic()
-        names = ", ".join(f"node {node}" for node in missing)
-        if now - started > seconds:
-            raise FailedError(
-                f"{names}: not connected to {link.address} after {seconds:.0f} s",
-                [f"{len(nodes) - len(missing)} of {len(nodes)} nodes are there"],
-                hint=f"feda2v flower node -p node.toml --id {missing[0]} --server {link.address} --keys DIR",
-            )
-        if now - reported > _REPORT_SECONDS or reported == started:
-            emit(Noted(f"waiting for {names}"))
-            reported = now
-        time.sleep(_POLL_SECONDS)
+    missing = link.wait_for(nodes, len(nodes), seconds, lambda text: emit(Noted(text)), check)
+    if missing:
+        raise FailedError(
+            f"{', '.join(f'node {node}' for node in missing)}: not connected to {link.address} after {seconds:.0f} s",
+            [f"{len(nodes) - len(missing)} of {len(nodes)} nodes are there"],
+            hint=f"feda2v flower node -p node.toml --id {missing[0]} --server {link.address} --keys DIR",
+        )
 
 
 def join(

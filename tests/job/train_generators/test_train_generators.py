@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from data_layouts import write_folder
+from patience import SECONDS
 
 from feda2v_cli.errors import FailedError, MissingError, OverwriteError, UsageError
 from feda2v_cli.generator.rebuild import rebuild
@@ -260,7 +261,7 @@ train_generators(load_profile("per_class", settings=settings), listener=hear)
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the limit is set by what Linux tells")
 def test_a_full_stack_is_narrowed_when_memory_runs_out() -> None:
-    done = subprocess.run([sys.executable, "-c", LIMITED, *QUICK], capture_output=True, text=True, timeout=200)
+    done = subprocess.run([sys.executable, "-c", LIMITED, *QUICK], capture_output=True, text=True, timeout=SECONDS)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[0] == "8"
     assert len(names("checkpoints/generators_per_class")) == 15
