@@ -360,19 +360,6 @@ def registered(control: Any) -> list[Any]:
     return list(control.ListNodes(ListNodesRequest()).nodes_info)
 
 
-def reachable(address: str, keys: Keys) -> bool:
-    """Whether a SuperLink with the right certificate answers."""
-    import ssl
-
-    import httpx
-
-    context = ssl.create_default_context(cafile=str(keys.file(AUTHORITY)))
-    try:
-        return bool(httpx.get(f"https://{address}/health", verify=context, timeout=2.0).is_success)
-    except httpx.HTTPError:
-        return False
-
-
 def _app(home: Path) -> bytes:
     """The app that Flower wants to know of a run: a name, and no code that anyone runs."""
     from flwr.cli.build import build_fab_from_disk

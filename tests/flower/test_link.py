@@ -88,8 +88,8 @@ class Server:
         )
 
     def PullObject(self, request: PullObjectRequest) -> PullObjectResponse:  # noqa: N802 - Flower's name
-        node = self._whose[request.object_id]
-        if self.incomplete[node]:
+        node = self._whose.get(request.object_id)
+        if node is not None and self.incomplete[node]:
             self.incomplete[node] -= 1
             return PullObjectResponse(object_found=not self.lost, object_available=False)
         content = self._objects[request.object_id]
@@ -104,7 +104,8 @@ class Server:
         answer = make_message(metadata, content=to_record(Letter("evaluated", {"right": node})))
         metadata.__dict__["_message_id"] = answer.object_id
         for part, value in get_all_nested_objects(answer).items():
-            self._objects[part], self._whose[part] = value.deflate(), node
+            self._objects[part] = value.deflate()
+        self._whose[answer.object_id] = node
         return answer
 
 
