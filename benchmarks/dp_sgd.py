@@ -3,6 +3,7 @@
     pip install opacus                                     the project itself does not need it
     python benchmarks/dp_sgd.py                            32 and 400 clips a class; ε of 1 and 8, and none
     python benchmarks/dp_sgd.py --clips 32 --seeds 1       a quick look
+    python benchmarks/dp_sgd.py --clips 400 --epsilon 1    one line of the table
 
 The VAE is that of DP-CVAE (Di Salvo et al., Embedding-Based Federated Data Sharing via Differentially Private
 Conditional VAEs, MICCAI 2025): three layers of 256, 100 latent units, a sigmoid on embeddings between the least and the
@@ -45,7 +46,7 @@ except ModuleNotFoundError as error:
 
 WIDTH, LATENT, BETA, CLIPPING, EPOCHS = 256, 100, 0.1, 1.5, 100
 DELTA = 1e-5
-EPSILONS: tuple[float | None, ...] = (8.0, 1.0, None)
+EPSILONS = ["8", "1", "none"]
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,8 @@ def main() -> None:
         sides = [
             clips_of_seed(load_profile("unified").profile.embedding, seed, clips, arguments.cache) for seed in seeds
         ]
-        for epsilon in EPSILONS:
+        for name in arguments.epsilon:
+            epsilon = None if name == "none" else float(name)
             ours = fmean(_ours(*sides[seed], seed, epsilon, arguments.cache) for seed in seeds)
             published = fmean(_vaes(*sides[seed], seed, epsilon, PUBLISHED) for seed in seeds)
             found = {}
@@ -154,7 +156,6 @@ def main() -> None:
                     print(f"      ε {epsilon}, {training}: {found[training]:.3f}", flush=True)
             best = max(GRID, key=found.__getitem__)
             tuned = fmean([found[best], *(_vaes(*sides[seed], seed, epsilon, best) for seed in seeds[1:])])
-            name = "none" if epsilon is None else f"{epsilon:g}"
             print(f"| {clips} | {name} | {ours:.3f} | {published:.3f} | {tuned:.3f} | {best} |", flush=True)
 
 
@@ -213,6 +214,7 @@ def _noise_multiplier(epsilon: float, share: float) -> float:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, nargs="+", default=[32, 400], help="of a class, that train")
+    parser.add_argument("--epsilon", nargs="+", default=EPSILONS, help="of the promise, or none")
     parser.add_argument("--seeds", type=int, help="unset: 3, and 1 from 100 clips a class on")
     parser.add_argument("--verbose", action="store_true", help="every training that was tried, too")
     parser.add_argument("--cache", type=Path, default=Path("~/.cache/feda2v"))

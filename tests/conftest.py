@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from patience import SECONDS
 
 # Makes the modules there importable for every test.
 sys.path.insert(0, str(Path(__file__).with_name("samples")))
@@ -35,7 +36,7 @@ def feda2v(tmp_path: Path) -> Run:
             env=os.environ | environment,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=SECONDS,
             stdin=subprocess.DEVNULL,
         )
 

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import SECONDS
 
 SAMPLES = Path(__file__).with_name("samples")
 IN_A_TEST = "import pytest\ndef test_it(): pytest.importorskip('no_such_package')\n"
@@ -25,7 +26,7 @@ def run_tests(directory: Path, text: str, **environment: str) -> "subprocess.Com
         env=os.environ | path | environment,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=SECONDS,
     )
 
 

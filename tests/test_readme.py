@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from patience import SECONDS
+
 README = Path(__file__).parents[1] / "README.md"
 TEXT = README.read_text(encoding="utf-8")
 
@@ -37,7 +39,7 @@ def test_every_command_prints_what_the_readme_shows(tmp_path: Path) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=300,
+            timeout=SECONDS,
             stdin=subprocess.DEVNULL,
         )
         assert shape(done.stdout) == shape(output), command

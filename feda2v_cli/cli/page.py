@@ -183,7 +183,8 @@ DATA: Mapping[str, Mapping[str, str]] = {
         "are held out to tell, `members` and `others`",
         "strongest": "name of the strongest attack that needs a file alone",
         "per_class": "the figures of that attack by class",
-        "two_files": "share of clips that are read from two files which differ by one clip",
+        "two_files": "of clips by which two files differ, the `share` that they tell, its interval from `low` to "
+        "`high`, the share `by_chance`, and how many `clips` were tried; null where a public basis is not made again",
         "bound": "where every file promises (ε, δ): `epsilon`, `delta`, and the `auc`, `found_at_1_percent` and "
         "`found_at_0_1_percent` that no attack exceeds; null elsewhere",
         "verdict": "guarded, guarded once (two files that differ by a clip tell it), leaking or telling",

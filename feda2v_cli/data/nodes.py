@@ -271,11 +271,17 @@ def _shown(classes: Sequence[str]) -> str:
 
 
 def _check_train_clips(profile: Profile, nodes: Iterable[NodeClips]) -> None:
-    problems, kinds = [], set()
+    problems: list[str] = []
+    kinds: set[str] = set()
+    dealt: list[str] = []
     for node, held in zip(profile.nodes, nodes, strict=True):
         trained = {clip.class_name for clip in held.train}
         absent = [name for name in node.classes if name not in trained]
-        if absent:
+        holders = {clip.node for clip in held.dataset.clips if clip.class_name in absent}
+        if absent and None not in holders and node.id not in holders:
+            ids = ", ".join(str(holder) for holder in sorted(one for one in holders if one is not None))
+            dealt.append(f"node {node.id}: {held.dataset.place} gives all clips of {', '.join(absent)} to nodes {ids}")
+        elif absent:
             kinds.add(held.split.kind)
             folds = ", ".join(map(str, held.dataset.folds))
             how = (
@@ -284,6 +290,12 @@ def _check_train_clips(profile: Profile, nodes: Iterable[NodeClips]) -> None:
                 else f"; {held.dataset.place} is divided by {held.split}"
             )
             problems.append(f"node {node.id}: no clip of {', '.join(absent)}{how}")
+    if dealt:
+        raise MissingError(
+            "nodes lack clips that train: their data say which node holds a clip",
+            [*dealt, *problems],
+            hint="give the nodes these ids, or other classes",
+        )
     if problems:
         raise MissingError(
             f"nodes lack clips that train, with data.train_folds = {list(profile.data.train_folds)}"

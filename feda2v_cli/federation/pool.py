@@ -74,7 +74,8 @@ class Node:
     Attributes:
         id: of the node.
         clips: places of its clips in the pool, [clips].
-        clips_of_class: its clips of each class, by the class's index.
+        clips_of_class: how many clips of each class it tells that it has, by the class's index; empty where it tells
+            nobody.
         learning_rates: of its adapters, by target space.
         samples_per_class: synthetic samples of each class that it takes from the others.
         repeat_to: items that it trains on at least, its own again and again: as many optimiser steps as with samples,
@@ -92,6 +93,11 @@ class Node:
 
     def __str__(self) -> str:
         return self.title or f"node {self.id}"
+
+    @property
+    def told_clips(self) -> int:
+        """How many clips it tells that it has, by which it counts; where it tells nobody, those that it has."""
+        return sum(self.clips_of_class.values()) or len(self.clips)
 
     def items(self, samples: Tensor) -> Tensor:
         """What it trains on, as places in the pool, [items].

@@ -29,7 +29,7 @@ class Sums:
     """What one node, or one generator of it, tells of its embeddings.
 
     Attributes:
-        count: tokens of all its clips or samples.
+        count: tokens of all its clips or samples, as many as it tells of.
         total: sum over them, float64 [dim].
         squares: sum of their squares, float64 [dim].
     """
@@ -39,11 +39,23 @@ class Sums:
     squares: Tensor
 
     @classmethod
-    def of(cls, embeddings: StoredEmbeddings) -> Self:
-        """The sums of embeddings [clips, tokens, dim], of which memory holds a part at a time."""
+    def of(cls, embeddings: StoredEmbeddings, told: int | None = None) -> Self:
+        """The sums of embeddings, of which memory holds a part at a time.
+
+        Args:
+            embeddings: [clips, tokens, dim].
+            told: clips that the node tells of, whose sums are as many times the mean in single precision: exact ones
+                would tell how many there are; None for those that there are.
+        """
         clips, tokens, dim = embeddings.shape
         at_once = max(1, _PART_BYTES // (8 * tokens * dim))
-        return cls._added((embeddings.read(slice(start, start + at_once)) for start in range(0, clips, at_once)), dim)
+        parts = (embeddings.read(slice(start, start + at_once)) for start in range(0, clips, at_once))
+        sums = cls._added(parts, dim)
+        if told is None:
+            return sums
+        count = told * tokens
+        total, squares = ((part / sums.count).float().double() * count for part in (sums.total, sums.squares))
+        return cls(count, total, squares)
 
     @classmethod
     def of_samples(cls, generator: Generator, seed: int) -> Self:

@@ -5,6 +5,8 @@ does not stand there is refused by whoever writes the letter, and by whoever rea
 
 No clip, no embedding of a clip and no path is among them. The sums of `joined` are those of all clips of a node
 together (`federation.standardise.Sums`), and are sent when they are asked for: where samples give them, they are not.
+Counts of clips that train are rounded where those of the node's generators are (`checkpoint.round_counts`), and sums
+are of as many.
 """
 
 import json

@@ -16,6 +16,7 @@ from feda2v_cli import __version__
 from feda2v_cli.checkpoint.defect import Defect
 from feda2v_cli.checkpoint.file import load_content
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
+from feda2v_cli.counted import told_counts
 from feda2v_cli.embedding.stored import StoredEmbeddings
 from feda2v_cli.embedding.target import TextSources, make_targets
 from feda2v_cli.engine.memory import memory_budget
@@ -104,7 +105,10 @@ class NodeWork:
         data = self._data
         if letter.value("generators"):
             self._refuse_unless_shared("generators")
-        sums = Sums.of(data.train) if letter.value("sums") else None
+        multiple = data.profile.checkpoint.round_counts
+        told = told_counts(data.train_classes, multiple)
+        rounded = None if multiple == 1 else sum(told.values())
+        sums = Sums.of(data.train, rounded) if letter.value("sums") else None
         return Letter(
             "joined",
             {
@@ -113,8 +117,8 @@ class NodeWork:
                 "encoder": data.encoder,
                 "shape": list(data.train.shape[1:]),
                 "targets": make_targets(data.profile.adapter, letter.value("classes"), data.sources).fingerprint,
-                "classes": sorted(set(data.train_classes)),
-                "clips": {name: data.train_classes.count(name) for name in sorted(set(data.train_classes))},
+                "classes": list(told),
+                "clips": told,
                 "held_out": len(data.test_classes),
                 "shares": list(data.profile.flower.share),
                 **({} if sums is None else {"tokens": sums.count}),

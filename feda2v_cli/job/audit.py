@@ -1,8 +1,9 @@
 """What do the generators of a set tell of the clips that trained them? Attacks, with what their owner has."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,12 @@ from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.generator.gaussian import GaussianFitting
 from feda2v_cli.generator.generator import Generator
 from feda2v_cli.generator.granularity import GeneratorSpec
-from feda2v_cli.generator.rebuild import rebuild
 from feda2v_cli.generator.training_set import training_set
 from feda2v_cli.job.evaluate.begin import run_on_a_set
 from feda2v_cli.job.evaluate.plan import EvaluationPlan
 from feda2v_cli.job.evaluate.sources import Embedded, Source, embed_all, sides_of, sources_of, suspects_of
 from feda2v_cli.job.nodes import cache_directory
+from feda2v_cli.job.public_basis import public_basis
 from feda2v_cli.privacy.bound import Bound
 from feda2v_cli.privacy.inquiry import (
     Attack,
@@ -28,14 +29,15 @@ from feda2v_cli.privacy.inquiry import (
     attack_by_samples,
     attack_files,
     attack_with_public_clips,
-    share_read_from_two_files,
     strongest,
 )
+from feda2v_cli.privacy.release import Promise, PublicBasis, Rounding
+from feda2v_cli.privacy.two_files import TwoFiles, told_by_trainings, told_on_a_public_basis
 from feda2v_cli.privacy.verdict import Judgement, judgement
 from feda2v_cli.profile.load import LoadedProfile
 from feda2v_cli.profile.schema import GeneratorSection
 from feda2v_cli.run.directory import RunDirectory
-from feda2v_cli.run.event import Listener, Noted, ignore_event
+from feda2v_cli.run.event import Listener, Noted, Warned, ignore_event
 from feda2v_cli.threads import small_operations
 
 #: Clips of a class on each side of which noisy copies are made.
@@ -59,7 +61,7 @@ class Audit:
         others: clips held out.
         attacks: by name.
         strongest: the name of the strongest attack that needs a file alone.
-        two_files: share of clips that are read from two files which differ by one clip.
+        two_files: what two files tell of the clip by which they differ; None where no public basis could be made again.
         bound: the most that any attack finds, where every file promises (ε, δ): that of the weakest promise.
         judgement: in words.
         seconds: that it took.
@@ -75,7 +77,7 @@ class Audit:
     others: int
     attacks: dict[str, Attack]
     strongest: str
-    two_files: float
+    two_files: TwoFiles | None
     bound: Bound | None
     judgement: Judgement
     seconds: float
@@ -95,7 +97,7 @@ class Audit:
             "attacks": attacks,
             "strongest": self.strongest,
             "per_class": {name: asdict(advantage) for name, advantage in best.per_class.items()},
-            "two_files": self.two_files,
+            "two_files": self.two_files and asdict(self.two_files),
             "bound": self.bound and asdict(self.bound),
             "verdict": self.judgement.word,
             "reasons": list(self.judgement.reasons),
@@ -177,8 +179,7 @@ def _audit(plan: EvaluationPlan, run: RunDirectory, *, permissive: bool, emit: L
         attacks[f"{best}_of_a_noisy_copy"] = copies[best]
     name = strongest(attacks)
     assert name is not None
-    promises = {id(source.generator): source.metadata.privacy for source in sources}
-    told = share_read_from_two_files(suspects, lambda one: _without(one, suspects, promises[id(one.generator)]))
+    told = _two_files(plan, sources, suspects, emit)
     metadata = sources[0].metadata
     return Audit(
         run_dir=run.path,
@@ -236,14 +237,54 @@ def _noisy(plan: EvaluationPlan, sources: Sequence[Source], embedded: Embedded) 
     return found
 
 
-def _without(one: Suspects, suspects: Sequence[Suspects], promise: Mapping[str, Any] | None) -> Generator:
-    """The generator of the same clips but for the first of a class: a Gaussian of them, or the file's on its basis."""
-    if one.generator.projection.public is not None:
-        return _on_the_same_basis(one, promise)
+def _two_files(
+    plan: EvaluationPlan, sources: Sequence[Source], suspects: Sequence[Suspects], emit: Listener
+) -> TwoFiles | None:
+    """Two files that differ by one clip; None where a public basis cannot be made again, in which they are compared."""
+    of_generator = {id(source.generator): source.metadata for source in sources}
+    random = random_stream(0, "two files")
+    bases: dict[str, PublicBasis | None] = {}
+    tries = []
+    for one in suspects:
+        metadata, digest = of_generator[id(one.generator)], one.generator.projection.public
+        if digest is None:
+            told = told_by_trainings(one, partial(_without, one, suspects))
+        else:
+            if digest not in bases:
+                bases[digest] = _made_again(plan, metadata.node_id, one.generator, emit)
+            basis = bases[digest]
+            if basis is None:
+                return None
+            promise = Promise.claimed(metadata.privacy) if metadata.privacy else None
+            rounding = Rounding(metadata.counts_rounded_to or 1, plan.profile.generator.fewest_clips)
+            told = told_on_a_public_basis(one, basis, promise, random, rounding)
+        tries.append((told, len(one.members)))
+    return TwoFiles.of(tries)
+
+
+def _made_again(plan: EvaluationPlan, node: int, generator: Generator, emit: Listener) -> PublicBasis | None:
+    """The public basis that a file names: anybody can make it of the public clips, and a file has but a part of it."""
+    basis = public_basis(plan.profile, plan.encoders[node], generator.projection.rank)
+    if basis.digest == generator.projection.public:
+        return basis
+    clips = plan.profile.generator.public_root or "the built-in sounds"
+    emit(
+        Warned(
+            f"{clips} make the public basis {basis.digest:.16}… here, files name {generator.projection.public:.16}…: "
+            "two files are not tried; -p with the profile that trained them names the clips it was made of"
+        )
+    )
+    return None
+
+
+def _without(one: Suspects, suspects: Sequence[Suspects], place: int) -> Generator:
+    """The Gaussian of the same clips but for one of a class."""
     own = [other for other in suspects if other.generator is one.generator]
     values, names = [], []
     for other in own:
-        kept = other.members[1:] if other is one else other.members
+        kept = other.members
+        if other is one:
+            kept = torch.cat([kept[:place], kept[place + 1 :]])
         values.append(kept)
         names += [other.name] * len(kept)
     section = GeneratorSection(type="gaussian")
@@ -251,24 +292,3 @@ def _without(one: Suspects, suspects: Sequence[Suspects], promise: Mapping[str, 
     spec = GeneratorSpec(0, "unified", None, classes)
     data = training_set(spec, torch.cat(values).view(-1, *one.generator.shape), names, section)
     return GaussianFitting([data], section).generator(0)
-
-
-def _on_the_same_basis(one: Suspects, promise: Mapping[str, Any] | None) -> Generator:
-    """A file on a public basis with its mean m moved by what a clip less moves the mean of the class's n clips.
-
-    How means were shrunk is public, so that an attacker undoes it. With a promise both files have noise of their own,
-    each with the deviation s = 2 z C / n: their difference has √2 s. It is added to all coordinates here, for the
-    discriminants, few of which a promise releases, are not in the file: that gives the attacker clips' coordinates
-    that are not released, and somewhat more noise than there is in those that are.
-    """
-    generator, count = one.generator, len(one.members)
-    moved = generator.projection.project(torch.stack([one.members[1:].mean(0), one.members.mean(0)]))
-    shift = moved[0] - moved[1]
-    if promise is not None:
-        noise = 2 * promise["noise_multiplier"] * promise["clipping_bound"] / count
-        shift = shift + 2**0.5 * noise * torch.randn(len(shift), generator=random_stream(0, "two files", one.name))
-    label = generator.classes.index(one.name)
-    state = generator.state()
-    means = state["model.means"].clone()
-    means[label] += shift
-    return rebuild(generator.architecture(), generator.classes, state | {"model.means": means})

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from feda2v_cli.counted import counted
 from feda2v_cli.data.clip import Clip
 from feda2v_cli.data.nodes import NodeClips, notes_on
 from feda2v_cli.embedding.embed import Embeddings, embed
@@ -124,4 +125,4 @@ def warn_of_clips(unreadable: Sequence[tuple[Clip, str]], damaged: Sequence[str]
     for clip, reason in unreadable:
         emit(Warned(f"left out {clip.name}: {reason}"))
     if unreadable:
-        emit(Warned(f"{len(unreadable)} unreadable clips are left out"))
+        emit(Warned(f"left out {counted(len(unreadable), 'unreadable clip')}"))

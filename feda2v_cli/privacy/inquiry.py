@@ -16,7 +16,6 @@ from feda2v_cli.privacy.attacks import (
     PUBLIC_ATTACKS,
     SAMPLES,
     PublicModel,
-    Released,
     file_scores,
     nearest_sample_scores,
     public_scores,
@@ -152,27 +151,6 @@ def attack_by_samples(suspects: Sequence[Suspects]) -> dict[str, Attack]:
         return {_of_samples(count): _split(nearest_sample_scores(samples[:count], clips), one) for count in SAMPLES}
 
     return _attacks([_of_samples(count) for count in SAMPLES], "samples", suspects, scores)
-
-
-def share_read_from_two_files(suspects: Sequence[Suspects], without: Callable[[Suspects], Generator]) -> float:
-    """How often two files that differ by one clip tell which clip it is.
-
-    Of a mean m of n clips and the mean m' of the other n − 1, the clip is n m − (n − 1) m'. It is told when of all that
-    trained, it is the nearest to that.
-
-    Args:
-        suspects: clips of each class; of each the first is tried.
-        without: the generator of the same clips but for that one.
-    """
-    told = 0
-    for one in suspects:
-        whole = Released.of(one.generator, one.generator.classes.index(one.name)).mean
-        other = without(one)
-        left = Released.of(other, other.classes.index(one.name)).mean
-        count = len(one.members)
-        read = count * whole - (count - 1) * left
-        told += int((one.members.double() - read).square().sum(1).argmin() == 0)
-    return told / len(suspects)
 
 
 def strongest(attacks: Mapping[str, Attack], needs: str = "file") -> str | None:

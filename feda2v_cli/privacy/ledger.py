@@ -2,9 +2,11 @@
 
 import json
 import math
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,23 @@ from feda2v_cli.errors import FailedError
 from feda2v_cli.privacy.accountant import epsilon_of
 
 _VERSION = 1
+#: Who reads the ledger can ask whether a clip is in it.
+_MODE = 0o600
+#: A release of ε has a budget of ε, though the sum of squares gives ε back but for the last digits.
+_ROUNDING = 1 + 1e-9
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What the ledger's file holds.
+
+    Attributes:
+        spent: Σ m² / z² of each clip, by the hash of its content.
+        releases: names of those that are in it.
+    """
+
+    spent: dict[str, float]
+    releases: tuple[str, ...]
 
 
 def refuse_beyond_budget(
@@ -35,13 +54,31 @@ def refuse_beyond_budget(
         FailedError: a clip would spend more than the budget, or the ledger cannot be read.
     """
     with _opened(path) as file:
-        _check(file, _after(_read(file), releases, noise_multiplier), delta, budget)
+        _check(file, _after(_read(file).spent, releases, noise_multiplier), delta, budget)
 
 
-def charge(path: Path, clips: Iterable[str], noise_multiplier: float, delta: float, budget: float | None) -> float:
+def charged(path: Path) -> frozenset[str]:
+    """Names of the releases that are charged.
+
+    Raises:
+        FailedError: the ledger cannot be read.
+    """
+    with _opened(path) as file:
+        return frozenset(_read(file).releases)
+
+
+def charge(
+    path: Path,
+    clips: Iterable[str],
+    noise_multiplier: float,
+    delta: float,
+    budget: float | None,
+    release: str | None = None,
+) -> float:
     """Note that clips are about to be released, unless that spends more than a budget.
 
-    It is noted before anything is trained: a training that is interrupted has spent it all the same.
+    It is noted before anything is written for others: a training that is interrupted has spent it all the same. One
+    that goes on with the same release spends nothing again.
 
     Args:
         path: of the ledger.
@@ -49,6 +86,7 @@ def charge(path: Path, clips: Iterable[str], noise_multiplier: float, delta: flo
         noise_multiplier: of the release.
         delta: at which ε is told.
         budget: the largest ε that a clip may spend over all releases; None for any.
+        release: a name that no other release has; None where it is kept nowhere, and cannot be made again.
 
     Returns:
         The largest ε that one of the clips has spent, this release included.
@@ -57,11 +95,16 @@ def charge(path: Path, clips: Iterable[str], noise_multiplier: float, delta: flo
         FailedError: a clip would spend more than the budget, or the ledger cannot be read or written.
     """
     with _opened(path) as file:
-        spent = _read(file)
-        after = _after(spent, [clips], noise_multiplier)
+        kept = _read(file)
+        if release in kept.releases:
+            return epsilon_of(1 / math.sqrt(max(kept.spent[clip] for clip in clips)), delta)
+        after = _after(kept.spent, [clips], noise_multiplier)
         worst = _check(file, after, delta, budget)
+        releases = [*kept.releases, *([] if release is None else [release])]
+        content = {"version": _VERSION, "spent": kept.spent | after, "releases": releases}
         with atomic_write(file) as written:
-            written.write(json.dumps({"version": _VERSION, "spent": spent | after}, indent=1).encode())
+            os.fchmod(written.fileno(), _MODE)
+            written.write(json.dumps(content, indent=1).encode())
     return worst
 
 
@@ -94,8 +137,8 @@ def _after(spent: Mapping[str, float], releases: Iterable[Iterable[str]], noise_
 def _check(path: Path, after: Mapping[str, float], delta: float, budget: float | None) -> float:
     """The largest ε that a clip has spent then; no more than a budget."""
     worst = epsilon_of(1 / math.sqrt(max(after.values())), delta)
-    if budget is not None and worst > budget:
-        over = sum(epsilon_of(1 / math.sqrt(value), delta) > budget for value in after.values())
+    if budget is not None and worst > budget * _ROUNDING:
+        over = sum(epsilon_of(1 / math.sqrt(value), delta) > budget * _ROUNDING for value in after.values())
         raise FailedError(
             f"{over} of {len(after)} clips would have spent up to ε = {worst:.3g} at δ = {delta:g} then, "
             f"generator.privacy_budget is {budget:g}",
@@ -105,14 +148,15 @@ def _check(path: Path, after: Mapping[str, float], delta: float, budget: float |
     return worst
 
 
-def _read(path: Path) -> dict[str, float]:
+def _read(path: Path) -> _Kept:
     if not path.is_file():
-        return {}
+        return _Kept({}, ())
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if content["version"] != _VERSION:
             raise ValueError(f"version {content['version']}")
-        return {str(clip): float(value) for clip, value in content["spent"].items()}
+        spent = {str(clip): float(value) for clip, value in content["spent"].items()}
+        return _Kept(spent, tuple(map(str, content.get("releases", ()))))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise FailedError(
             f"the privacy ledger {path} is damaged — {error}",

@@ -8,7 +8,7 @@ and which of the public classes it is like.
 import hashlib
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from feda2v_cli.counted import fewest_of, rounded_count
 from feda2v_cli.generator.granularity import GeneratorSpec
 from feda2v_cli.generator.principal_components import PrincipalComponents
 from feda2v_cli.generator.projection import Projection
@@ -185,6 +186,15 @@ class Promise:
         """The promise with the least noise."""
         return cls(epsilon, delta, noise_multiplier_for(epsilon, delta), basis.bound)
 
+    @classmethod
+    def claimed(cls, claim: Mapping[str, Any]) -> Self:
+        """The promise that a checkpoint keeps, as `to_dict` gave it."""
+        return cls(claim["epsilon"], claim["delta"], claim["noise_multiplier"], claim["clipping_bound"])
+
+    def deviation(self, count: int) -> float:
+        """Of the noise on the mean of so many clips."""
+        return self.noise_multiplier * 2 * self.bound / count
+
     def to_dict(self, digest: str) -> dict[str, Any]:
         """What a checkpoint keeps of it.
 
@@ -203,8 +213,77 @@ class Promise:
         }
 
 
+@dataclass(frozen=True)
+class Rounding:
+    """How counts of clips are told.
+
+    Attributes:
+        multiple: to the nearest multiple of this.
+        least: a class has at least so many clips.
+    """
+
+    multiple: int
+    least: int
+
+    def told(self, count: int) -> int:
+        """What is told of a count."""
+        return rounded_count(count, self.multiple)
+
+    def fewest(self, count: int) -> int:
+        """The smallest count that is told as this one is."""
+        return fewest_of(self.told(count), self.multiple, self.least)
+
+
+#: Counts are told as they are.
+EXACT = Rounding(1, 1)
+
+
+@dataclass(frozen=True)
+class Release:
+    """All that a generator on a public basis has of its clips: with a promise nothing else may depend on them.
+
+    Attributes:
+        means: of each class, in coordinates, [classes, rank].
+        loadings: of each class, [classes, rank, rank].
+    """
+
+    means: Tensor
+    loadings: Tensor
+
+
+def release(
+    spec: GeneratorSpec,
+    embeddings: Tensor,
+    class_names: Sequence[str],
+    basis: PublicBasis,
+    promise: Promise | None,
+    rounding: Rounding = EXACT,
+) -> Release:
+    """Release clips, with noise of its own each time.
+
+    Args:
+        spec: of the generator.
+        embeddings: [clips, tokens, dim].
+        class_names: of each clip.
+        basis: of public clips.
+        promise: what is to be promised; None for nothing.
+        rounding: of counts of clips.
+    """
+    labels = torch.tensor([spec.classes.index(name) for name in class_names])
+    with threads_per_operation(1):
+        discriminants = basis.discriminants(basis.projection.project(embeddings.flatten(1)))
+        made = [_class(discriminants[labels == label], basis, promise, rounding) for label in range(len(spec.classes))]
+    return Release(*(torch.stack(parts) for parts in zip(*made, strict=True)))
+
+
 def released_set(
-    spec: GeneratorSpec, embeddings: Tensor, class_names: Sequence[str], basis: PublicBasis, promise: Promise | None
+    spec: GeneratorSpec,
+    embeddings: Tensor,
+    class_names: Sequence[str],
+    basis: PublicBasis,
+    promise: Promise | None,
+    rounding: Rounding = EXACT,
+    released: Release | None = None,
 ) -> TrainingSet:
     """What a Gaussian on a public basis is made of.
 
@@ -217,45 +296,85 @@ def released_set(
         class_names: of each clip.
         basis: of public clips.
         promise: what is to be promised; None for nothing.
+        rounding: of counts of clips; with a promise as many are drawn as are told.
+        released: what was released of these clips; None to release them.
     """
+    made = released or release(spec, embeddings, class_names, basis, promise, rounding)
     labels = torch.tensor([spec.classes.index(name) for name in class_names])
-    coordinates = basis.projection.project(embeddings.flatten(1))
     rank, classes = basis.projection.rank, len(spec.classes)
+    components = PrincipalComponents(made.means, made.loadings, basis.projection.scale, torch.zeros(classes, rank))
     with threads_per_operation(1):
-        discriminants = basis.discriminants(coordinates)
-        made = [_class(discriminants[labels == label], basis, promise) for label in range(classes)]
-    means, loadings = (torch.stack(parts) for parts in zip(*made, strict=True))
-    components = PrincipalComponents(means, loadings, basis.projection.scale, torch.zeros(classes, rank))
-    if promise is not None:
-        random = torch.Generator().manual_seed(0)
-        coordinates = components.coordinates(torch.randn(len(labels), rank, generator=random), labels)
+        if promise is None:
+            coordinates = basis.projection.project(embeddings.flatten(1))
+        else:
+            told = [rounding.told(int(count)) for count in torch.bincount(labels)]
+            labels = torch.arange(classes).repeat_interleave(torch.tensor(told))
+            random = torch.Generator().manual_seed(0)
+            coordinates = components.coordinates(torch.randn(len(labels), rank, generator=random), labels)
     shape = (embeddings.shape[1], embeddings.shape[2])
     return TrainingSet(spec, basis.projection, coordinates, labels, shape, components)
 
 
-def _class(discriminants: Tensor, basis: PublicBasis, promise: Promise | None) -> tuple[Tensor, Tensor]:
+def _class(
+    discriminants: Tensor, basis: PublicBasis, promise: Promise | None, rounding: Rounding
+) -> tuple[Tensor, Tensor]:
     """Mean [rank] and loadings [rank, rank] of a class's coordinates, from one point that is all that clips tell.
 
-    Of a mean of n clips, whose own variance is 1 / n, and noise with variance s², the mean of a class, which has
-    variance b, is best taken by b / (b + 1 / n + s²) (Wiener, 1949). Discriminants that are not released stay at the
-    public mean.
+    Discriminants that are not released stay at the public mean.
 
     Args:
         discriminants: of its clips, [clips, rank].
         basis: of public clips.
         promise: what is to be promised; None for nothing.
+        rounding: of counts of clips. How far a point is trusted can be read from a file, and so the count for it.
     """
-    count, deviation = len(discriminants), 0.0
-    width = max(1, count // CLIPS_PER_DISCRIMINANT) if promise is None else NOISY_DISCRIMINANTS
-    values = discriminants[:, :width]
+    count = len(discriminants)
+    released = what_counts(discriminants, promise, rounding).mean(0)
     if promise is not None:
-        values = values * (promise.bound / values.norm(dim=1, keepdim=True).clamp(min=1e-12)).clamp(max=1)
-        deviation = promise.noise_multiplier * 2 * promise.bound / count
-    width = values.shape[1]
-    released = values.mean(0) + deviation * secret_noise(width)
-    variance = 1 / count + deviation**2
-    kept = basis.between[:width] / (basis.between[:width] + variance)
-    return (basis.back[:, :width] @ (kept * released)).float(), basis.like(released, variance)
+        released = released + promise.deviation(count) * secret_noise(len(released))
+    kept, variance = _trust(basis, len(released), rounding.told(count), promise)
+    return (basis.back[:, : len(released)] @ (kept * released)).float(), basis.like(released, variance)
+
+
+def what_counts(discriminants: Tensor, promise: Promise | None, rounding: Rounding = EXACT) -> Tensor:
+    """What of each clip goes into the mean that is released, [clips, released discriminants].
+
+    Args:
+        discriminants: of the clips of a class, [clips, rank].
+        promise: what is to be promised; None for nothing.
+        rounding: of counts of clips: how many discriminants differ from public ones tells the count, too.
+    """
+    if promise is None:
+        fewest = rounding.fewest(len(discriminants))
+        return discriminants[:, : max(1, fewest // CLIPS_PER_DISCRIMINANT)]
+    values = discriminants[:, :NOISY_DISCRIMINANTS]
+    clipped: Tensor = values * (promise.bound / values.norm(dim=1, keepdim=True).clamp(min=1e-12)).clamp(max=1)
+    return clipped
+
+
+def released_point(coordinates: Tensor, count: int, basis: PublicBasis, promise: Promise | None) -> Tensor:
+    """The point that was released, of a class's mean in a file: how far it was trusted is no secret, float64 [rank].
+
+    Args:
+        coordinates: the mean, [rank].
+        count: clips of the class that the file tells of.
+        basis: that the file names.
+        promise: that it makes; None for none.
+    """
+    kept, _ = _trust(basis, basis.projection.rank, count, promise)
+    point: Tensor = basis.discriminants(coordinates[None])[0] / kept
+    return point
+
+
+def _trust(basis: PublicBasis, width: int, count: int, promise: Promise | None) -> tuple[Tensor, float]:
+    """What share of a released point is kept, [width], and the variance of its numbers.
+
+    Of a mean of n clips, whose own variance is 1 / n, and noise with variance s², the mean of a class, which has
+    variance b, is best taken by b / (b + 1 / n + s²) (Wiener, 1949).
+    """
+    variance = 1 / count + (0.0 if promise is None else promise.deviation(count)) ** 2
+    between = basis.between[:width]
+    return between / (between + variance), variance
 
 
 def secret_noise(width: int) -> Tensor:

@@ -1,5 +1,7 @@
 """What stands above the file: environment variables, `--set` and flags."""
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +14,7 @@ from feda2v_cli.profile.key_path import KeyPath, dotted
 from feda2v_cli.profile.schema import Profile
 
 ENVIRONMENT_PREFIX = "FEDA2V_"
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,31 @@ def from_flags(flags: Mapping[str, tuple[str, Any]]) -> list[Override]:
         flags: by option, the dotted key that it sets and its value.
     """
     return [Override(tuple(key.split(".")), value, option) for option, (key, value) in flags.items()]
+
+
+def as_setting(key: str, value: Any) -> str:
+    """What `--set` takes to mean a value: `generator.type=gaussian`.
+
+    Args:
+        key: a dotted key.
+        value: of JSON's types; keys of tables whose value is None are left out.
+    """
+    bare = isinstance(value, str) and value == value.strip() and _toml_value(value) == value
+    return f"{key}={value if bare else _inline(value)}"
+
+
+def _inline(value: Any) -> str:
+    """A value in one line of TOML, whose texts, numbers and truths are written as in JSON."""
+    if isinstance(value, Mapping):
+        inner = (
+            f"{name if _BARE_KEY.fullmatch(name) else json.dumps(name)} = {_inline(one)}"
+            for name, one in value.items()
+            if one is not None
+        )
+        return f"{{{', '.join(inner)}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_inline, value))}]"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def put(values: dict[str, Any], override: Override) -> None:

@@ -243,7 +243,7 @@ class CheckpointSection(Section):
     base_name: BaseName | None = Field(None, description="first part of file names; unset: chosen by the granularity")
     every: NonNegativeInt = Field(5, description="rounds between saves; 0 saves the end alone")
     round_counts: PositiveInt = Field(
-        1, description="generators say how many clips of a class trained them to the nearest multiple of this"
+        1, description="generators, and nodes, say how many clips of a class train them to the nearest multiple of this"
     )
     adapter_dir: UserPath = Field(Path("checkpoints/adapters"), description="adapters of RUN 2")
     adapter_base_name: BaseName = Field("adapter", description="first part of the adapters' file names")

@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import Any
 
 from feda2v_cli.counted import counted
-from feda2v_cli.report.interval import wilson
+from feda2v_cli.privacy.interval import wilson
 from feda2v_cli.report.parts import shown
 from feda2v_cli.run.events_file import EventsFile
 from feda2v_cli.run.record import RunRecord

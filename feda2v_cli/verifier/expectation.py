@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from feda2v_cli.profile.schema import NodeSection, Profile
 
 
+#: Keys that commands name by options of their own, and one that changes nothing of what is trained.
+_SAID_OTHERWISE = {"checkpoint.dir", "data.root", "embedding.cache"}
+
+
 @dataclass(frozen=True)
 class ExpectedNode:
     """A node that must have generators.
@@ -54,12 +58,13 @@ class Expectation:
         nodes: nodes that must have generators.
         classes: classes that some generator must make.
         encoder: the encoder's identity, as far as it is known.
-        settings: `key=value` of options that name the encoder, over the profile; they become a part of commands.
+        settings: `key=value` of what options and variables set over the profile; they become a part of commands.
         adapter_base_name: first part of the names of adapters.
         generator_type: vae or gaussian.
         train_folds: folds that trained.
         test_folds: folds that were held out.
         max_epsilon: the largest ε that generators may promise their clips; None asks for no promise.
+        delta: at which it is asked for.
         has_groups: whether the profile defines groups, so that it can train per_group generators.
         by_class: whether generators stand for the classes that they make: their nodes are not those of the profile.
         data_root: directory of the data set, when an option or the environment names it and not the profile's file.
@@ -78,6 +83,7 @@ class Expectation:
     train_folds: tuple[int, ...] | None = None
     test_folds: tuple[int, ...] | None = None
     max_epsilon: float | None = None
+    delta: float = 1e-5
     has_groups: bool = False
     by_class: bool = False
     data_root: Path | None = None
@@ -138,6 +144,7 @@ class Expectation:
             train_folds=profile.data.train_folds,
             test_folds=profile.data.test_folds,
             max_epsilon=profile.synthetic.max_epsilon,
+            delta=profile.generator.delta,
             has_groups=bool(profile.generator.groups),
             by_class=by_class,
             data_root=profile.data.root if loaded.is_set_outside("data.root") else None,
@@ -162,8 +169,18 @@ def _expected(node: "NodeSection", profile: "Profile") -> ExpectedNode:
 
 
 def _settings(loaded: "LoadedProfile") -> tuple[str, ...]:
-    """The options and variables that say how to embed: without them a command would mean another encoder."""
-    section = loaded.profile.embedding.model_dump(exclude={"cache"})
+    """The options and variables over the file: without them a command would mean another run."""
+    from feda2v_cli.profile.override import as_setting
+
+    values = loaded.profile.model_dump(mode="json", exclude_unset=True)
     return tuple(
-        f"embedding.{key}={value}" for key, value in section.items() if loaded.is_set_outside(f"embedding.{key}")
+        as_setting(key, _value_of(values, key))
+        for key in loaded.origins
+        if loaded.is_set_outside(key) and key not in _SAID_OTHERWISE
     )
+
+
+def _value_of(values: Any, key: str) -> Any:
+    for part in key.split("."):
+        values = values[int(part) if isinstance(values, list) else part]
+    return values

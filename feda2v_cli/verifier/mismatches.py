@@ -9,6 +9,7 @@ from feda2v_cli.checkpoint.name import GeneratorName, Granularity
 from feda2v_cli.counted import counted
 from feda2v_cli.data.split import FOLDS_ALONE, described
 from feda2v_cli.embedding.identity import differences, in_words
+from feda2v_cli.privacy.accountant import epsilon_of
 from feda2v_cli.verifier.expectation import Expectation, ExpectedNode
 from feda2v_cli.verifier.finding import Finding
 from feda2v_cli.verifier.inspection import Inspection
@@ -32,7 +33,7 @@ def why_not_meant(checkpoints: CheckpointSet, expectation: Expectation, remedies
     if checkpoints.granularity not in (None, expectation.granularity) and expectation.granularity is not None:
         for words, differing in _by_mismatch(_granularity, checkpoints.members, expectation, {}).items():
             there = differing[0].metadata.generator_granularity
-            hint = remedies.ask_for("--granularity", there, checkpoints.directory)
+            hint = remedies.ask_for("generator.granularity", there, checkpoints.directory)
             yield _finding("FA003", words, differing, checkpoints, hint)
         return
     count = len(checkpoints.members) + len(checkpoints.unread)
@@ -41,7 +42,7 @@ def why_not_meant(checkpoints: CheckpointSet, expectation: Expectation, remedies
         str(checkpoints.directory),
         f"holds base name {checkpoints.base_name} ({counted(count, 'file')}), "
         f"{expectation.asks_for(expectation.base_name)}",
-        hint=remedies.ask_for("--base-name", checkpoints.base_name, checkpoints.directory),
+        hint=remedies.ask_for("checkpoint.base_name", checkpoints.base_name, checkpoints.directory),
     )
 
 
@@ -51,7 +52,10 @@ def mismatches(checkpoints: CheckpointSet, expectation: Expectation, remedies: R
     members = [member for member in checkpoints.members if not nodes or member.metadata.node_id in nodes]
     for code, check in CHECKS:
         for words, differing in _by_mismatch(check, members, expectation, nodes).items():
-            hint = remedies.train_again(checkpoints, differing, as_expected=True)
+            if code == "FA014" and len(differing) == len(members) and expectation.profile is not None:
+                hint = remedies.ask_for("generator.type", differing[0].metadata.generator_type, checkpoints.directory)
+            else:
+                hint = remedies.train_again(checkpoints, differing, as_expected=True)
             yield _finding(code, words, differing, checkpoints, hint)
 
 
@@ -72,12 +76,18 @@ def adapter_mismatches(
 def gaps(checkpoints: CheckpointSet, expectation: Expectation, remedies: Remedies) -> Iterator[Finding]:
     """FA004 and FA005: nodes without generators, classes that no generator can make."""
     expected = {node.id: node for node in expectation.nodes}
+    unlike = (
+        _by_mismatch(check, checkpoints.members, expectation, expected) for code, check in CHECKS if code != "FA014"
+    )
+    like_the_others = not any(unlike)
     current: defaultdict[int, list[Member]] = defaultdict(list)
     for (holder, _), member in checkpoints.current.items():
         current[holder].append(member)
     for node in () if expectation.by_class else sorted(expected.keys() | set(checkpoints.nodes)):
         if node in checkpoints.nodes:
-            yield from _class_gaps(checkpoints, current[node], expected.get(node, ExpectedNode(node)), remedies)
+            yield from _class_gaps(
+                checkpoints, current[node], expected.get(node, ExpectedNode(node)), remedies, like_the_others
+            )
         else:
             yield Finding(
                 "FA004",
@@ -85,7 +95,7 @@ def gaps(checkpoints: CheckpointSet, expectation: Expectation, remedies: Remedie
                 f"has generators of {'node' if len(checkpoints.nodes) == 1 else 'nodes'} "
                 f"{', '.join(map(str, checkpoints.nodes))}; "
                 f"{expectation.asks_for(f'node {node}')}",
-                hint=remedies.train_missing(checkpoints, node, None, as_expected=expectation.profile is not None),
+                hint=remedies.train_missing(checkpoints, node, None, like_the_others=like_the_others),
             )
     made = {name for member in checkpoints.current.values() for name in member.metadata.generator_classes}
     for name in expectation.classes:
@@ -181,11 +191,17 @@ def _privacy(metadata: GeneratorMetadata, expectation: Expectation, _: ExpectedN
     """FA023: less privacy than is asked for."""
     if expectation.max_epsilon is None:
         return ""
-    epsilon = (metadata.privacy or {}).get("epsilon")
-    if isinstance(epsilon, int | float) and epsilon <= expectation.max_epsilon:
+    wanted = expectation.asks_for(f"at most {expectation.max_epsilon:g} at delta = {expectation.delta:g}")
+    claim = metadata.privacy or {}
+    epsilon, delta, multiplier = (claim.get(name) for name in ("epsilon", "delta", "noise_multiplier"))
+    if not isinstance(epsilon, float) or not isinstance(delta, float) or not isinstance(multiplier, float):
+        return f"promises its clips nothing, {wanted}"
+    # A small epsilon is soon promised at a large delta. What a claim is worth elsewhere, its noise tells.
+    worth = epsilon if delta <= expectation.delta else epsilon_of(multiplier, expectation.delta)
+    if worth <= expectation.max_epsilon:
         return ""
-    promised = "promises its clips nothing" if epsilon is None else f"promises its clips epsilon = {epsilon}"
-    return f"{promised}, {expectation.asks_for(f'at most {expectation.max_epsilon:g}')}"
+    here = "" if delta <= expectation.delta else f", which is {worth:.3g} at {expectation.delta:g}"
+    return f"promises its clips epsilon = {epsilon:g} at delta = {delta:g}{here}, {wanted}"
 
 
 #: Everything in which a file can be another than is asked for, with its code, in the order in which it is told.
@@ -223,7 +239,11 @@ def _words(numbers: Sequence[int]) -> str:
 
 
 def _class_gaps(
-    checkpoints: CheckpointSet, members: list[Member], expected: ExpectedNode, remedies: Remedies
+    checkpoints: CheckpointSet,
+    members: list[Member],
+    expected: ExpectedNode,
+    remedies: Remedies,
+    like_the_others: bool,
 ) -> Iterator[Finding]:
     node = expected.id
     if not members:
@@ -252,7 +272,7 @@ def _class_gaps(
             str(checkpoints.directory),
             f"node {node} holds {word} {', '.join(classes)}, and no generator can make "
             f"{'it' if len(classes) == 1 else 'them'}: {file.filename} would",
-            hint=remedies.train_missing(checkpoints, node, file.key, as_expected=expected.classes is not None),
+            hint=remedies.train_missing(checkpoints, node, file.key, like_the_others=like_the_others),
         )
 
 

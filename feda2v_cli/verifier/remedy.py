@@ -9,19 +9,25 @@ import json
 import os
 import shlex
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import tomli
+
 from feda2v_cli.checkpoint.defect import Defect, NotFetched
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
-from feda2v_cli.checkpoint.name import GeneratorName, Granularity
+from feda2v_cli.checkpoint.name import GeneratorName, Granularity, parse_name
 from feda2v_cli.embedding.identity import without_names
 from feda2v_cli.verifier.expectation import Expectation
 from feda2v_cli.verifier.inspection import Inspection
 from feda2v_cli.verifier.sets import CheckpointSet, Member, Place
 
 _UNKNOWN = "PROFILE"
+#: Sections of a profile that say what generators are trained on, and how; where they go has options of its own.
+_OF_TRAINING = {"data", "embedding", "generator", "nodes"}
+#: Keys that have an option of their own, and what stands before their value.
+_OPTIONS = {"generator.granularity": ("--granularity", ""), "checkpoint.base_name": ("--base-name", "")}
 _NOTE = "  # PROFILE: the one that trained it; the files do not tell"
 
 
@@ -58,7 +64,7 @@ class Remedies:
         """Train generators that are not there. The command overwrites nothing."""
         from feda2v_cli.profile.generator_names import BASE_NAMES, GENERATOR_DIRS
 
-        words = ["feda2v", "train-generators", *(self._expected_words(granularity) or self._settings)]
+        words = ["feda2v", "train-generators", *(self._expected_words(granularity) or self._training_words)]
         granularity = granularity or self.expectation.granularity
         if granularity is None and self.expectation.profile is not None:
             granularity = "unified"
@@ -73,19 +79,29 @@ class Remedies:
             words += ["--nodes", ",".join(map(str, ids))]
         return shlex.join(words)
 
-    def train_missing(self, checkpoints: CheckpointSet, node: int, key: str | None, *, as_expected: bool) -> str:
+    def train_missing(self, checkpoints: CheckpointSet, node: int, key: str | None, *, like_the_others: bool) -> str:
         """Train one generator that is not there. The command overwrites nothing.
 
         Args:
             checkpoints: the set that lacks it.
             node: its node.
             key: its class or group; None for unified.
-            as_expected: whether the expectation asks for it, and not the other files of the node.
+            like_the_others: whether the others are what is expected: then it is trained as they were, where their run
+                had the node with its classes.
         """
         here = checkpoints.by_node.get(node) or checkpoints.members
-        origin = None if as_expected else _origin_of([member.metadata for member in here])
+        origin = _origin_of([member.metadata for member in here]) if like_the_others else None
+        if origin is not None and not self._has(origin, node):
+            origin = None
         origin = origin or self._expected(checkpoints.granularity)
         return _train(origin, checkpoints.directory, checkpoints.base_name, {node: key and {key}})
+
+    def _has(self, origin: _Origin, node: int) -> bool:
+        """Whether a run had a node with the classes that are expected of it."""
+        profile = tomli.loads(Path(origin.words[1]).read_text(encoding="utf-8"))
+        held = {one["id"]: {*one.get("train_classes", one["classes"])} for one in profile["nodes"]}
+        wanted = {one.id: {*(one.classes or ())} for one in self.expectation.nodes}
+        return node in held and wanted.get(node, set()) <= held[node]
 
     def train_again(
         self,
@@ -129,22 +145,42 @@ class Remedies:
         paths = [str(member.path) for member in members]
         return f"{shlex.join(['mkdir', '-p', str(aside)])} && {shlex.join(['mv', '-n', *paths, str(aside)])}"
 
-    def ask_for(self, option: str, value: str, directory: Path) -> str:
-        """Ask for what is there."""
+    def ask_for(self, key: str, value: str, directory: Path) -> str:
+        """Ask for what is there.
+
+        Args:
+            key: of the profile.
+            value: that it has there.
+            directory: where the generators lie.
+        """
+        option = _OPTIONS.get(key, ("--set", f"{key}="))
         profile = self.expectation.profile
         if profile is None:
-            return shlex.join(["feda2v", "checkpoints", "verify", str(directory), option, value])
-        words = ["feda2v", "federate", "--profile", profile, *self._settings, "--generators", str(directory)]
-        return shlex.join([*words, option, value])
+            return shlex.join(["feda2v", "checkpoints", "verify", str(directory), option[0], f"{option[1]}{value}"])
+        others = self._words(lambda name: name != key)
+        words = ["feda2v", "federate", "--profile", profile, *others, "--generators", str(directory)]
+        return shlex.join([*words, option[0], f"{option[1]}{value}"])
 
     def federate(self) -> str:
         """Train adapters again."""
         profile = [] if self.expectation.profile is None else ["--profile", self.expectation.profile]
-        return shlex.join(["feda2v", "federate", *profile, *self._settings, "--force"])
+        return shlex.join(["feda2v", "federate", *profile, *self._words(), "--force"])
 
     @property
-    def _settings(self) -> list[str]:
-        return [word for setting in self.expectation.settings for word in ("--set", setting)]
+    def _training_words(self) -> list[str]:
+        """The options beside the profile that say what generators are trained on, and how."""
+        return self._words(lambda name: name.split(".")[0] in _OF_TRAINING and name != "generator.granularity")
+
+    def _words(self, is_named: Callable[[str], bool] = lambda _: True) -> list[str]:
+        """The options beside the profile.
+
+        Args:
+            is_named: whether a key of the profile is named.
+        """
+        root = self.expectation.data_root
+        named = [setting for setting in self.expectation.settings if is_named(setting.partition("=")[0])]
+        words = [] if root is None else ["--data-root", str(root)]
+        return words + [word for setting in named for word in ("--set", setting)]
 
     def explain(self, code: str) -> str:
         """Say what can be done where no command can."""
@@ -255,9 +291,7 @@ class Remedies:
             (granularity or expectation.granularity) == "per_group" and not expectation.has_groups
         ):
             return []
-        root = expectation.data_root
-        data = [] if root is None else ["--data-root", str(root)]
-        return ["--profile", expectation.profile, *data, *self._settings]
+        return ["--profile", expectation.profile, *self._training_words]
 
 
 def _origin_of(known: Sequence[GeneratorMetadata]) -> _Origin | None:
@@ -299,7 +333,7 @@ def _train(
         base_name: first part of their names.
         keys: of each node; None for all that the node has.
         force: whether they are there already.
-        final_alone: whether the checkpoints of rounds are not written.
+        final_alone: whether the checkpoints of rounds stay as they are, where there are any.
     """
     together: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
     for node, some in sorted(keys.items()):
@@ -309,12 +343,25 @@ def _train(
     for some, nodes in together.items():
         words = ["feda2v", "train-generators", *origin.words, "--checkpoint-dir", str(place), "--base-name", base_name]
         words += ["--nodes", ",".join(map(str, nodes)), *(["--keys", ",".join(some)] if some else [])]
-        words += ["--set", "checkpoint.every=0"] if final_alone else []
+        words += (
+            ["--set", "checkpoint.every=0"] if final_alone and _has_rounds(directory, base_name, nodes, some) else []
+        )
         commands.append(shlex.join([*words, *(["--force"] if force else [])]))
     command = " && ".join(commands)
     if origin.directory is not None:
         return f"(cd {shlex.quote(str(origin.directory))} && {command})"
     return command + (_NOTE if _UNKNOWN in origin.words else "")
+
+
+def _has_rounds(directory: Path, base_name: str, nodes: Sequence[int], keys: Sequence[str]) -> bool:
+    """Whether checkpoints of rounds lie there of generators that are to be trained again."""
+    names = (parse_name(path.name) for path in directory.glob("*_round_*.pt"))
+    return any(
+        name is not None
+        and name.round is not None
+        and (name.base_name, name.node in nodes, name.key in keys or not keys) == (base_name, True, True)
+        for name in names
+    )
 
 
 def _keys_of(places: Iterable[Place], checkpoints: CheckpointSet) -> dict[int, set[str] | None]:

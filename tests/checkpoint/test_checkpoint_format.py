@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from checkpoint_samples import metadata_of, write, write_adapters
 from checkpoint_scenarios import flip_bit
+from patience import SECONDS
 
 from feda2v_cli.verifier.format_page import with_tables
 
@@ -30,7 +31,9 @@ for name, (elements, shape, stride) in content[header["kind"] + "_state_dict"].i
 def follow(path: Path, *examples: str) -> "subprocess.CompletedProcess[str]":
     """Run examples of the page, one after the other, on a file."""
     script = "\n".join(examples).replace(NAMED, str(path))
-    return subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, timeout=100)
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, timeout=SECONDS
+    )
 
 
 def test_its_tables_are_made_from_the_code() -> None:

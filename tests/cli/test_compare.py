@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from patience import SECONDS
 
 QUICK = (
     "--set", 'nodes=[{id=0, classes=["dog", "rain"]}, {id=1, classes=["siren", "crickets"]}]',
@@ -48,11 +49,11 @@ def test_ctrl_c_ends_every_process_of_a_comparison(tmp_path: Path) -> None:
         others = _descendants(process.pid)
         assert len(others) >= 2
         process.send_signal(2)  # to this one alone: it ends the others
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=SECONDS)
     assert process.returncode == 130
     assert "Traceback" not in errors
     assert errors.endswith("hint: feda2v compare --force\n")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + SECONDS
     while any(Path(f"/proc/{other}").exists() for other in others):
         assert time.monotonic() < deadline
         time.sleep(0.05)

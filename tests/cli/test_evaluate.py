@@ -58,12 +58,21 @@ def test_several_sets_are_listed_with_the_command_for_each(feda2v, trained: Path
     completed = feda2v("evaluate")
     assert completed.returncode == 2
     assert "feda2v evaluate checkpoints/two --base-name vae_unified" in completed.stderr
+    assert "feda2v audit checkpoints/two --base-name vae_unified" in feda2v("audit").stderr
 
 
 def test_nothing_to_evaluate_ends_with_3(feda2v) -> None:
     completed = feda2v("evaluate")
     assert completed.returncode == 3
     assert completed.stderr.splitlines()[-1] == "hint: feda2v train-generators --granularity unified"
+
+
+def test_what_is_to_be_trained_is_what_the_profile_says(feda2v, tmp_path: Path) -> None:
+    (tmp_path / "my.toml").write_text('[generator]\ngranularity = "per_class"\n[[nodes]]\nid = 0\nclasses = ["dog"]\n')
+    completed = feda2v("audit", "-p", "my.toml", "--set", "embedding.tokens=2")
+    assert completed.stderr.splitlines()[-1] == (
+        "hint: feda2v train-generators --profile my.toml --set embedding.tokens=2 --granularity per_class"
+    )
 
 
 def test_other_clips_end_with_1_and_their_code(feda2v, trained: Path) -> None:

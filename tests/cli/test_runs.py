@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import SECONDS
 from run_samples import compared, federated, killed, trained
 
 
@@ -96,7 +97,7 @@ def test_rm_asks_who_sits_at_a_terminal(tmp_path: Path, runs: list[Path], answer
         stdin=terminal,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=SECONDS,
     )
     os.close(terminal)
     os.close(master)

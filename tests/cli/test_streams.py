@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import SECONDS
 
 FEDA2V = str(Path(sys.executable).with_name("feda2v"))
 LONG = "x" * 300
@@ -16,7 +17,7 @@ OLD = '{"nodes": {"0": {"dataset": "ESC50", "selected_classes": ["dog"]}}}'
 
 def shell(command: str, cwd: Path, **environment: str) -> "subprocess.CompletedProcess[bytes]":
     words = ["bash", "-c", command.replace("feda2v", FEDA2V)]
-    return subprocess.run(words, cwd=cwd, env=os.environ | environment, capture_output=True, timeout=120)
+    return subprocess.run(words, cwd=cwd, env=os.environ | environment, capture_output=True, timeout=SECONDS)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,7 @@ def test_a_run_goes_on_when_its_terminal_is_gone(tmp_path: Path) -> None:
     os.close(theirs)
     os.read(ours, 1)
     os.close(ours)
-    out, _ = process.communicate(timeout=120)
+    out, _ = process.communicate(timeout=SECONDS)
     assert process.returncode == 0
     assert json.loads(out)["status"] == "ok"
 

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from patience import SECONDS
 
 from feda2v_cli.data.builtin import builtin_clips
 
@@ -212,7 +213,7 @@ def test_two_runs_at_once_in_one_directory_exclude_each_other(feda2v, tmp_path: 
         time.sleep(0.01)
     said = only(feda2v("train-generators", "--force"), 4)
     first.send_signal(signal.SIGINT)
-    first.communicate(timeout=60)
+    first.communicate(timeout=SECONDS)
     assert "another run is writing the checkpoints of node 0 in checkpoints/generators" in said
 
 
@@ -262,7 +263,7 @@ def test_a_disk_that_fills_up_ends_the_run_with_a_clear_error(feda2v, tmp_path: 
             assert running.poll() is None
             time.sleep(0.01)
         filler.write_bytes(bytes(8_700_000))
-        _, errors = running.communicate(timeout=120)
+        _, errors = running.communicate(timeout=SECONDS)
         assert running.returncode == 1
         assert "No space left on device" in errors
         assert "Traceback" not in errors

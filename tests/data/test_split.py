@@ -250,6 +250,13 @@ def test_a_manifest_says_which_node_holds_a_clip(tmp_path: Path) -> None:
     assert not set(nodes[0].train) & set(nodes[1].train)
 
 
+def test_a_node_that_a_manifest_gives_no_clip_is_told_which_nodes_have_them(tmp_path: Path) -> None:
+    root = write_csv(tmp_path / "data", ("dog",), 20, column="fold", nodes=2)
+    with pytest.raises(MissingError, match="which node holds a clip") as refused:
+        clips_of_nodes(profile_of({"id": 3, "classes": ["dog"]}, root=root))
+    assert refused.value.details == (f"node 3: {root} gives all clips of dog to nodes 0, 1",)
+
+
 @pytest.mark.parametrize(
     ("node", "data"),
     [

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from patience import SECONDS
 
 from feda2v_cli.embedding import cache as cache_module
 from feda2v_cli.embedding.cache import DamagedEntryError, EmbeddingCache, encoder_key
@@ -222,7 +223,7 @@ def test_what_another_process_has_written_and_cut_off_again_is_not_there(kept: E
 def test_processes_that_write_at_once_lose_nothing(cache: Path, again: Again) -> None:
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(cache), str(first)]) for first in (0, 50)]
 
-    assert [writer.wait(timeout=120) for writer in writers] == [0, 0]
+    assert [writer.wait(timeout=SECONDS) for writer in writers] == [0, 0]
     kept = again()
     rows = [kept.find(f"{number:064x}") for number in range(100)]
     assert sorted(row for row in rows if row is not None) == list(range(100))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from patience import SECONDS
 from strange_clips import CrashingClip, SilentClip
 
 from feda2v_cli.data.builtin import BuiltinClip
@@ -49,10 +50,10 @@ def test_a_process_decodes_to_the_same_bits_tells_what_it_cannot_use_and_is_repl
 
 
 def test_processes_end_when_the_one_that_started_them_is_killed() -> None:
-    done = subprocess.run([sys.executable, "-c", KILLED], capture_output=True, text=True, timeout=100)
+    done = subprocess.run([sys.executable, "-c", KILLED], capture_output=True, text=True, timeout=SECONDS)
 
     assert done.returncode == -signal.SIGKILL
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + SECONDS
     while Path(f"/proc/{int(done.stdout)}").exists():
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from patience import SECONDS
 
 from feda2v_cli.data.builtin import BuiltinClip
 from feda2v_cli.data.clip import FileClip, UnreadableClipError, Waveform
@@ -157,7 +158,7 @@ embed(builtin_clips()[::20], encoder, Path(sys.argv[1]), progress=kill)
 
 
 def test_what_was_computed_before_a_kill_is_not_computed_again(clips: Clips, encoder: MelStats, cache: Path) -> None:
-    killed = subprocess.run([sys.executable, "-c", KILLED, str(cache)], timeout=100)
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(cache)], timeout=SECONDS)
 
     assert killed.returncode == -signal.SIGKILL
     rest = embed([*map(deaf, clips[:16]), *clips[16:]], encoder, cache)

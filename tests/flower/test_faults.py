@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from flower_places import FEDA2V, ROUNDS, SECONDS, Place, wait_until
+from flower_places import FEDA2V, ROUNDS, Place, wait_until
+from patience import SECONDS
 
 from feda2v_cli.errors import FailedError
 
@@ -191,7 +192,7 @@ def test_one_command_leaves_no_process_and_no_secret(trained_place: Path, tmp_pa
     assert len(processes) == 3
     federation.send_signal(number)
     federation.wait(60)
-    wait_until(lambda: not any(_runs(pid) for pid in processes), 30)
+    wait_until(lambda: not any(_runs(pid) for pid in processes))
     if number == signal.SIGKILL:
         from feda2v_cli.job.flower.reach import clean_up
 

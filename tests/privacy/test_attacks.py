@@ -14,9 +14,9 @@ from feda2v_cli.privacy.inquiry import (
     attack_by_samples,
     attack_files,
     attack_with_public_clips,
-    share_read_from_two_files,
     strongest,
 )
+from feda2v_cli.privacy.two_files import MOST_TRAINED, TwoFiles, told_by_trainings
 from feda2v_cli.privacy.verdict import judgement
 from feda2v_cli.profile.schema import GeneratorSection
 
@@ -44,7 +44,7 @@ def test_a_file_of_all_axes_tells_every_clip() -> None:
     attacks = attack_files(suspects(TELLING))
     assert attacks["residual"].overall.auc == 1.0
     assert attacks["residual"].per_class["dog"].found_at_1_percent == 1.0
-    assert judgement(attacks, "residual", 1.0).word == "telling"
+    assert judgement(attacks, "residual", None).word == "telling"
 
 
 def test_a_file_of_few_axes_tells_few() -> None:
@@ -64,9 +64,12 @@ def test_no_attack_tells_clips_that_did_not_train() -> None:
 
 
 def test_two_files_that_differ_by_a_clip_tell_it() -> None:
-    one = suspects(PRIVATE)
-    told = share_read_from_two_files(one, lambda who: trained(who.members[1:], PRIVATE))
-    assert told == 1.0
+    (one,) = suspects(PRIVATE)
+
+    def without(place: int) -> Generator:
+        return trained(torch.cat([one.members[:place], one.members[place + 1 :]]), PRIVATE)
+
+    assert told_by_trainings(one, without) == [True] * MOST_TRAINED
 
 
 def test_a_file_that_is_guarded_is_so_once_when_a_second_one_would_tell_a_clip() -> None:
@@ -74,10 +77,23 @@ def test_a_file_that_is_guarded_is_so_once_when_a_second_one_would_tell_a_clip()
     harmless = {
         name: replace(attack, overall=Advantage(0.6, 0.5, 0.7, 0.05, None, 40, 200)) for name, attack in attacks.items()
     }
-    assert judgement(harmless, "residual", 0.0).word == "guarded"
-    once = judgement(harmless, "residual", 1.0)
+    assert judgement(harmless, "residual", TwoFiles.of([([False] * 8, 40)])).word == "guarded"
+    once = judgement(harmless, "residual", TwoFiles.of([([True] * 4, 40), ([True] * 4, 10)]))
     assert once.word == "guarded once"
-    assert once.reasons[-1] == "two files that differ by one clip tell 100% of such clips: publish this set once"
+    told = "two files that differ by one clip tell 100% of 8 such clips (68% to 100%, 6.2% by chance)"
+    assert once.reasons[-1] == f"{told}: publish this set once"
+    assert judgement(harmless, "residual", None).word == "guarded once"
+
+
+def test_clips_that_chance_picks_are_no_reason_to_publish_once() -> None:
+    attacks = attack_files(suspects(PRIVATE))
+    harmless = {
+        name: replace(attack, overall=Advantage(0.6, 0.5, 0.7, 0.05, None, 40, 200)) for name, attack in attacks.items()
+    }
+    one_of_eight = TwoFiles.of([([True] + [False] * 7, 8)] * 4)
+    assert one_of_eight is not None
+    assert one_of_eight.share == one_of_eight.by_chance == 0.125
+    assert judgement(harmless, "residual", one_of_eight).word == "guarded"
 
 
 def test_a_covariance_of_few_clips_on_axes_that_are_not_theirs_tells_them() -> None:

@@ -8,11 +8,20 @@ from generator_samples import spec
 
 from feda2v_cli.engine.random_stream import random_stream
 from feda2v_cli.errors import FailedError
+from feda2v_cli.generator.training_set import TrainingSet
 from feda2v_cli.privacy.accountant import delta_of, epsilon_of, noise_multiplier_for
 from feda2v_cli.privacy.advantage import Advantage
 from feda2v_cli.privacy.bound import largest_auc
-from feda2v_cli.privacy.ledger import charge, refuse_beyond_budget
-from feda2v_cli.privacy.release import NOISY_DISCRIMINANTS, Promise, PublicBasis, released_set, secret_noise
+from feda2v_cli.privacy.ledger import charge, charged, refuse_beyond_budget
+from feda2v_cli.privacy.release import (
+    EXACT,
+    NOISY_DISCRIMINANTS,
+    Promise,
+    PublicBasis,
+    Rounding,
+    released_set,
+    secret_noise,
+)
 
 
 def clips(count: int, number: int, kinds: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
@@ -135,6 +144,24 @@ def test_a_class_takes_the_spread_of_the_public_class_that_it_is_like() -> None:
     assert wide > 3 * narrow
 
 
+@pytest.mark.parametrize("promised", [False, True])
+def test_no_number_of_a_release_tells_a_count_that_is_rounded(promised: bool) -> None:
+    basis = PublicBasis.of(*clips(300, 0), rank=16)
+    # Clips that are all the same: what is released of them depends on their number alone.
+    clip = clips(1, 1, 1)[0]
+    promise = Promise(1.0, 1e-5, 0.0, basis.bound) if promised else None
+
+    def made(count: int, rounding: Rounding) -> TrainingSet:
+        return released_set(spec(), clip.repeat(count, 1, 1), ["dog"] * count, basis, promise, rounding)
+
+    for rounding, equal in ((EXACT, False), (Rounding(10, 8), True)):
+        one, other = made(26, rounding), made(34, rounding)
+        assert torch.allclose(one.released.means, other.released.means, atol=1e-5) is equal
+        if promised:  # losses and figures are of as many as are drawn
+            assert (len(one.labels) == len(other.labels)) is equal
+    assert torch.allclose(one.released.loadings, other.released.loadings, rtol=1e-6)
+
+
 def test_few_public_clips_make_a_basis_that_keeps_noise_finite() -> None:
     basis = PublicBasis.of(*clips(6, 0), rank=128)
     assert basis.projection.rank == 5
@@ -148,3 +175,37 @@ def test_a_clip_that_is_twice_in_a_release_spends_four_times_as_much(tmp_path: P
     noise = noise_multiplier_for(1.0, 1e-5)
     twice = charge(tmp_path / "ledger.json", ["a", "a", "b"], noise, 1e-5, None)
     assert twice == pytest.approx(epsilon_of(noise / 2, 1e-5))
+
+
+def test_a_release_that_is_charged_is_not_charged_again(tmp_path: Path) -> None:
+    ledger, noise = tmp_path / "ledger.json", noise_multiplier_for(1.0, 1e-5)
+    first = charge(ledger, ["a", "b"], noise, 1e-5, 1.1, "one")
+    before = ledger.read_bytes()
+    assert charge(ledger, ["a", "b"], noise, 1e-5, 1.1, "one") == first
+    assert ledger.read_bytes() == before
+    assert charged(ledger) == {"one"}
+    with pytest.raises(FailedError, match="2 of 2 clips would have spent"):
+        charge(ledger, ["a", "b"], noise, 1e-5, 1.1, "other")
+
+
+def test_a_ledger_of_before_knows_no_releases(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.json"
+    ledger.write_text('{"version": 1, "spent": {"a": 1.0}}')
+    assert charge(ledger, ["a"], 1.0, 1e-5, None, "one") == pytest.approx(epsilon_of(1 / math.sqrt(2), 1e-5))
+
+
+@pytest.mark.parametrize("epsilon", [0.1, 0.3, 2.0, 4.0, 16.0])
+def test_a_budget_pays_for_one_release_of_as_much(tmp_path: Path, epsilon: float) -> None:
+    noise = noise_multiplier_for(epsilon, 1e-5)
+    charge(tmp_path / "ledger.json", ["a"], noise, 1e-5, epsilon)
+    refuse_beyond_budget(tmp_path / "other.json", [["a"]], noise, 1e-5, epsilon)
+
+
+@pytest.mark.parametrize("before", [None, 0o644])
+def test_nobody_else_reads_which_clips_are_in_a_ledger(tmp_path: Path, before: int | None) -> None:
+    ledger = tmp_path / "ledger.json"
+    if before is not None:
+        ledger.write_text('{"version": 1, "spent": {}}')
+        ledger.chmod(before)
+    charge(ledger, ["a"], 1.0, 1e-5, None)
+    assert ledger.stat().st_mode & 0o777 == 0o600

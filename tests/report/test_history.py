@@ -27,7 +27,7 @@ def test_curves_hold_what_was_recorded_of_rounds_nodes_and_baselines(tmp_path: P
         "all nodes", "node 0", "node 1", "node 2", "baseline none", "baseline fedavg", "baseline central",
     }  # fmt: skip
     assert [found["code"] for found in history.findings] == ["FA016"]
-    assert history.warnings == ["1 unreadable clips are left out"]
+    assert history.warnings == ["left out 1 unreadable clip"]
 
 
 def test_a_round_that_was_told_twice_counts_as_it_was_told_last(tmp_path: Path) -> None:

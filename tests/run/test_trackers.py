@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import SECONDS
 
 from feda2v_cli.errors import MissingError
 from feda2v_cli.profile.schema import Profile, TrackingSection
@@ -120,7 +121,9 @@ with tracked(profile, Path(sys.argv[1]), listen) as emit:
 @pytest.mark.usefixtures("no_key")
 def test_wandb_opens_what_was_kept_offline_without_a_key(tmp_path: Path) -> None:
     pytest.importorskip("wandb")
-    done = subprocess.run([sys.executable, "-c", OFFLINE, str(tmp_path)], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", OFFLINE, str(tmp_path)], capture_output=True, text=True, timeout=SECONDS
+    )
 
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert done.stderr.strip() == (f"curves are kept for Weights & Biases: wandb sync {tmp_path}/wandb/offline-run-*")

@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from patience import SECONDS
+
 from feda2v_cli.job.federate.run import Federated, federate
 from feda2v_cli.profile.load import load_profile
 from feda2v_cli.run.event import Listener, ignore_event
 
 FEDA2V = str(Path(sys.executable).with_name("feda2v"))
-SECONDS = 240.0
 #: More than are waited for: the command is ended when the test has seen enough.
 ROUNDS = ("--rounds", "500", "--set", "federation.evaluate_every=500")
 
@@ -127,13 +128,13 @@ class Place:
     def stop(self, name: str) -> None:
         process = self.processes.pop(name)
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=SECONDS)
 
     def stop_all(self) -> None:
         for process in self.processes.values():
             process.terminate()
         for process in self.processes.values():
-            process.communicate(timeout=30)
+            process.communicate(timeout=SECONDS)
         self.processes.clear()
 
 

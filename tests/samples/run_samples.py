@@ -86,7 +86,7 @@ def federated(
             "checkpoints/a.pt", "was trained on other clips", "feda2v evaluate checkpoints",
         )
     )  # fmt: skip
-    run.record(Warned("1 unreadable clips are left out"))
+    run.record(Warned("left out 1 unreadable clip"))
     for event in federation_events(rounds, nodes, level=level):
         run.record(event)
     for place, baseline in enumerate(("none", "fedavg", "central")):

@@ -364,6 +364,17 @@ def test_a_generator_that_promises_less_privacy_than_is_asked_for_is_found(tmp_p
     assert sorted(set(codes(tmp_path, Expectation(max_epsilon=2.0)))) == found
 
 
+def test_a_small_epsilon_at_a_large_delta_is_no_more_than_its_noise_gives(tmp_path):
+    # Noise of 0.5 promises 0.5 at δ = 0.62, and 11 at 1e-5.
+    claim = CLAIM | {"epsilon": 0.5, "delta": 0.7, "noise_multiplier": 0.5}
+    write_set(tmp_path, "unified", privacy=claim, architecture=ON_A_PUBLIC_BASIS)
+    assert codes(tmp_path) == []
+    (finding, *_) = verify([tmp_path], Expectation(max_epsilon=2.0)).findings
+    assert finding.code == "FA023"
+    assert "promises its clips epsilon = 0.5 at delta = 0.7, which is 10" in finding.message
+    assert codes(tmp_path, Expectation(max_epsilon=2.0, delta=0.7)) == []
+
+
 @pytest.mark.parametrize("changed", ["mean", "scale", "axes"])
 def test_a_file_that_holds_another_basis_than_it_names_is_found(tmp_path, changed):
     (path, *_) = write_set(tmp_path, "unified", privacy=CLAIM, architecture=ON_A_PUBLIC_BASIS)

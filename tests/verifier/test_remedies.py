@@ -311,3 +311,30 @@ def test_a_pointer_of_git_lfs_is_fetched(tmp_path: Path) -> None:
     (finding,) = found([path])
     assert (finding.code, finding.hint) == ("FA009", f"git lfs pull --include {path}")
     assert "is a pointer of git-lfs" in finding.message
+
+
+def test_checkpoints_of_rounds_are_spoken_of_only_where_there_are_any(own: Path) -> None:
+    for path in DIRECTORY.glob("*_round_*.pt"):
+        path.unlink()
+    flip_bit(DOG, middle_of(DOG, "data/0"))
+    (finding,) = found([own / DIRECTORY])
+    assert finding.hint is not None
+    assert "checkpoint.every" not in finding.hint
+
+
+def test_what_is_missing_is_trained_as_the_others_were(own: Path) -> None:
+    work = Path("gaussians")
+    train = ["train-generators", "-p", "own.toml", "--checkpoint-dir", str(work), "--base-name", "mine"]
+    assert CliRunner().invoke(app, [*train, "-s", "generator.type=gaussian", "--nodes", "0"]).exit_code == 0
+    where = f'[checkpoint]\ndir = "{work}"\nbase_name = "mine"\n'
+    (own / "two.toml").write_text(PROFILE.replace("[checkpoint]\n", where))
+    errors = {finding.code: finding.hint or "" for finding in findings_of([], "two.toml") if finding.is_error}
+    assert errors.keys() == {"FA014", "FA004"}
+    assert errors["FA014"].endswith("--profile two.toml --generators gaussians --set generator.type=gaussian")
+    paste(errors["FA004"])
+    assert {read_metadata(path).generator_type for path in work.glob("*node1*")} == {"gaussian"}
+    for path in work.glob("mine_node1_class_dog*"):
+        path.unlink()
+    (hint,) = {finding.hint for finding in findings_of([], "two.toml") if finding.code == "FA005"}
+    paste(hint or "")
+    assert {finding.code for finding in findings_of([], "two.toml") if finding.is_error} == {"FA014"}

@@ -167,7 +167,7 @@ class Mean:
 
 def by_clips(nodes: Sequence[Node]) -> Tensor:
     """A node counts as much as it has clips, [nodes]. Synthetic samples do not count: they are others' clips."""
-    return torch.tensor([float(len(node.clips)) for node in nodes])
+    return torch.tensor([float(node.told_clips) for node in nodes])
 
 
 def by_class(nodes: Sequence[Node], *, clips_count: bool) -> Tensor:

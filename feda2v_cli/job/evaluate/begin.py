@@ -50,6 +50,7 @@ def run_on_a_set(
     plan = plan_evaluation(
         None if directory is None else Path(directory),
         profile,
+        command=kind,
         base_name=base_name,
         profile_named=profile_named,
         on_warning=warnings.append,

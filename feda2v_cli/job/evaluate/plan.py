@@ -63,6 +63,7 @@ def plan_evaluation(
     directory: Path | None,
     loaded: LoadedProfile,
     *,
+    command: str = "evaluate",
     base_name: str | None = None,
     profile_named: str | None = None,
     on_warning: Callable[[Finding], None],
@@ -73,6 +74,7 @@ def plan_evaluation(
     Args:
         directory: where the set lies; None for the one set under `root`.
         loaded: the profile.
+        command: that is run, for hints.
         base_name: which set of a directory that holds several.
         profile_named: what the user called the profile; None when nodes, folds and encoder are to be those that the
             checkpoints name.
@@ -85,11 +87,12 @@ def plan_evaluation(
         FindingsError: the set is not sound, or not what the profile asks for.
     """
     if directory is None:
-        directory, base_name = _choose_set(base_name, root)
+        expectation = Expectation() if profile_named is None else Expectation.from_profile(loaded, profile_named)
+        directory, base_name = _choose_set(command, base_name, expectation, root)
     if is_file(directory):
         raise UsageError(
             f"{directory} is a file — a set of checkpoints is a directory",
-            hint=shlex.join(["feda2v", "evaluate", str(directory.parent)]),
+            hint=shlex.join(["feda2v", command, str(directory.parent)]),
         )
     expectation = Expectation(base_name=base_name)
     if profile_named is not None:
@@ -97,7 +100,7 @@ def plan_evaluation(
         expectation = replace(wanted, base_name=base_name, granularity=None, generator_type=None)
     generators = load_set(directory, replace(expectation, directory=directory), on_warning=on_warning)
     profile = loaded.profile if profile_named is not None else _as_trained(loaded, generators, directory)
-    _check_data_set(profile, generators, directory)
+    _check_data_set(profile, generators, directory, command)
     cache_directory(profile)
     device = choose_device(profile.experiment.device)
     try:
@@ -136,13 +139,15 @@ def testing_with(clips: Sequence[Clip], nodes: Sequence[NodeClips]) -> tuple[Nod
     )
 
 
-def _choose_set(base_name: str | None, root: Path) -> tuple[Path, str]:
+def _choose_set(command: str, base_name: str | None, expectation: Expectation, root: Path) -> tuple[Path, str]:
     sets = [found for found in sets_under(root) if base_name in (None, found.base_name)]
     if not sets:
         called = "" if base_name is None else f" called {base_name}"
-        raise MissingError(f"no generators{called} under {root}/", hint="feda2v train-generators --granularity unified")
+        granularity = expectation.granularity or "unified"
+        hint = Remedies(expectation).train_new(granularity, expectation.directory, base_name or expectation.base_name)
+        raise MissingError(f"no generators{called} under {root}/", hint=hint)
     if len(sets) > 1:
-        commands = [naming_command(found, ["evaluate"]) for found in sets]
+        commands = [naming_command(found, [command]) for found in sets]
         raise several_sets(root, commands, hint=commands[0])
     return sets[0].directory, sets[0].base_name
 
@@ -215,13 +220,15 @@ def _own_tokens(metadata: GeneratorMetadata, first: GeneratorMetadata) -> Tokens
     return None if tokens == first.encoder.get("tokens") else tokens
 
 
-def _check_data_set(profile: Profile, generators: "Sequence[Loaded]", directory: Path) -> None:
+def _check_data_set(profile: Profile, generators: "Sequence[Loaded]", directory: Path, command: str) -> None:
     """Say what is missing in the words of the option that gives it."""
     trained_on = {metadata.dataset_name for metadata, _ in generators}
     roots = [profile.data.root, *(node.root for node in profile.nodes)]
     if "builtin" not in trained_on and not any(roots):
+        option = ["--data-root", "DIR"] if len(trained_on) == 1 else ["--profile", "PROFILE"]
         raise MissingError(
             f"{directory} was trained on recordings ({', '.join(sorted(trained_on))}), and data.root is not set",
             ["samples are held against the clips of the same data set"],
-            hint=shlex.join(["feda2v", "evaluate", str(directory), "--data-root", "DIR"]),
+            # One root is not the place of several data sets: a profile says where each node's lies.
+            hint=shlex.join(["feda2v", command, str(directory), *option]),
         )

@@ -13,6 +13,7 @@ from feda2v_cli.job.choose_generators import naming_command, sets_under, several
 from feda2v_cli.verifier.expectation import Expectation
 from feda2v_cli.verifier.finding import Finding, FindingsError
 from feda2v_cli.verifier.loading import errors_of, load_set
+from feda2v_cli.verifier.remedy import Remedies
 from feda2v_cli.verifier.sets import CheckpointSet
 from feda2v_cli.verifier.verify import DEFAULT_ROOT
 
@@ -98,10 +99,12 @@ def _choose_set(expectation: Expectation, command: Sequence[str], root: Path) ->
     if there and not sets:
         raise FindingsError([finding for found in there for finding in _errors(found, expectation)])
     if not sets:
+        # The shipped profile of RUN 2 has no settings of RUN 1, whose own profiles have the same nodes.
+        for_training = replace(expectation, profile=None) if expectation.profile == "use_pretrained" else expectation
         raise MissingError(
             f"no generators under {root}/ — the samples of other nodes' classes come from them",
             ["without samples: --synthetic-per-class 0"],
-            hint=_train(expectation),
+            hint=Remedies(for_training).train_new("unified", base_name=expectation.base_name),
         )
     if len(sets) == 1:
         return sets[0]
@@ -127,9 +130,3 @@ def _choose_set(expectation: Expectation, command: Sequence[str], root: Path) ->
 def _errors(found: CheckpointSet, expectation: Expectation) -> list[Finding]:
     wanted = replace(expectation, directory=found.directory, base_name=expectation.base_name or found.base_name)
     return errors_of(found, wanted)
-
-
-def _train(expectation: Expectation) -> str:
-    if expectation.profile in (None, "use_pretrained"):
-        return "feda2v train-generators --granularity unified"
-    return shlex.join(["feda2v", "train-generators", "--profile", str(expectation.profile), "-g", "unified"])

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from feda2v_cli.checkpoint.name import adapter_filename
+from feda2v_cli.counted import told_counts
 from feda2v_cli.data.nodes import NodeClips, check_held_out, clips_of_nodes
 from feda2v_cli.embedding.encoder import Encoder, make_encoder, node_encoders
 from feda2v_cli.embedding.target import CODES, PIPELINE, Targets, TextSources, make_targets
@@ -88,13 +89,22 @@ class FederationPlan:
 
     def samples_per_class(self, node: NodeClips) -> int:
         """Samples of each class that a node takes from the others."""
-        return self.samples_of(len(node.train), len({clip.class_name for clip in node.train}))
+        told = self.told_clips(node)
+        return self.samples_of(sum(told.values()), len(told))
+
+    def told_clips(self, node: NodeClips) -> dict[str, int]:
+        """How many clips of each class a node tells that it has, by which it counts."""
+        return told_counts((clip.class_name for clip in node.train), self.profile.checkpoint.round_counts)
+
+    def rounded_clips(self, node: NodeClips) -> int | None:
+        """How many clips a node tells of where counts are rounded; None where they are not."""
+        return None if self.profile.checkpoint.round_counts == 1 else sum(self.told_clips(node).values())
 
     def samples_of(self, clips: int, classes: int) -> int:
         """Samples of each class that a node takes from the others.
 
         Args:
-            clips: that it trains on.
+            clips: that it tells it trains on.
             classes: of these clips.
         """
         wanted = self.profile.synthetic.per_class

@@ -1,6 +1,5 @@
 """From a plan to a federation that can run: embeddings, what they are standardised with, and who holds which."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -61,7 +60,9 @@ def set_up_federation(plan: FederationPlan, embeddings: Embeddings | Mapping[int
         standardisation = standardised_by_samples(generators, plan.profile.experiment.seed)
     else:
         with threads_per_operation(1):  # the same bits whatever the number of cores
-            standardisation = Standardisation.of(Sums.of(stored(kind_of[node.node_id], node.train)) for node in nodes)
+            standardisation = Standardisation.of(
+                Sums.of(stored(kind_of[node.node_id], node.train), plan.rounded_clips(node)) for node in nodes
+            )
     by_kind = sorted(nodes, key=lambda node: kind_of[node.node_id])
     train = list(dict.fromkeys((kind_of[node.node_id], clip) for node in by_kind for clip in node.train))
     of_train = {item: place for place, item in enumerate(train)}
@@ -70,7 +71,7 @@ def set_up_federation(plan: FederationPlan, embeddings: Embeddings | Mapping[int
         Node(
             id=node.node_id,
             clips=torch.tensor([of_train[kind_of[node.node_id], clip] for clip in node.train], dtype=torch.long),
-            clips_of_class=dict(Counter(classes.index(clip.class_name) for clip in node.train)),
+            clips_of_class={classes.index(name): count for name, count in plan.told_clips(node).items()},
             learning_rates=learning_rates(plan.profile.adapter, sections[node.node_id]),
             samples_per_class=plan.samples_per_class(node),
         )

@@ -21,6 +21,7 @@ from feda2v_cli.generator.granularity import GeneratorSpec, generator_specs
 from feda2v_cli.generator.registry import cost, largest_shapes, rounds_and_epochs, same_steps, set_up_bytes
 from feda2v_cli.job.machine import BASELINE_BYTES, CHECKPOINT_OVERHEAD_BYTES, choose_device
 from feda2v_cli.job.nodes import cache_directory, choose_nodes
+from feda2v_cli.job.public_basis import public_clips
 from feda2v_cli.paths import is_named
 from feda2v_cli.profile.load import LoadedProfile
 from feda2v_cli.profile.schema import NodeSection, Profile
@@ -182,6 +183,8 @@ def plan_generators(
     profile = choose_nodes(whole, node_ids)
     require_trackers(profile.tracking)
     cache_directory(profile)
+    if profile.generator.projection == "public":
+        public_clips(profile)  # wrong ones are told before the node's own are read
     device = choose_device(profile.experiment.device)
     encoder = make_encoder(profile.embedding, device)
     specs = _choose(generator_specs(profile), keys)

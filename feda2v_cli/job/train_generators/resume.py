@@ -1,16 +1,20 @@
 """What a run of RUN 1 keeps to go on after it was interrupted, and how it takes it up again."""
 
+import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor
 
 from feda2v_cli.checkpoint.name import GeneratorName
+from feda2v_cli.generator.granularity import GeneratorSpec
 from feda2v_cli.job.files import save_resume_state, take_up_resume_state
 from feda2v_cli.job.train_generators.plan import GeneratorPlan, PlannedGenerator
+from feda2v_cli.privacy.release import Release
 
+_NAME_BYTES = 16
 State = Mapping[str, Tensor]
 
 
@@ -73,6 +77,56 @@ def save_state(stack: StackToTrain, resume: Path) -> None:
     }
     consequence = "the checkpoints of this round are saved; the run cannot go on"
     save_resume_state(stack.file(resume), content, consequence)
+
+
+@dataclass(frozen=True)
+class KeptRelease:
+    """What was released of a generator's clips with a promise.
+
+    Attributes:
+        name: by which the ledger knows it.
+        basis: digest of the public basis.
+        release: itself.
+    """
+
+    name: str
+    basis: str
+    release: Release
+
+    @classmethod
+    def new(cls, release: Release, basis: str) -> Self:
+        """One that is in no ledger yet."""
+        return cls(secrets.token_hex(_NAME_BYTES), basis, release)
+
+
+def release_file(spec: GeneratorSpec, resume: Path) -> Path:
+    """Where the release of a generator's clips is kept."""
+    return resume / "releases" / GeneratorName("release", spec.node, spec.granularity, spec.key).filename
+
+
+def keep_release(kept: KeptRelease, spec: GeneratorSpec, resume: Path) -> None:
+    """Keep a release; an older one is replaced whole.
+
+    Raises:
+        FailedError: it cannot be written.
+    """
+    file = release_file(spec, resume)
+    file.parent.mkdir(exist_ok=True)
+    save_resume_state(file, asdict(kept), "nothing is released or charged")
+
+
+def kept_release(spec: GeneratorSpec, resume: Path) -> KeptRelease | None:
+    """The release of a generator's clips that the run has kept; None where there is none.
+
+    Raises:
+        FailedError: it is damaged.
+    """
+
+    def take_up(content: dict[str, Any]) -> KeptRelease:
+        return KeptRelease(content["name"], content["basis"], Release(**content["release"]))
+
+    file = release_file(spec, resume)
+    return take_up_resume_state(file, take_up) if file.is_file() else None
 
 
 def _identity(planned: PlannedGenerator) -> tuple[int, str | None]:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,12 @@ from feda2v_cli.job.files import make_directory, refuse_to_overwrite
 from feda2v_cli.job.inputs import listed_inputs, refuse_other_contents, refuse_other_inputs
 from feda2v_cli.job.machine import device_name
 from feda2v_cli.job.nodes import cache_directory, warn_of_clips
+from feda2v_cli.job.public_basis import refuse_private_clips
 from feda2v_cli.job.train_generators.plan import MORE_CLIPS, GeneratorPlan, PlannedGenerator, plan_generators
-from feda2v_cli.job.train_generators.resume import unfinished_stacks
+from feda2v_cli.job.train_generators.resume import kept_release, unfinished_stacks
 from feda2v_cli.job.train_generators.stack import StackTraining
 from feda2v_cli.privacy.accountant import noise_multiplier_for
-from feda2v_cli.privacy.ledger import refuse_beyond_budget
+from feda2v_cli.privacy.ledger import charged, refuse_beyond_budget
 from feda2v_cli.profile.load import LoadedProfile, load_profile, profile_hash, resolved_toml
 from feda2v_cli.profile.schema import Profile
 from feda2v_cli.run.directory import RunDirectory
@@ -175,7 +176,9 @@ def _train(plan: GeneratorPlan, run: RunDirectory, emit: Listener, *, resumed: b
     emit(Noted(plan.encoder.description))
     usable, hashes = _embed_all(plan, run, emit)
     todo = unfinished_stacks(usable, run.resume)
-    _refuse_beyond_budget(plan.profile, [hashes[planned.spec] for stack in todo for planned in stack.generators])
+    _refuse_private_clips(plan, hashes)
+    unreleased = {planned.spec: hashes[planned.spec] for stack in todo for planned in stack.generators}
+    _refuse_beyond_budget(plan.profile, unreleased, run.resume)
     rounds_done = sum(stack.rounds_done for stack in todo)
     emit(RunResumed(str(run.path), rounds_done) if resumed else RunStarted(str(run.path)))
     training = StackTraining(usable, run.resume, emit)
@@ -235,10 +238,21 @@ def _embed_all(
     return replace(plan, generators=tuple(planned.without(gone) for planned in plan.generators)), hashes
 
 
-def _refuse_beyond_budget(profile: Profile, releases: Sequence[Sequence[str]]) -> None:
+def _refuse_private_clips(plan: GeneratorPlan, hashes: Mapping[GeneratorSpec, Sequence[str]]) -> None:
+    if plan.profile.generator.projection == "public":
+        private = frozenset(content for contents in hashes.values() for content in contents)
+        refuse_private_clips(plan.profile, plan.generators[0].encoder, private)
+
+
+def _refuse_beyond_budget(profile: Profile, contents: Mapping[GeneratorSpec, Sequence[str]], resume: Path) -> None:
     """Refuse at once what the ledger would refuse when a later generator's turn comes."""
     section = profile.generator
-    if section.epsilon is not None and releases:
+    if section.epsilon is None:
+        return
+    known = charged(section.ledger)
+    kept = {spec: kept_release(spec, resume) for spec in contents}
+    releases = [clips for spec, clips in contents.items() if (one := kept[spec]) is None or one.name not in known]
+    if releases:
         noise = noise_multiplier_for(section.epsilon, section.delta)
         refuse_beyond_budget(section.ledger, releases, noise, section.delta, section.privacy_budget)
 

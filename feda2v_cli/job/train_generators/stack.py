@@ -18,7 +18,7 @@ from feda2v_cli import __version__
 from feda2v_cli.checkpoint.file import write_checkpoint
 from feda2v_cli.checkpoint.metadata import GeneratorMetadata
 from feda2v_cli.data.clip import fingerprint
-from feda2v_cli.embedding.embed import embed
+from feda2v_cli.embedding.embed import Embeddings, embed
 from feda2v_cli.embedding.identity import recorded
 from feda2v_cli.engine.memory import is_out_of_memory
 from feda2v_cli.errors import FailedError
@@ -29,11 +29,18 @@ from feda2v_cli.generator.training_set import TrainingSet, training_set
 from feda2v_cli.job.nodes import cache_directory
 from feda2v_cli.job.public_basis import coordinates_of, public_basis
 from feda2v_cli.job.train_generators.plan import GeneratorPlan, PlannedGenerator
-from feda2v_cli.job.train_generators.resume import StackToTrain, save_state
+from feda2v_cli.job.train_generators.resume import (
+    KeptRelease,
+    StackToTrain,
+    keep_release,
+    kept_release,
+    release_file,
+    save_state,
+)
 from feda2v_cli.paths import as_text
 from feda2v_cli.privacy.inquiry import attack_in_training
 from feda2v_cli.privacy.ledger import charge
-from feda2v_cli.privacy.release import Promise, PublicBasis, released_set
+from feda2v_cli.privacy.release import Promise, PublicBasis, Release, Rounding, release, released_set
 from feda2v_cli.profile.load import profile_hash
 from feda2v_cli.quality.figures import cheap_figures
 from feda2v_cli.run.event import CheckpointSaved, EpochEnded, Listener, RoundEnded, StackNarrowed
@@ -66,6 +73,7 @@ class StackTraining:
         self._promises: dict[GeneratorSpec, dict[str, Any]] = {}
         self._attacks: dict[GeneratorSpec, dict[str, Any]] = {}
         self._profile_hash = profile_hash(plan.whole)
+        self._rounding = Rounding(plan.profile.checkpoint.round_counts, plan.profile.generator.fewest_clips)
         self.clips_seen = 0
         self.seconds = 0.0
 
@@ -146,16 +154,8 @@ class StackTraining:
         if profile.generator.projection == "public":
             basis = self._basis(planned)
             promise = self._promise(planned, basis)
-            if promise is not None:
-                section = profile.generator
-                charge(
-                    section.ledger,
-                    embeddings.content_hashes,
-                    promise.noise_multiplier,
-                    promise.delta,
-                    section.privacy_budget,
-                )
-            return released_set(planned.spec, embeddings.values, names, basis, promise)
+            released = None if promise is None else self._charged_release(planned.spec, embeddings, basis, promise)
+            return released_set(planned.spec, embeddings.values, names, basis, promise, self._rounding, released)
         try:
             data = training_set(planned.spec, embeddings.values, names, profile.generator)
             found = attack_in_training(planned.spec, embeddings.values, names, profile.generator)
@@ -181,6 +181,35 @@ class StackTraining:
         promise = Promise.of(section.epsilon, section.delta, basis)
         self._promises[planned.spec] = promise.to_dict(basis.digest)
         return promise
+
+    def _charged_release(
+        self, spec: GeneratorSpec, embeddings: Embeddings, basis: PublicBasis, promise: Promise
+    ) -> Release:
+        """A release that is charged once and made once, however often the run is killed and goes on.
+
+        It is kept before it is charged, and charged before anything is made of it: whoever is killed between finds it
+        again. Other noise for the same charge would tell more than is promised.
+        """
+        section = self._plan.profile.generator
+        kept = kept_release(spec, self._resume)
+        if kept is None or kept.basis != basis.digest:
+            names = [clip.class_name for clip in embeddings.clips]
+            made = release(spec, embeddings.values, names, basis, promise, self._rounding)
+            kept = KeptRelease.new(made, basis.digest)
+            keep_release(kept, spec, self._resume)
+        try:
+            charge(
+                section.ledger,
+                embeddings.content_hashes,
+                promise.noise_multiplier,
+                promise.delta,
+                section.privacy_budget,
+                kept.name,
+            )
+        except FailedError:
+            release_file(spec, self._resume).unlink()
+            raise
+        return kept.release
 
     def _fitting(self, sets: list[TrainingSet], stack: StackToTrain) -> Fitting:
         profile = self._plan.profile
@@ -227,12 +256,14 @@ class StackTraining:
         section, promise = profile.generator, self._promises.get(spec)
         siblings = [other for other in generator_specs(profile) if other.node == spec.node]
         node = next(node for node in plan.nodes if node.node_id == spec.node)
-        steps, _ = same_steps(len(planned.clips), section, planned.learning_rate)
+        told = {name: self._rounding.told(count) for name, count in planned.samples_per_class.items()}
+        clips = sum(told.values())
+        steps, _ = same_steps(clips, section, planned.learning_rate)
         optimiser = {
             "name": "AdamW",
             "learning_rate": planned.learning_rate,
             "weight_decay": section.weight_decay,
-            "batch_size": -(-len(planned.clips) // steps),
+            "batch_size": -(-clips // steps),
             "clip_norm": section.clip_norm,
         }
         return GeneratorMetadata(
@@ -257,10 +288,7 @@ class StackTraining:
             dataset_name=node.dataset.name,
             train_folds=node.split.folds["train"] if node.split.kind == "folds" else (),
             test_folds=node.split.folds["test"] if node.split.kind == "folds" else (),
-            samples_per_class={
-                name: _rounded(count, profile.checkpoint.round_counts)
-                for name, count in planned.samples_per_class.items()
-            },
+            samples_per_class=told,
             # Who knows the names of clips can test a fingerprint: it is no part of what a promise allows.
             dataset_fingerprint="" if promise else fingerprint(planned.clips),
             seed=profile.experiment.seed,
@@ -277,11 +305,6 @@ class StackTraining:
             split=dict(node.keys),
             counts_rounded_to=None if profile.checkpoint.round_counts == 1 else profile.checkpoint.round_counts,
         )
-
-
-def _rounded(count: int, multiple: int) -> int:
-    """The nearest multiple that is not zero: no class is without clips."""
-    return max(1, (2 * count + multiple) // (2 * multiple)) * multiple
 
 
 def _by_generator(losses: Mapping[str, Tensor]) -> list[dict[str, float]]:

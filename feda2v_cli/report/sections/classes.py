@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from feda2v_cli.privacy.interval import wilson
 from feda2v_cli.report.content import RunContent
-from feda2v_cli.report.interval import wilson
 from feda2v_cli.report.parts import Cell, Matrix, Part, Section, Span, Table, Text, name_cell, number_cell
 from feda2v_cli.report.result import BASELINES
 

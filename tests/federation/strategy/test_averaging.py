@@ -50,3 +50,8 @@ def test_per_class_average_counts_every_class_alike() -> None:
     # Class 0 is held by both, 30 to 10; class 1 by the second alone.
     weights = by_class([node(0, {0: 30}), node(1, {0: 10, 1: 2})], clips_count=True)
     assert weights.tolist() == pytest.approx([0.75 / 2, 1.25 / 2])
+
+
+def test_a_node_counts_by_what_it_tells_of_its_clips_and_by_its_clips_where_it_tells_nobody() -> None:
+    rounded, alone = Node(0, torch.arange(32), {0: 40}, {}), Node(1, torch.arange(3), {}, {})
+    assert by_clips([rounded, alone]).tolist() == [40.0, 3.0]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from patience import SECONDS
 
 from feda2v_cli.job.train_generators.run import train_generators
 from feda2v_cli.profile.load import load_profile
@@ -44,7 +45,7 @@ def start(directory: Path, generators: Path, strategy: str, *options: str) -> "s
 def finish(directory: Path, generators: Path, strategy: str, *options: str) -> dict[str, bytes]:
     """Bytes of the adapters, by name."""
     process = start(directory, generators, strategy, *options)
-    _, errors = process.communicate(timeout=200)
+    _, errors = process.communicate(timeout=SECONDS)
     assert process.returncode == 0, errors
     return adapters(directory)
 
@@ -88,7 +89,7 @@ def test_a_run_killed_at_any_moment_resumes_to_the_same_bytes(
     tmp_path: Path, generators: Path, uninterrupted: Callable[[str], dict[str, bytes]], strategy: str, moment: str
 ) -> None:
     process = start(tmp_path, generators, strategy)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + SECONDS
     while process.poll() is None and not MOMENTS[moment](tmp_path):
         assert time.monotonic() < deadline
         time.sleep(0.001)
@@ -102,7 +103,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path, generators: Path) -> None:
     while process.poll() is None and not rounds_ended(1)(tmp_path):
         time.sleep(0.001)
     os.kill(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=SECONDS)
     assert process.returncode == 130
     assert "--resume" in errors.splitlines()[-1]
 
@@ -111,7 +112,7 @@ def test_a_run_that_is_done_is_not_run_again(tmp_path: Path, generators: Path) -
     finish(tmp_path, generators, "fedavg")
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "checkpoints/adapters").iterdir()}
     process = start(tmp_path, generators, "fedavg", "--resume")
-    out, errors = process.communicate(timeout=100)
+    out, errors = process.communicate(timeout=SECONDS)
     assert process.returncode == 0, errors
     assert "is done already" in errors
     assert "accuracy" in out

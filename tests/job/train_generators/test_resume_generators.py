@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from patience import SECONDS
 
 FEDA2V = str(Path(sys.executable).with_name("feda2v"))
 
@@ -34,7 +35,7 @@ def start(directory: Path, *options: str) -> "subprocess.Popen[str]":
 
 def finish(directory: Path, *options: str) -> str:
     process = start(directory, *options)
-    out, errors = process.communicate(timeout=200)
+    out, errors = process.communicate(timeout=SECONDS)
     assert process.returncode == 0, errors
     return out
 
@@ -80,7 +81,7 @@ MOMENTS = {
 
 
 def killed(process: "subprocess.Popen[str]", directory: Path, moment: Callable[[Path], bool]) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + SECONDS
     while process.poll() is None and not moment(directory):
         assert time.monotonic() < deadline
         time.sleep(0.001)
@@ -119,7 +120,7 @@ def test_a_run_that_is_interrupted_ends_cleanly_and_says_how_to_go_on(tmp_path: 
         assert process.poll() is None
         time.sleep(0.001)
     os.kill(process.pid, sent)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=SECONDS)
     assert process.returncode == 130
     assert "Traceback" not in errors
     assert f"hint: feda2v {' '.join(COMMAND)} --resume" in errors

@@ -1,7 +1,7 @@
 import pytest
 from scipy.stats import binomtest
 
-from feda2v_cli.report.interval import wilson
+from feda2v_cli.privacy.interval import wilson
 
 
 @pytest.mark.parametrize(("hits", "clips"), [(0, 1), (1, 1), (6, 8), (8, 8), (101, 120), (5000, 10_000)])

@@ -1,4 +1,4 @@
-"""How sure a share is that few clips have given."""
+"""How sure a share is that few clips have given. It imports no PyTorch."""
 
 from math import sqrt
 
