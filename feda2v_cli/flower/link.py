@@ -339,8 +339,9 @@ class Link:
                 ) from error
             raise MissingError(
                 f"the server {self.address} cannot be reached — {reason}",
-                ["what was done is kept"],
-                hint="feda2v flower server --keys DIR --port PORT, then the same command with --resume",
+                ["what was done is kept"] if self._grid is not None else [],
+                hint="feda2v flower server --keys DIR --port PORT, then the same command"
+                + (" with --resume" if self._grid is not None else ""),
             ) from error
 
 

@@ -18,7 +18,7 @@ from flwr.proto.runtime_pb2 import PullAppMessagesRequest, PullAppMessagesRespon
 from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects, get_object_tree
 from flwr.supercore.task_identity import TaskIdentity
 
-from feda2v_cli.errors import FailedError
+from feda2v_cli.errors import FailedError, MissingError
 from feda2v_cli.flower import link as module
 from feda2v_cli.flower.keys import Keys, make_keys
 from feda2v_cli.flower.letter import Letter, to_record
@@ -194,3 +194,11 @@ def test_a_run_that_the_server_has_ended_is_called_so(tmp_path: Path, monkeypatc
     with pytest.raises(FailedError, match="has ended the run") as raised:
         _link(server, tmp_path, monkeypatch).ask({0: Letter("evaluate", {})}, 600.0)
     assert raised.value.hint == "the same command with --resume"
+
+
+def test_a_server_that_was_never_there_leaves_nothing_to_resume(tmp_path: Path) -> None:
+    make_keys(tmp_path, ["localhost"], range(2))
+    with pytest.raises(MissingError, match="cannot be reached") as raised:
+        Link("127.0.0.1:1", Keys(tmp_path), tmp_path).open()
+    assert raised.value.details == ()
+    assert raised.value.hint == "feda2v flower server --keys DIR --port PORT, then the same command"
