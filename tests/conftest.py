@@ -11,8 +11,6 @@ import pytest
 from filelock import FileLock
 from patience import SECONDS
 
-# Makes the modules there importable for every test.
-sys.path.insert(0, str(Path(__file__).with_name("samples")))
 pytest_plugins = ["missing_packages"]
 
 # Tests run side by side: several threads an operation would wait for each other on cores that have other work.
