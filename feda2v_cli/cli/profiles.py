@@ -107,4 +107,6 @@ def partition_data(
             held = ", ".join(f"{name} {count}" for name, count in node["classes"].items())
             histogram.add_row(str(node["node"]), held, *(str(node[part]) for part in ("train", "val", "test")))
         total = sum(node[part] for node in data["nodes"] for part in ("train", "val", "test"))
-        output.result(data, histogram, f"{total} clips, each held by one of {nodes} nodes; wrote {destination}")
+        output.result(
+            data, histogram, f"{total} clips, each held by one of {counted(nodes, 'node')}; wrote {destination}"
+        )

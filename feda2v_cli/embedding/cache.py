@@ -19,7 +19,7 @@ import numpy.typing as npt
 from feda2v_cli.atomic_write import atomic_write
 from feda2v_cli.embedding.encoder import Encoder
 from feda2v_cli.embedding.identity import without_names
-from feda2v_cli.embedding.stored import StoredEmbeddings, from_numbers, in_files, to_numbers
+from feda2v_cli.embedding.stored import MappedFile, StoredEmbeddings, from_numbers, in_files, to_numbers
 from feda2v_cli.embedding.waveform import VERSION as WAVEFORM_VERSION
 from feda2v_cli.errors import FailedError
 
@@ -67,7 +67,7 @@ class EmbeddingCache:
         self._lock = threading.Lock()
         state = _state_of(self.path)
         #: The entries that are there now, and the place of each clip's.
-        self._entries = self._mapped()
+        self._entries, self._file = self._mapped()
         self._rows = _rows_of(self.path, state, self._entries)
 
     def find(self, content_hash: str) -> int | None:
@@ -80,9 +80,9 @@ class EmbeddingCache:
         row = self._rows.get(bytes.fromhex(content_hash))
         if row is None:
             return None
-        if row >= len(self._entries):  # written since
-            self._entries = self._mapped()
-        if row >= len(self._entries):  # and cut off since
+        if row >= len(self._entries) or not (self._file is None or self._file.is_whole):  # written or cut off since
+            self._entries, self._file = self._mapped()
+        if row >= len(self._entries):
             del self._rows[bytes.fromhex(content_hash)]
             return None
         entry = self._entries[row]
@@ -130,7 +130,7 @@ class EmbeddingCache:
         Raises:
             FailedError: the file has become shorter since.
         """
-        entries = self._mapped()
+        entries, file = self._mapped()
         wanted = max(rows, default=-1) + 1
         if wanted > len(entries):
             raise FailedError(
@@ -138,19 +138,23 @@ class EmbeddingCache:
                 ["it has been cut off or emptied since"],
                 hint="the same command again computes what is lost; the cache is for no other program to change",
             )
-        return StoredEmbeddings(entries["values"], rows, self._numbers)
+        return StoredEmbeddings(entries["values"], rows, self._numbers, file)
 
-    def _mapped(self) -> npt.NDArray[Any]:
+    def _mapped(self) -> tuple[npt.NDArray[Any], MappedFile | None]:
         """All entries that are whole; whoever appends leaves them where they are."""
         try:
             with self.path.open("rb") as file:
-                count = os.fstat(file.fileno()).st_size // self._entry.itemsize
-                return np.memmap(file, self._entry, "r", shape=(count,)) if count else np.empty(0, self._entry)
+                status = os.fstat(file.fileno())
+                count = status.st_size // self._entry.itemsize
+                if count:
+                    mapped = np.memmap(file, self._entry, "r", shape=(count,))
+                    return mapped, MappedFile(self.path, (status.st_dev, status.st_ino), mapped.nbytes)
         except (FileNotFoundError, NotADirectoryError):
-            return np.empty(0, self._entry)
+            pass  # nothing has been written yet
         except OSError as error:
             title = f"the embedding cache {self.path} cannot be read — {error.strerror}"
             raise FailedError(title, hint=_OTHER_CACHE) from error
+        return np.empty(0, self._entry), None
 
     @contextmanager
     def _writing(self) -> Iterator[int]:

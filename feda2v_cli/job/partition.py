@@ -10,6 +10,7 @@ import tomlkit
 from tomlkit import TOMLDocument
 
 from feda2v_cli.atomic_write import atomic_write
+from feda2v_cli.counted import counted
 from feda2v_cli.data.dataset import open_dataset
 from feda2v_cli.data.nodes import NodeClips, clips_of_nodes
 from feda2v_cli.data.partition import Dealing, deal
@@ -87,7 +88,7 @@ def partition(
     sections = deal(split.divide(dataset), nodes, dealing, seed, fewest)
     document = tomlkit.parse(loaded.text) if keep else tomlkit.document()
     if not keep:
-        document.add(tomlkit.comment(f"{dataset.place} dealt to {nodes} nodes, by {dealing}, seed {seed}."))
+        document.add(tomlkit.comment(f"{dataset.place} dealt to {counted(nodes, 'node')}, by {dealing}, seed {seed}."))
     _set_keys(document, loaded, {} if dataset.root is None else {"data.dataset": dataset.name})
     _set_nodes(document, sections)
     _write(path, tomlkit.dumps(document))

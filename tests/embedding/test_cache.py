@@ -211,6 +211,27 @@ def test_what_was_cut_off_since_it_was_found_is_an_error_that_says_what_to_do(
     assert opened.stored(rows[:1]).read().shape == (1, *EMBEDDING.shape)
 
 
+def test_what_was_cut_off_while_a_run_reads_it_ends_the_run_with_an_error_and_does_not_kill_it(
+    kept: EmbeddingCache, again: Again
+) -> None:
+    rows = [kept.write(name, EMBEDDING) for name in (OTHER, HASH)]
+    opened = again()
+    read = opened.stored(rows).of([0])
+    os.truncate(kept.path, 0)
+
+    for reading in (read.read, lambda: read.features(slice(3))):
+        with pytest.raises(FailedError, match="has been cut off or emptied"):
+            reading()
+    assert opened.find(HASH) is None, "it is made again"
+
+
+def test_a_cache_that_was_removed_is_read_to_the_end(kept: EmbeddingCache) -> None:
+    read = kept.stored([kept.write(HASH, EMBEDDING)])
+    kept.path.unlink()
+
+    assert read.read().shape == (1, *EMBEDDING.shape)
+
+
 def test_what_another_process_has_written_and_cut_off_again_is_not_there(kept: EmbeddingCache) -> None:
     for name in (OTHER, HASH):
         kept.write(name, EMBEDDING)

@@ -78,12 +78,11 @@ def load_adapters(path: Path | None, checkpoint: CheckpointSection, images: Imag
     """
     place = checkpoint.adapter_dir if path is None else path
     if is_directory(place):
-        files = _chosen(place, checkpoint.adapter_base_name, images)
+        files = _chosen(place, path, checkpoint.adapter_base_name, images)
     elif is_there(place):
         files = [place]
     else:
-        hint = "feda2v federate" if path is None else "feda2v images DIR"
-        raise MissingError(f"{place} — no adapters there", ["they are what RUN 2 trains"], hint=hint)
+        raise MissingError(f"{place} — no adapters there", ["they are what RUN 2 trains"], hint=_train(place, path))
     adapters = tuple(map(_load, files))
     first = adapters[0].metadata
     for other in adapters[1:]:
@@ -97,7 +96,13 @@ def load_adapters(path: Path | None, checkpoint: CheckpointSection, images: Imag
     return adapters
 
 
-def _chosen(directory: Path, base_name: str, images: ImagesSection) -> list[Path]:
+def _train(place: Path, named: Path | None) -> str:
+    """The command that trains adapters where they were looked for."""
+    directory = place.parent if place.suffix == ".pt" else place
+    return shlex.join(["feda2v", "federate", *([] if named is None else ["--checkpoint-dir", str(directory)])])
+
+
+def _chosen(directory: Path, named: Path | None, base_name: str, images: ImagesSection) -> list[Path]:
     server = directory / f"{base_name}_server.pt"
     nodes = sorted(directory.glob(f"{base_name}_node*.pt"), key=lambda path: (len(path.name), path.name))
     files = [server] if images.server and server.is_file() else []
@@ -108,7 +113,7 @@ def _chosen(directory: Path, base_name: str, images: ImagesSection) -> list[Path
         raise MissingError(
             f"{directory} holds no adapters called {base_name}",
             [f"there is {', '.join(there[:5])}" if there else "there is no checkpoint at all"],
-            hint="feda2v federate" if not there else "--set checkpoint.adapter_base_name=NAME, or name the file",
+            hint=_train(directory, named) if not there else "--set checkpoint.adapter_base_name=NAME, or name the file",
         )
     return files
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from feda2v_cli.embedding.diffusion import PipelineDirectory, open_pipeline
-from feda2v_cli.embedding.target import TextSources, text_encoder
+from feda2v_cli.embedding.target import CODES, TextSources, text_encoder
 from feda2v_cli.embedding.text import PipelineText, encode_cached
 from feda2v_cli.errors import UsageError
 from feda2v_cli.image.gallery import open_gallery
@@ -62,7 +62,10 @@ class MakerPlan:
             raise UsageError(
                 f"the captions of a gallery need the text encoder of the targets, and adapter.targets is "
                 f"{self.adapter.targets}",
-                hint="--targets DIR names the encoder that the adapters were trained with",
+                # Codes are no text encoder's: no option makes such adapters comparable with captions.
+                hint="feda2v federate --set adapter.targets=DIR trains adapters on what the text encoder in DIR makes"
+                if self.adapter.targets == CODES
+                else "--targets DIR names the encoder that the adapters were trained with",
             )
         directory = expanded(self.images.gallery, "images.gallery")
         return open_gallery(directory, self.adapter, encoder, self.sources.cache, self.images.size)

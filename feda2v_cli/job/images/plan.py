@@ -157,7 +157,6 @@ def _targets(
             )
             return None
     section = _prompts_of(adapters.metadata, section)
-    tuple(adapters.heads)
     # Shapes of what fits are the adapters' own; of T5's tokens the number is free, and theirs.
     tokens = {"t5_tokens": adapters.shapes["t5"][0]} if "t5" in adapters.shapes else {}
     section = section.model_copy(update={"spaces": None, **tokens})

@@ -283,3 +283,17 @@ def test_a_run_without_pictures_imports_neither_diffusers_nor_transformers(tmp_p
         "assert not {'diffusers', 'transformers', 'PIL', 'accelerate'} & sys.modules.keys()\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, capture_output=True)
+
+
+def test_where_there_are_no_adapters_the_hint_trains_them_there(models: Path, tmp_path: Path) -> None:
+    with pytest.raises(MissingError) as refused:
+        pictures(models, tmp_path, "sentences", tmp_path / "out", adapters=tmp_path / "mine")
+    assert refused.value.hint == f"feda2v federate --checkpoint-dir {tmp_path}/mine"
+
+
+def test_adapters_of_codes_have_no_gallery_and_the_hint_says_how_they_would(models: Path, tmp_path: Path) -> None:
+    federate(profile_of(models, tmp_path, "sentences", "adapter.targets=codes"))
+    with pytest.raises(UsageError, match=r"adapter\.targets is codes") as refused:
+        pictures(models, tmp_path, "sentences", tmp_path / "out", "adapter.targets=codes")
+    assert refused.value.hint is not None
+    assert refused.value.hint.startswith("feda2v federate --set adapter.targets=DIR")
