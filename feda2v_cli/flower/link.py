@@ -339,8 +339,9 @@ class Link:
                 ) from error
             raise MissingError(
                 f"the server {self.address} cannot be reached — {reason}",
-                ["what was done is kept"],
-                hint="feda2v flower server --keys DIR --port PORT, then the same command with --resume",
+                ["what was done is kept"] if self._grid is not None else [],
+                hint="feda2v flower server --keys DIR --port PORT, then the same command"
+                + (" with --resume" if self._grid is not None else ""),
             ) from error
 
 
@@ -358,19 +359,6 @@ def registered(control: Any) -> list[Any]:
     from flwr.proto.control_pb2 import ListNodesRequest
 
     return list(control.ListNodes(ListNodesRequest()).nodes_info)
-
-
-def reachable(address: str, keys: Keys) -> bool:
-    """Whether a SuperLink with the right certificate answers."""
-    import ssl
-
-    import httpx
-
-    context = ssl.create_default_context(cafile=str(keys.file(AUTHORITY)))
-    try:
-        return bool(httpx.get(f"https://{address}/health", verify=context, timeout=2.0).is_success)
-    except httpx.HTTPError:
-        return False
 
 
 def _app(home: Path) -> bytes:

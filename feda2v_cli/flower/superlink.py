@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from feda2v_cli.flower.health import reachable
 from feda2v_cli.flower.keys import AUTHORITY, CERTIFICATE, COMMAND_KEY, SERVER_KEY, Keys
-from feda2v_cli.flower.link import reachable
 from feda2v_cli.flower.process import Process, flower_environment, wait_until
 
 #: A SuperLink is there in about a second on a free machine.

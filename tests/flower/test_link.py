@@ -18,7 +18,7 @@ from flwr.proto.runtime_pb2 import PullAppMessagesRequest, PullAppMessagesRespon
 from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects, get_object_tree
 from flwr.supercore.task_identity import TaskIdentity
 
-from feda2v_cli.errors import FailedError
+from feda2v_cli.errors import FailedError, MissingError
 from feda2v_cli.flower import link as module
 from feda2v_cli.flower.keys import Keys, make_keys
 from feda2v_cli.flower.letter import Letter, to_record
@@ -88,8 +88,8 @@ class Server:
         )
 
     def PullObject(self, request: PullObjectRequest) -> PullObjectResponse:  # noqa: N802 - Flower's name
-        node = self._whose[request.object_id]
-        if self.incomplete[node]:
+        node = self._whose.get(request.object_id)
+        if node is not None and self.incomplete[node]:
             self.incomplete[node] -= 1
             return PullObjectResponse(object_found=not self.lost, object_available=False)
         content = self._objects[request.object_id]
@@ -104,7 +104,8 @@ class Server:
         answer = make_message(metadata, content=to_record(Letter("evaluated", {"right": node})))
         metadata.__dict__["_message_id"] = answer.object_id
         for part, value in get_all_nested_objects(answer).items():
-            self._objects[part], self._whose[part] = value.deflate(), node
+            self._objects[part] = value.deflate()
+        self._whose[answer.object_id] = node
         return answer
 
 
@@ -193,3 +194,11 @@ def test_a_run_that_the_server_has_ended_is_called_so(tmp_path: Path, monkeypatc
     with pytest.raises(FailedError, match="has ended the run") as raised:
         _link(server, tmp_path, monkeypatch).ask({0: Letter("evaluate", {})}, 600.0)
     assert raised.value.hint == "the same command with --resume"
+
+
+def test_a_server_that_was_never_there_leaves_nothing_to_resume(tmp_path: Path) -> None:
+    make_keys(tmp_path, ["localhost"], range(2))
+    with pytest.raises(MissingError, match="cannot be reached") as raised:
+        Link("127.0.0.1:1", Keys(tmp_path), tmp_path).open()
+    assert raised.value.details == ()
+    assert raised.value.hint == "feda2v flower server --keys DIR --port PORT, then the same command"

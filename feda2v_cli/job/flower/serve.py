@@ -9,6 +9,7 @@ from filelock import FileLock, Timeout
 
 from feda2v_cli.checkpoint.lock import LockedError
 from feda2v_cli.errors import FailedError
+from feda2v_cli.flower.health import seconds_ahead
 from feda2v_cli.flower.keys import AUTHORITY, Keys, node_key
 from feda2v_cli.flower.link import Link
 from feda2v_cli.flower.process import Process, flower_environment, require_flower
@@ -21,6 +22,8 @@ from feda2v_cli.run.directory import RunDirectory
 Say = Callable[[str], None]
 
 _POLL_SECONDS = 0.5
+#: So far a node's clock may be ahead of the server's, or behind: Flower's limits, and as exact as the server tells.
+_AHEAD_SECONDS, _BEHIND_SECONDS = 4.0, 304.0
 
 
 def serve(keys: Path, bind: str, port: int, state: Path, say: Say) -> None:
@@ -167,6 +170,14 @@ def _explain(process: Process, server: str, keys: Path, node: int) -> None:
     if STILL_CONNECTED in text and "Failed to initialize the connection" in text:
         raise FailedError(
             f"another process is node {node} of {server}", ["it has the same key"], hint="end that one first"
+        )
+    # Flower ends a node without a word when the server refuses the time that its requests are signed with.
+    ahead = seconds_ahead(server, Keys(keys))
+    if ahead is not None and not -_BEHIND_SECONDS < ahead < _AHEAD_SECONDS:
+        raise FailedError(
+            f"the clock of this machine is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} that of {server}",
+            ["the server refuses requests that seem to come from another time"],
+            hint="set the clocks, as with NTP, and start the node again",
         )
     if "Failed to initialize the connection" in text or "401" in text:
         raise FailedError(
