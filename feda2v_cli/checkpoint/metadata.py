@@ -256,7 +256,7 @@ class AdapterMetadata(Metadata):
         embedding_shape: [tokens, dim].
         targets: identity of the text encoder that made the targets.
         targets_fingerprint: of that identity and of every number of the targets, 16 hexadecimal digits.
-        dataset_name: data set of the clips.
+        dataset_name: data set of the clips; of the server, those of all nodes, separated by commas.
         train_folds: folds that trained; empty when something else divides the clips.
         test_folds: folds that were held out; empty alike.
         synthetic_per_class: samples of a class that a node took from the others; 0 for none.

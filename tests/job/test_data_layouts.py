@@ -10,6 +10,7 @@ from data_layouts import write_esc50_folds, write_vegas, write_vggsound
 from feda2v_cli.checkpoint.file import load_content
 from feda2v_cli.checkpoint.metadata import AdapterMetadata
 from feda2v_cli.data.nodes import clips_of_nodes
+from feda2v_cli.errors import MissingError
 from feda2v_cli.job.evaluate.run import evaluate
 from feda2v_cli.job.federate.run import federate
 from feda2v_cli.job.images.plan import ImagesRequest, plan_images
@@ -93,7 +94,14 @@ def test_nodes_of_four_layouts_train_verify_federate_and_are_evaluated_on_the_sa
         "block": {"size": 10, "start": 10, "seed": 42},
     }  # fmt: skip
 
+    server = load_content(Path("checkpoints/adapters/adapter_server.pt"), AdapterMetadata)[0].metadata
+    assert server.dataset_name == "vegas, esc50_folds, vggsound"
     make_gallery(Path("gallery"))
+    shipped = load_profile("unified", settings=["images.gallery='gallery'"])
+    with pytest.raises(MissingError) as refused:
+        plan_images(shipped, ImagesRequest(), tell=heard.append, warn=heard.append)
+    assert "(esc50_folds, vegas, vggsound)" in refused.value.title
+    assert refused.value.hint == "-p PROFILE, or --audio FILE"
     own = loaded("images.gallery='gallery'", 'images.splits=["test"]', "images.per_class=9")
     pictured = plan_images(own, ImagesRequest(), tell=heard.append, warn=heard.append).chosen
     assert {clip for clip, *_ in pictured} == {clip for node in clips_of_nodes(own.profile) for clip in node.test}

@@ -99,7 +99,7 @@ def plan_evaluation(
         wanted = Expectation.from_profile(loaded, profile_named)
         expectation = replace(wanted, base_name=base_name, granularity=None, generator_type=None)
     generators = load_set(directory, replace(expectation, directory=directory), on_warning=on_warning)
-    profile = loaded.profile if profile_named is not None else _as_trained(loaded, generators, directory)
+    profile = loaded.profile if profile_named is not None else _as_trained(loaded, generators, directory, command)
     _check_data_set(profile, generators, directory, command)
     cache_directory(profile)
     device = choose_device(profile.experiment.device)
@@ -108,10 +108,10 @@ def plan_evaluation(
     except MissingError as error:
         if profile_named is not None:
             raise
-        hint = error.hint or _name_the_encoder(directory)
+        hint = error.hint or _name_the_encoder(directory, command)
         raise MissingError(error.title, [*error.details, f"{directory} was trained on its embeddings"], hint) from error
     for metadata in {one.node_id: one for one, _ in reversed(generators)}.values():
-        _check_encoder(encoders[metadata.node_id], metadata, directory, expectation)
+        _check_encoder(encoders[metadata.node_id], metadata, directory, expectation, command)
     nodes = clips_of_nodes(profile)
     check_held_out(nodes, "samples are held against them")
     return EvaluationPlan(directory, profile, device, encoders, nodes, tuple(generators))
@@ -152,7 +152,9 @@ def _choose_set(command: str, base_name: str | None, expectation: Expectation, r
     return sets[0].directory, sets[0].base_name
 
 
-def _check_encoder(encoder: Encoder, metadata: GeneratorMetadata, directory: Path, expectation: Expectation) -> None:
+def _check_encoder(
+    encoder: Encoder, metadata: GeneratorMetadata, directory: Path, expectation: Expectation, command: str
+) -> None:
     """FA007: the encoder that is loaded is not the one whose embeddings trained the generators."""
     differing = differences(metadata.encoder, encoder.identity)
     if not differing:
@@ -163,28 +165,28 @@ def _check_encoder(encoder: Encoder, metadata: GeneratorMetadata, directory: Pat
         # No generator of the set is of use with this encoder: all are trained again.
         hint = f"{remedies.train_new(metadata.run_granularity, directory, metadata.base_name)} --force"
     else:
-        hint = _name_the_encoder(directory) if "weights" in differing else remedies.explain("FA007")
+        hint = _name_the_encoder(directory, command) if "weights" in differing else remedies.explain("FA007")
     message = f"was trained on embeddings of encoder {there}; embedding.encoder = {encoder.source} is {here}"
     raise FindingsError([Finding("FA007", str(directory), message, hint=hint)])
 
 
-def _name_the_encoder(directory: Path) -> str:
-    return shlex.join(["feda2v", "evaluate", str(directory), "--set", "embedding.encoder=DIR"])
+def _name_the_encoder(directory: Path, command: str) -> str:
+    return shlex.join(["feda2v", command, str(directory), "--set", "embedding.encoder=DIR"])
 
 
-def _source(loaded: LoadedProfile, trained_with: Mapping[str, Any], directory: Path) -> str:
+def _source(loaded: LoadedProfile, trained_with: Mapping[str, Any], directory: Path, command: str) -> str:
     """How the encoder is named that trained: by the user, or else by the checkpoints."""
     if loaded.is_set_outside("embedding.encoder"):
         return loaded.profile.embedding.encoder
     if "weights" in trained_with and "source" not in trained_with:
         raise MissingError(
             f"{directory} was trained on embeddings of {trained_with.get('name')}, and does not say where that lies",
-            hint=_name_the_encoder(directory),
+            hint=_name_the_encoder(directory, command),
         )
     return source_of(trained_with)
 
 
-def _as_trained(loaded: LoadedProfile, generators: "Sequence[Loaded]", directory: Path) -> Profile:
+def _as_trained(loaded: LoadedProfile, generators: "Sequence[Loaded]", directory: Path, command: str) -> Profile:
     """The profile with the nodes, folds and encoder that the checkpoints name."""
     profile, metadata = loaded.profile, generators[0][0]
     of_folds = next((one for one, _ in generators if one.train_folds), metadata)
@@ -202,7 +204,9 @@ def _as_trained(loaded: LoadedProfile, generators: "Sequence[Loaded]", directory
             update={
                 "data": data_of(profile.data, metadata.split or FOLDS_ALONE, folds),
                 "embedding": EmbeddingSection.model_validate(
-                    profile.embedding.model_dump() | known | {"encoder": _source(loaded, metadata.encoder, directory)}
+                    profile.embedding.model_dump()
+                    | known
+                    | {"encoder": _source(loaded, metadata.encoder, directory, command)}
                 ),
                 "generator": profile.generator.model_copy(update={"groups": metadata.generator_class_groups}),
                 "nodes": tuple(nodes.values()),

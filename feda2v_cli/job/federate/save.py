@@ -88,7 +88,8 @@ def _of_all(nodes: Sequence[dict[str, Any]]) -> dict[str, Any]:
     splits = [{key: value for key, value in (node["split"] or {}).items() if key != "block"} for node in nodes]
     alike = all(split == splits[0] for split in splits)
     split = splits[0] if alike and splits[0] else None
-    return (by_folds or nodes)[0] | {"dataset_name": nodes[0]["dataset_name"], "split": split}
+    names = ", ".join(dict.fromkeys(node["dataset_name"] for node in nodes))
+    return (by_folds or nodes)[0] | {"dataset_name": names, "split": split}
 
 
 def _state(setup: Setup, adapters: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -207,12 +207,13 @@ def _chosen(
 ) -> list[tuple[Clip, str, int, tuple[int, ...]]]:
     if request.audio:
         return clips_of_files(request.audio)
-    trained_on = {one.metadata.dataset_name for one in adapters}
-    if "builtin" not in trained_on and not any([profile.data.root, *(node.root for node in profile.nodes)]):
+    trained_on = {name for one in adapters for name in one.metadata.dataset_name.split(", ")}
+    if trained_on != {"builtin"} and not any([profile.data.root, *(node.root for node in profile.nodes)]):
         raise MissingError(
             f"{adapters[0].path} was trained on recordings ({', '.join(sorted(trained_on))}), and data.root is not set",
             ["pictures are made of clips of the same data set, or of files of your own"],
-            hint="--data-root DIR, or --audio FILE",
+            # One root is not the place of several data sets: a profile says where each node's lies.
+            hint="--data-root DIR, or --audio FILE" if len(trained_on) == 1 else "-p PROFILE, or --audio FILE",
         )
     classes = request.classes or profile.classes
     check_classes(request.classes, profile.classes)
