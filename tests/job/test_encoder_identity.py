@@ -1,5 +1,6 @@
 """Wherever embeddings meet what was trained on embeddings, the encoders are one: by weights, not by names."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,8 @@ from model_samples import write_ast
 
 from feda2v_cli.checkpoint.file import write_checkpoint
 from feda2v_cli.errors import MissingError
-from feda2v_cli.job.evaluate.run import evaluate
+from feda2v_cli.job.audit import Audit, audit
+from feda2v_cli.job.evaluate.run import Evaluation, evaluate
 from feda2v_cli.job.federate.run import federate
 from feda2v_cli.job.train_generators.run import train_generators
 from feda2v_cli.profile.load import LoadedProfile, load_profile
@@ -116,14 +118,21 @@ def copy_without_source(place: Path, target: Path) -> Path:
     return target
 
 
-def test_a_checkpoint_that_does_not_say_where_its_encoder_lies_asks_for_it(place: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", [evaluate, audit])
+def test_a_checkpoint_that_does_not_say_where_its_encoder_lies_asks_for_it(
+    command: Callable[..., Evaluation | Audit], place: Path, tmp_path: Path
+) -> None:
     generators = copy_without_source(place, tmp_path / "generators")
 
     with pytest.raises(
         MissingError, match="was trained on embeddings of ast, and does not say where that lies"
     ) as caught:
-        evaluate(generators)
-    assert caught.value.hint == f"feda2v evaluate {generators} --set embedding.encoder=DIR"
+        command(generators)
+    assert caught.value.hint == f"feda2v {command.__name__} {generators} --set embedding.encoder=DIR"
+
+
+def test_a_checkpoint_that_does_not_say_where_its_encoder_lies_takes_it_by_name(place: Path, tmp_path: Path) -> None:
+    generators = copy_without_source(place, tmp_path / "generators")
     named = load_profile("use_pretrained", settings=[f"embedding.encoder='{place / 'ast'}'"])
     assert evaluate(generators, named, draws=2).trained == 128
 
