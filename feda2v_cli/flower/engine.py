@@ -105,7 +105,7 @@ class FlowerEngine(Engine):
             for name, flat in one.items()
         }
         nodes = self._setup.nodes
-        self._wait_for_enough([node.id for node in self._setup.nodes], 1)
+        self._wait_for_enough([node.id for node in nodes], 1)
         replies = self._ask(
             {node.id: Letter("evaluate", {"run": self._run}, arrays) for node in nodes}, "evaluation", None
         )
